@@ -1,0 +1,95 @@
+# The commands of this project. `make` alone lists them.
+
+PYTHON ?= python3
+PORT ?= 4010
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Node's own list of authorities lacks those that a company adds to its machines.
+export NODE_USE_SYSTEM_CA := 1
+export REDOCLY_TELEMETRY := off
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PATH := $(abspath $(BIN)):$(abspath node_modules/.bin):$(PATH)
+# Without compiled modules each command would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+# As they are called where they are published, each measured in an environment of its own.
+PEERS := binance-connector binance-sdk-margin-trading ccxt httpx python-binance typed-binance
+PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet
+
+PINNED := $(VENV)/.pinned
+PYTHON_TOOLS := $(VENV)/.installed
+NODE_TOOLS := node_modules/.installed
+CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test contract generate mock docs lint bench lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into this folder
+
+demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
+	@python -m tests.demo
+
+test: $(CONTRACT_TOOLS) lint ## all that must pass: lint, types, contract, drift, tests
+	pytest --numprocesses auto --dist loadfile --cov --cov-report=term
+
+contract: $(CONTRACT_TOOLS) ## the contract tests alone; try another API: SPEC=other.yaml or URL=https://…
+ifdef SPEC
+	@python -m tests.survival "$(SPEC)"
+else ifdef URL
+	@python -m tests.live "$(URL)"
+else
+	pytest tests/test_contract.py tests/test_schemathesis.py --junitxml=reports/contract.xml
+endif
+
+generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
+	python generated/generate.py
+
+mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRICT=1 verifies requests
+	@exec $(if $(STRICT),python -m tests.strict $(PORT),prism mock openapi.yaml --port $(PORT) --multiprocess=false)
+
+docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
+	cp benchmarks/results.md docs/pages/benchmarks.md
+	cp benchmarks/results.svg docs/pages/
+	zensical build --strict --clean --config-file docs/zensical.toml
+	mkdir docs/site/http-api
+	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE) docs/site/http-api/
+	(printf 'const contract = '; cat generated/binance_small_liability_api/openapi.json) > docs/site/http-api/contract.js
+
+lint: $(CONTRACT_TOOLS) ## check style, types and the contract
+	ruff format --check
+	ruff check
+	mypy
+	redocly lint openapi.yaml
+
+bench: $(PYTHON_TOOLS) ## measure against what else there is, into benchmarks/results.md
+	@python -m benchmarks
+
+lock: $(PYTHON_TOOLS) ## pin anew what pyproject.toml and package.json ask for
+	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements.txt
+	$(PIN) pyproject.toml --output-file benchmarks/requirements/binance-small-liability.txt
+	for extra in aiohttp cli; do $(PIN) pyproject.toml --extra $$extra --output-file benchmarks/requirements/binance-small-liability-$$extra.txt || exit; done
+	for peer in $(PEERS); do echo $$peer | $(PIN) - --output-file benchmarks/requirements/$$peer.txt || exit; done
+	npm install --package-lock-only
+
+clean: ## remove all that these commands made
+	rm -rf $(VENV) node_modules reports docs/pages/benchmarks.md docs/pages/results.svg benchmarks/.environments .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/.cache docs/site
+
+$(PINNED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps --only-binary :all: --no-compile --require-hashes --requirement requirements.txt
+	@touch $@
+
+$(PYTHON_TOOLS): $(PINNED) pyproject.toml
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NODE_TOOLS): package-lock.json package.json .npmrc $(PINNED)
+	npm ci --silent
+	@touch $@

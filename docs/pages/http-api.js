@@ -1,0 +1,22 @@
+// Renders the contract. In a shadow root, because the styles of Swagger UI and of this site differ.
+const root = document.getElementById("swagger-ui").attachShadow({ mode: "open" });
+root.innerHTML = `
+  <link rel="stylesheet" href="http-api/swagger-ui.css">
+  <style>
+    .swagger-ui { background: white }
+    .swagger-ui .wrapper { padding: 0 8px }
+    .swagger-ui :is(.info, .auth-wrapper, .response-col_links) { display: none }
+    @media (width < 600px) {
+      .swagger-ui :is(tr, td) { display: block }
+      .swagger-ui thead { display: none }
+    }
+  </style>
+  <div></div>`;
+SwaggerUIBundle({
+  domNode: root.lastElementChild,
+  spec: contract,
+  docExpansion: "full",
+  defaultModelsExpandDepth: -1,
+  // To be read, not to be sent from.
+  supportedSubmitMethods: [],
+});

@@ -1,0 +1,9 @@
+# Generated from openapi.yaml by `make generate`. Do not edit.
+"""A client library for accessing Binance small liability exchange"""
+
+from .client import AuthenticatedClient, Client
+
+__all__ = (
+    "AuthenticatedClient",
+    "Client",
+)

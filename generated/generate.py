@@ -1,0 +1,76 @@
+"""Makes the wire client from the contract, and puts the contract beside it as JSON.
+
+It is made in a fresh folder that is then swapped in whole, so that nothing stale stays.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+CONTRACT = HERE.parent / "openapi.yaml"
+PACKAGE = HERE / "binance_small_liability_api"
+CONFIG = HERE / "generator.yaml"
+BIN = Path(sys.executable).parent
+NOTE = "Generated from openapi.yaml by `make generate`. Do not edit."
+HEADER = f"# {NOTE}\n"
+
+
+class _ExactLoader(yaml.SafeLoader):
+    """Marks numbers with a fraction, so that none passes through a float."""
+
+
+_ExactLoader.add_constructor(
+    "tag:yaml.org,2002:float", lambda _, node: f"\0{Decimal(node.value)}\0"
+)
+
+
+def contract_as_json(contract: Path) -> str:
+    """The contract as JSON, to the last digit, with a note in its first line."""
+    document = yaml.load(contract.read_text("utf-8"), _ExactLoader)  # noqa: S506 - it is a SafeLoader
+    text = json.dumps(document, indent=1, ensure_ascii=False).removeprefix("{\n")
+    numbers = re.sub(r'"\\u0000(.+?)\\u0000"', r"\1", text)
+    return f'{{"x-generated": "{NOTE}",\n{numbers}\n'
+
+
+def generate(contract: Path, package: Path) -> None:
+    """Writes the wire client of `contract` to `package`, replacing what stood there."""
+    package.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its destination, because a folder can only be renamed within one file system.
+    with tempfile.TemporaryDirectory(dir=package.parent, prefix=".generating-") as scratch:
+        fresh = Path(scratch, "fresh")
+        command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
+        command += ["--meta", "none", "--config", str(CONFIG)]
+        subprocess.run(
+            [*command, "--path", contract, "--output-path", fresh],
+            check=True,
+            stdout=sys.stderr,
+            # Its hooks call ruff, which stands beside this interpreter.
+            env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        )
+        for module in fresh.rglob("*.py"):
+            module.write_text(HEADER + module.read_text("utf-8"), "utf-8")
+        (fresh / "py.typed").write_text(HEADER, "utf-8")
+        (fresh / "openapi.json").write_text(contract_as_json(contract), "utf-8")
+        if package.exists():
+            package.rename(Path(scratch, "stale"))
+        fresh.rename(package)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contract", type=Path, default=CONTRACT)
+    parser.add_argument("--package", type=Path, default=PACKAGE)
+    arguments = parser.parse_args()
+    try:
+        generate(arguments.contract.resolve(), arguments.package.resolve())
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"The generator refused {arguments.contract}: {failure}")

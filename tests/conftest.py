@@ -1,0 +1,54 @@
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import pytest
+from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
+
+from tests.prism import prism
+
+API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+# What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
+
+# The coin of the documented answer.
+ETH = Coin(
+    asset="ETH",
+    principal=Decimal("0.001"),
+    interest=Decimal("0.00083334"),
+    liability_asset="USDT",
+    liability_qty=Decimal("0.3552"),
+)
+
+ListCoins: TypeAlias = Callable[..., list[Coin]]
+
+
+@pytest.fixture(scope="session")
+def prism_url() -> Iterator[str]:
+    """The base URL of a real Prism process that serves openapi.yaml."""
+    with prism() as url:
+        yield url
+
+
+@pytest.fixture(params=["sync", "async"])
+def list_coins(request: pytest.FixtureRequest) -> ListCoins:
+    """Makes one call with a client of either kind, configured by keywords."""
+    return list_coins_sync if request.param == "sync" else list_coins_async
+
+
+def list_coins_sync(calls: int = 1, **options: Any) -> list[Coin]:
+    with SmallLiabilityClient(**_CREDENTIALS | options) as client:
+        return [client.list_coins() for _ in range(calls)][-1]
+
+
+def list_coins_async(calls: int = 1, **options: Any) -> list[Coin]:
+    async def call() -> list[Coin]:
+        async with AsyncSmallLiabilityClient(**_CREDENTIALS | options) as client:
+            return [await client.list_coins() for _ in range(calls)][-1]
+
+    return asyncio.run(call())

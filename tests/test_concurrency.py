@@ -1,0 +1,112 @@
+"""Many threads or tasks share one client: no error, no mixed-up answer, nothing that piles up."""
+
+import asyncio
+import gc
+import itertools
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    ApiError,
+    AsyncSmallLiabilityClient,
+    RequestTimeout,
+    SmallLiabilityClient,
+)
+from binance_small_liability._slots import MOST
+
+from tests.wire import DOCUMENTED, Request, WireServer, response, serving
+
+# Much is run here, and measured elsewhere: coverage would double the time.
+pytestmark = pytest.mark.no_cover
+
+CREDENTIALS: dict[str, Any] = {"api_key": "key", "api_secret": "secret"}
+THREADS = 64
+TASKS = 1000
+
+
+def _named_after_its_question(request: Request) -> bytes:
+    name = dict(request.query)["recvWindow"].encode()
+    return response(DOCUMENTED.replace(b"ETH", b"N" + name))
+
+
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    with serving(_named_after_its_question) as server:
+        yield server
+
+
+def test_threads_share_a_client(server: WireServer) -> None:
+    def call(number: int) -> None:
+        [coin] = client.list_coins(recv_window=number)
+        assert coin.asset == f"N{number}"
+
+    with (
+        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
+        list(threads.map(call, range(1, 20 * THREADS)))
+    _assert_well_connected(server, calls=20 * THREADS - 1, most=THREADS)
+
+
+def test_tasks_share_a_client(server: WireServer) -> None:
+    numbers = itertools.count(1)
+
+    async def task(client: AsyncSmallLiabilityClient) -> None:
+        number = next(numbers)
+        [coin] = await client.list_coins(recv_window=number)
+        assert coin.asset == f"N{number}"
+
+    async def calls() -> None:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            await asyncio.gather(*(task(client) for _ in range(TASKS)))
+
+    asyncio.run(calls())
+    _assert_well_connected(server, calls=TASKS, most=5 * MOST)
+
+
+def _assert_well_connected(server: WireServer, calls: int, most: int) -> None:
+    assert len(server.requests) == calls
+    assert len({request.connection for request in server.requests}) <= most
+    signatures = {dict(request.query)["signature"] for request in server.requests}
+    assert len(signatures) == calls
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_nothing_piles_up(status: int) -> None:
+    answer = response(DOCUMENTED if status == 200 else {"code": -1100, "msg": "x"}, status)
+
+    def objects_after(calls: int) -> int:
+        for _ in range(calls):
+            with suppress(ApiError):
+                client.list_coins()
+        server.requests.clear()
+        gc.collect()
+        return len(gc.get_objects())
+
+    with (
+        serving(answer) as server,
+        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
+    ):
+        before = objects_after(50)
+        assert objects_after(200) - before < 50
+
+
+def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
+    async def calls(url: str) -> list[Any]:
+        async with AsyncSmallLiabilityClient(
+            base_url=url, timeout=0.2, max_attempts=1, **CREDENTIALS
+        ) as client:
+            tasks = [client.list_coins() for _ in range(MOST + 5)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    def silent(connection: socket.socket) -> None:
+        connection.recv(1)  # until the client gives up
+
+    with serving(lambda _: silent) as server:
+        errors = asyncio.run(calls(server.url))
+        assert len(server.requests) <= MOST + 5
+    assert {type(error) for error in errors} == {RequestTimeout}

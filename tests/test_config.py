@@ -1,0 +1,188 @@
+"""Configuration is checked before anything is sent, and errors say what to do."""
+
+import asyncio
+import copy
+import inspect
+import pickle
+from typing import Any
+
+import httpx
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    ConfigurationError,
+    SmallLiabilityClient,
+    _configured,
+)
+
+from tests.conftest import API_KEY, API_SECRET
+from tests.wire import response, serving
+
+CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
+Client = type[SmallLiabilityClient] | type[AsyncSmallLiabilityClient]
+
+pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("api_key", None, "is missing"),
+        ("api_key", "", "is blank"),
+        ("api_key", " \n", "is blank"),
+        ("api_key", "key\n", "line break"),
+        ("api_key", "k\r\nHost: evil", "line break"),
+        ("api_key", "ключ", "outside ASCII"),
+        ("api_key", b"key", "must be a string"),
+        ("api_secret", None, "is missing"),
+        ("api_secret", "", "is blank"),
+        ("api_secret", "secret ", "space"),
+        ("recv_window", 0, "from 1 to 60000"),
+        ("recv_window", 60_001, "from 1 to 60000"),
+        ("recv_window", 5000.0, "whole number"),
+        ("recv_window", "5000", "whole number"),
+        ("recv_window", True, "whole number"),
+        ("timeout", 0, "above 0"),
+        ("timeout", -1, "above 0"),
+        ("timeout", float("nan"), "above 0"),
+        ("timeout", float("inf"), "above 0"),
+        ("timeout", None, "above 0"),
+        ("max_attempts", 0, "1 or more"),
+        ("max_attempts", 1.5, "whole number"),
+        ("max_attempts", True, "whole number"),
+        ("max_retry_wait", -1, "0 or more"),
+        ("max_retry_wait", float("inf"), "0 or more"),
+        ("base_url", "", "must begin with https://"),
+        ("base_url", None, "is not a URL"),
+        ("base_url", httpx.URL("https://api.binance.com"), "is not a URL"),
+        ("base_url", "https://api.binance.com:99999", "is not a URL"),
+        ("timeout", 10**400, "at most 259200"),
+        ("max_retry_wait", 1e10, "at most 259200"),
+        ("on_retry", 1, "plain function"),
+        ("on_retry", asyncio.sleep, "plain function"),
+        ("base_url", "api.binance.com", "must begin with https://"),
+        ("base_url", "ftp://api.binance.com", "must begin with https://"),
+        ("base_url", "https://", "name a host"),
+        ("base_url", "https://host:port", "is not a URL"),
+        ("base_url", "https://user:hunter2@api.binance.com", "user name"),
+        ("base_url", "https://api.binance.com?x=1", "query"),
+        ("base_url", "https://api.binance.com/#x", "fragment"),
+        ("base_url", "http://api.binance.com", "must use https://"),
+        ("base_url", "http://127.0.0.1.evil.example", "must use https://"),
+        ("base_url", "http://10.0.0.1", "must use https://"),
+        ("proxy", "gopher://proxy", "no proxy"),
+        ("proxy", 3128, "no proxy"),
+        ("transport", object(), "must be an httpx"),
+    ],
+)
+def test_wrong_configuration(client: Client, option: str, value: Any, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        client(**CREDENTIALS | {option: value})
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.option == option
+    assert str(caught.value).startswith(option)
+    assert caught.value.attempts == 0
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    with pytest.raises(ConfigurationError, match="cannot be combined"):
+        client(**CREDENTIALS, proxy="http://localhost:3128", transport=transport)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:4010",
+        "http://127.0.0.1",
+        "http://[::1]:80",
+        "https://proxy.example/binance",
+    ],
+)
+def test_right_base_urls(client: Client, base_url: str) -> None:
+    assert base_url in repr(client(**CREDENTIALS, base_url=base_url))
+
+
+def test_a_recv_window_per_call_is_checked_too(client: Client) -> None:
+    ours = client(**CREDENTIALS)
+    with pytest.raises(ConfigurationError, match="recv_window must be"):
+        _list_coins(ours, recv_window=0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("BINANCE_API_KEY", None, "is missing"),
+        ("BINANCE_API_KEY", "key\n", "line break"),
+        ("BINANCE_API_SECRET", None, "is missing"),
+        ("BINANCE_API_SECRET", " ", "is blank"),
+        ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),
+        ("BINANCE_BASE_URL", "", "must begin with https://"),
+    ],
+)
+def test_a_wrong_environment_names_the_variable(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str | None,
+    problem: str,
+) -> None:
+    _set_environment(monkeypatch, {variable: value})
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        client.from_env()
+    assert str(caught.value).startswith(variable)
+
+
+def _set_environment(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None]) -> None:
+    right = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET}
+    for variable, value in (right | changes).items():
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, value)
+
+
+def test_the_environment_serves(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set_environment(monkeypatch, {})
+    assert "https://api.binance.com" in repr(client.from_env())
+    _set_environment(monkeypatch, {"BINANCE_BASE_URL": "http://localhost:4010"})
+    assert "http://localhost:4010" in repr(client.from_env())
+    assert "http://[::1]" in repr(client.from_env(base_url="http://[::1]", timeout=1))
+
+
+def test_a_client_is_neither_pickled_nor_copied(client: Client) -> None:
+    for twin in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make another one"):
+            twin(client(**CREDENTIALS))
+
+
+def test_from_env_takes_what_the_constructor_takes(client: Client) -> None:
+    secrets = {"self", "api_key", "api_secret", "private_key", "private_key_password"}
+    options = set(inspect.signature(client.__init__).parameters) - secrets
+    assert options == set(_configured.Options.__annotations__)
+
+
+def _list_coins(client: SmallLiabilityClient | AsyncSmallLiabilityClient, **options: int) -> None:
+    if isinstance(client, SmallLiabilityClient):
+        with client:
+            client.list_coins(**options)
+        return
+
+    async def call() -> None:
+        async with client:
+            await client.list_coins(**options)
+
+    asyncio.run(call())
+
+
+def test_proxies_of_the_environment_are_not_used(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(response([])) as server, serving(response([])) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        ours = client(**CREDENTIALS, base_url=server.url)
+        _list_coins(ours)
+    assert len(server.requests) == 1
+    assert not proxy.requests

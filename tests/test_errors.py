@@ -1,0 +1,164 @@
+"""What goes wrong becomes an error of this package, and says enough."""
+
+import copy
+import pickle
+import socket
+import struct
+import threading
+
+import httpx
+import pytest
+from binance_small_liability import (
+    ApiError,
+    AuthenticationError,
+    ClockSkewError,
+    ConfigurationError,
+    FirewallError,
+    IpBanError,
+    NetworkError,
+    RateLimitError,
+    RequestTimeout,
+    ServerError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+)
+from binance_small_liability import _errors as errors
+
+from tests.conftest import API_KEY, API_SECRET, ListCoins
+from tests.wire import response, serving
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    assert errors.__doc__ is not None
+    names = [
+        line.split("── ")[1].split()[0] for line in errors.__doc__.splitlines() if "── " in line
+    ]
+
+    def descendants(cls: type) -> list[str]:
+        subclasses: list[type] = cls.__subclasses__()
+        children = [child for child in subclasses if child.__module__ == errors.__name__]
+        return [name for child in children for name in [child.__name__, *descendants(child)]]
+
+    assert names == descendants(SmallLiabilityError)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, -1100, ApiError),
+        (400, -1021, ClockSkewError),
+        (400, -1022, AuthenticationError),
+        (400, -2014, AuthenticationError),
+        (401, -2015, AuthenticationError),
+        (401, -9999, AuthenticationError),
+        (403, -1, FirewallError),
+        (404, -1, ApiError),
+        (418, -1003, IpBanError),
+        (429, -1003, RateLimitError),
+        (500, -1021, ServerError),
+        (530, -1, ServerError),
+        (200, -1000, ApiError),
+        (200, -2015, AuthenticationError),
+    ],
+)
+def test_refusals(list_coins: ListCoins, status: int, code: int, kind: type[ApiError]) -> None:
+    refusal = response({"code": code, "msg": "No."}, status, {"X-SAPI-Used-IP-Weight-1m": "300"})
+    with serving(refusal) as server, pytest.raises(ApiError) as caught:
+        list_coins(base_url=server.url, max_attempts=1)
+    error = caught.value
+    assert type(error) is kind
+    assert (error.status_code, error.code, error.msg) == (status, code, "No.")
+    assert error.used_weight == 300
+    assert error.headers["x-sapi-used-ip-weight-1m"] == "300"
+    assert error.attempts == 1
+    assert f"HTTP {status}, code {code}: No." in str(error)
+    assert "(1 attempt)" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>no</html>",
+        b"[]",
+        b"null",
+        b'{"code": "x", "msg": 3}',
+        b'{"code": true}',
+        b'{"code": 1e3}',
+        b"\xff",
+        b'{"code": NaN}',
+    ],
+)
+def test_a_refusal_without_a_usable_body(list_coins: ListCoins, body: bytes) -> None:
+    refusal = response(body, 403, {"X-SAPI-USED-IP-WEIGHT-1M": "many", "Retry-After": "soon"})
+    with serving(refusal) as server, pytest.raises(FirewallError) as caught:
+        list_coins(base_url=server.url)
+    error = caught.value
+    assert (error.code, error.msg, error.used_weight, error.retry_after) == (None, "", None, None)
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_a_broken_connection(list_coins: ListCoins) -> None:
+    with serving(lambda _: _reset) as server, pytest.raises(NetworkError) as caught:
+        list_coins(base_url=server.url, max_attempts=1)
+    assert type(caught.value) is NetworkError
+    assert isinstance(caught.value.__cause__, httpx.TransportError)
+    assert caught.value.attempts == 1
+
+
+def test_no_connection(list_coins: ListCoins) -> None:
+    with serving(response()) as server:
+        url = server.url
+    with pytest.raises(NetworkError, match=r"No usable answer from 127\.0\.0\.1"):
+        list_coins(base_url=url, max_attempts=1)
+
+
+def test_no_answer_in_time(list_coins: ListCoins) -> None:
+    patience = threading.Event()
+
+    def never(_: socket.socket) -> None:
+        patience.wait()
+
+    with serving(lambda _: never) as server:
+        with pytest.raises(RequestTimeout) as caught:
+            list_coins(base_url=server.url, timeout=0.05, max_attempts=1)
+        patience.set()
+    assert isinstance(caught.value.__cause__, httpx.ReadTimeout)
+
+
+def test_errors_survive_pickling_and_copying() -> None:
+    error = RateLimitError(
+        status_code=429,
+        code=-1003,
+        msg="Too much.",
+        headers=httpx.Headers({"Retry-After": "7"}),
+        retry_after=7.0,
+        used_weight=12_000,
+    )
+    error.attempts = 3
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
+        assert type(twin) is RateLimitError
+        assert str(twin) == str(error)
+        assert vars(twin) == vars(error)
+    configuration = pickle.loads(pickle.dumps(ConfigurationError("proxy", "is odd")))  # noqa: S301
+    assert str(configuration) == "proxy is odd"
+    assert configuration.option == "proxy"
+
+
+def test_a_closed_client_says_so() -> None:
+    client = SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET)
+    client.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.list_coins()
+
+
+@pytest.mark.parametrize("error", [OSError("broken"), TimeoutError(), UnicodeError("odd")])
+def test_what_a_transport_of_the_caller_raises(list_coins: ListCoins, error: Exception) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(NetworkError, match=type(error).__name__):
+        list_coins(transport=httpx.MockTransport(fail), max_attempts=1)

@@ -1,0 +1,202 @@
+"""After a 429 or 418 nothing is sent before its time; the used weight is known."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    ApiError,
+    AsyncSmallLiabilityClient,
+    ClockSkewError,
+    IpBanError,
+    RateLimitError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+    _time,
+)
+from binance_small_liability._slots import MOST
+
+from tests.contract import TIME_PATH
+from tests.wire import Answer, Request, WireServer, response, serving
+
+CREDENTIALS: dict[str, Any] = {"api_key": "key", "api_secret": "secret"}
+BODY = {"code": -1003, "msg": "Too much."}
+BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
+LIMIT = response(BODY, 429, {"Retry-After": "30"})
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    with _time.skipping():
+        yield
+
+
+def _serving(*answers: Answer) -> Any:
+    queue = iter(answers)
+    return serving(lambda _: next(queue, response()))
+
+
+def _client(server: WireServer, **options: Any) -> SmallLiabilityClient:
+    return SmallLiabilityClient(base_url=server.url, **CREDENTIALS, **options)
+
+
+def _error(client: SmallLiabilityClient) -> SmallLiabilityError:
+    with pytest.raises(SmallLiabilityError) as caught:
+        client.list_coins()
+    return caught.value
+
+
+def test_nothing_is_sent_during_a_ban() -> None:
+    with (
+        _serving(BAN) as server,
+        _client(server) as client,
+    ):
+        first = _error(client)
+        _time.sleep(200)
+        second = _error(client)
+        assert len(server.requests) == 1
+        for error in (first, second):
+            assert isinstance(error, IpBanError)
+            assert (error.code, error.msg, error.used_weight) == (-1003, "Too much.", 12_100)
+        assert isinstance(first, IpBanError)
+        assert isinstance(second, IpBanError)
+        assert (first.retry_after, first.attempts) == (300.0, 1)
+        assert second.attempts == 0
+        assert second.retry_after == pytest.approx(100, abs=5)
+        assert "(0 attempts)" in str(second)
+        # What is left of the ban can be waited for.
+        _time.sleep(second.retry_after or 0)
+        assert client.list_coins()
+    assert len(server.requests) == 2
+
+
+def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
+    with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
+        before = _time.monotonic()
+        assert client.list_coins()
+        assert _time.monotonic() - before >= 30
+    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server, _client(server) as client:
+        assert isinstance(_error(client), IpBanError)
+        before = _time.monotonic()
+        assert client.list_coins()
+        assert 49 <= _time.monotonic() - before <= 60
+        assert len(server.requests) == 2
+
+
+def test_without_retries_no_cool_down_is_waited_for() -> None:
+    with _serving(LIMIT) as server, _client(server, max_attempts=1) as client:
+        assert isinstance(_error(client), RateLimitError)
+        second = _error(client)
+        assert isinstance(second, RateLimitError)
+        assert second.retry_after == pytest.approx(30, abs=5)
+        assert len(server.requests) == 1
+
+
+def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
+    from binance_small_liability._limits import Limits
+
+    limits = Limits(max_wait=0)
+    limits.cool_down(IpBanError(status_code=418, retry_after=100.0))
+    limits.cool_down(RateLimitError(status_code=429, retry_after=1.0))
+    limits.cool_down(RateLimitError(status_code=429))
+    _time.sleep(50)
+    with pytest.raises(IpBanError):
+        next(limits.pauses())
+
+
+def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
+    absurd = response(BODY, 418, {"Retry-After": "1000000000000"})
+    with _serving(absurd) as server, _client(server) as client:
+        error = _error(client)
+        assert isinstance(error, IpBanError)
+        assert error.retry_after == 1e12
+        _time.sleep(3 * 24 * 60 * 60)
+        assert client.list_coins()
+
+
+def test_no_thread_touches_the_network_during_a_ban() -> None:
+    with (
+        _serving(BAN) as server,
+        _client(server) as client,
+    ):
+        _error(client)
+        errors: list[SmallLiabilityError] = []
+        threads = [
+            threading.Thread(target=lambda: errors.append(_error(client))) for _ in range(50)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.requests) == 1
+    assert [type(error) for error in errors] == [IpBanError] * 50
+    # Each its own: errors carry the frames of their call.
+    assert len({id(error) for error in errors}) == 50
+
+
+def test_no_task_touches_the_network_during_a_ban() -> None:
+    async def calls(server: WireServer) -> list[Any]:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            with pytest.raises(IpBanError):
+                await client.list_coins()
+            tasks = [client.list_coins() for _ in range(50)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with _serving(BAN) as server:
+        errors = asyncio.run(calls(server))
+        assert len(server.requests) == 1
+    assert [type(error) for error in errors] == [IpBanError] * 50
+
+
+def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
+    async def calls(server: WireServer) -> list[Any]:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            tasks = [client.list_coins() for _ in range(10 * MOST)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with serving(BAN) as server:
+        errors = asyncio.run(calls(server))
+        assert len(server.requests) <= MOST
+    assert {type(error) for error in errors} == {IpBanError}
+
+
+def test_a_date_is_judged_by_the_clock_of_who_wrote_it() -> None:
+    headers = {
+        "Date": "Thu, 15 Jan 2026 12:00:00 GMT",
+        "Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT",
+    }
+    with _serving(response(BODY, 418, headers)) as server, _client(server) as client:
+        error = _error(client)
+    assert isinstance(error, IpBanError)
+    assert error.retry_after == 300
+
+
+def test_a_ban_of_the_clock_counts_too() -> None:
+    def answer(request: Request) -> Answer:
+        return BAN if request.path == TIME_PATH else response({"code": -1021, "msg": "Late."}, 400)
+
+    with serving(answer) as server, _client(server) as client:
+        assert isinstance(_error(client), ClockSkewError)
+        assert isinstance(_error(client), IpBanError)
+        assert len(server.requests) == 2
+
+
+def test_the_used_weight_is_that_of_the_last_answer() -> None:
+    def weighing(weight: str, status: int = 200) -> bytes:
+        return response([], status, {"X-SAPI-USED-IP-WEIGHT-1M": weight})
+
+    answers = [weighing("100"), weighing("200", 400), response([]), weighing("many"), weighing("7")]
+    with _serving(*answers) as server, _client(server) as client:
+        assert client.used_weight is None
+        client.list_coins()
+        assert client.used_weight == 100
+        error = _error(client)
+        assert isinstance(error, ApiError)
+        assert client.used_weight == error.used_weight == 200
+        client.list_coins()
+        client.list_coins()
+        assert client.used_weight == 200
+        client.list_coins()
+        assert client.used_weight == 7

@@ -1,0 +1,35 @@
+"""The public face."""
+
+import subprocess
+import sys
+
+import binance_small_liability
+
+
+def test_all_is_sorted_and_complete() -> None:
+    public = [name for name in vars(binance_small_liability) if not name.startswith("_")]
+    modules = {name for name in public if name == "testing"}
+    assert sorted(binance_small_liability.__all__) == binance_small_liability.__all__
+    assert set(public) - modules == set(binance_small_liability.__all__)
+
+
+def test_everything_public_is_documented() -> None:
+    for name in binance_small_liability.__all__:
+        assert getattr(binance_small_liability, name).__doc__, name
+
+
+def test_the_import_brings_nothing_that_a_plain_call_does_not_need() -> None:
+    code = "import binance_small_liability, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    unwanted = {
+        "argparse",
+        "prettytable",
+        "shtab",
+        "asyncio",
+        "cryptography",
+        "pytest",
+        "yaml",
+        "unittest",
+        "importlib.metadata",
+    }
+    assert unwanted.isdisjoint(done.stdout.split())

@@ -1,0 +1,116 @@
+"""A server on a real socket that records what arrives, byte by byte, and answers as told."""
+
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+DOCUMENTED = (
+    b'[{"asset":"ETH","interest":"0.00083334","principal":"0.001",'
+    b'"liabilityAsset":"USDT","liabilityQty":0.3552}]'
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    connection: int  # the client's port: tells connections apart
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """Names and values as they were sent, still encoded."""
+        pairs = self.target.partition("?")[2].split("&")
+        return [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+# Bytes are sent and the connection kept; a function does what it likes with the socket, which is
+# then closed.
+Answer = bytes | Callable[[socket.socket], None]
+
+
+class WireServer(socketserver.ThreadingTCPServer):
+    """Answers each request with what `answer` returns for it."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 1024
+
+    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self.requests: list[Request] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that give up are part of the tests."""
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+    server: WireServer
+
+    def handle(self) -> None:
+        while request := self._read():
+            self.server.requests.append(request)
+            answer = self.server.answer(request)
+            if callable(answer):
+                answer(self.connection)
+                return
+            self.connection.sendall(answer)
+
+    def _read(self) -> Request | None:
+        start = self.rfile.readline().decode("ascii")
+        if not start.strip():
+            return None
+        method, target, _ = start.split(" ")
+        headers = []
+        while line := self.rfile.readline().decode("latin-1").rstrip("\r\n"):
+            name, _, value = line.partition(":")
+            headers.append((name, value.strip()))
+        return Request(method, target, headers, self.client_address[1])
+
+
+@contextmanager
+def serving(answer: bytes | Callable[[Request], Answer]) -> Iterator[WireServer]:
+    """A server that gives one answer, or what a function of the request returns."""
+    with WireServer((lambda _: answer) if isinstance(answer, bytes) else answer) as server:
+        # A short poll, since the end of each test waits for it.
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def response(
+    body: bytes | list[Any] | dict[str, Any] = DOCUMENTED,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    content_type: str = "application/json",
+) -> bytes:
+    """A whole HTTP response."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = {"Content-Type": content_type, "Content-Length": str(len(content)), **(headers or {})}
+    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in head.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + content

@@ -1,0 +1,49 @@
+"""The clock by which requests are stamped: local time and what is known of its offset."""
+
+from collections.abc import Callable
+
+import attrs
+
+from . import _time
+
+
+@attrs.frozen(eq=False)
+class Correction:
+    """One measurement of the offset, told apart from others by its identity.
+
+    Attributes:
+        offset: milliseconds by which the exchange's clock is ahead of this machine's.
+        problem: why it could not be measured; None where it was.
+    """
+
+    offset: int = 0
+    problem: str | None = None
+
+
+class Clock:
+    """Unix time in whole milliseconds, as the exchange counts it."""
+
+    def __init__(self, unix_ns: Callable[[], int] = _time.unix_ns) -> None:
+        self._unix_ns = unix_ns
+        self.correction = Correction()
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return self._unix_ns() // 1_000_000 + self.correction.offset
+
+    def stopwatch(self) -> Callable[[int], None]:
+        """Start a measurement; call what this returns with the exchange's time, once it is here.
+
+        The exchange is taken to have looked at its clock midway.
+        """
+        start, began = self._unix_ns() // 1_000_000, _time.monotonic()
+
+        def stop(server_time: int) -> None:
+            midway = start + round((_time.monotonic() - began) * 1000 / 2)
+            self.correction = Correction(server_time - midway)
+
+        return stop
+
+    def fail(self, problem: str) -> None:
+        """Note that the offset could not be measured."""
+        self.correction = Correction(self.correction.offset, problem)

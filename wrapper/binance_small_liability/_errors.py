@@ -1,0 +1,206 @@
+"""What can go wrong, as a tree:
+
+    SmallLiabilityError
+    ├── ConfigurationError (also ValueError)   wrong or missing configuration; nothing was sent
+    ├── NetworkError                           no usable answer arrived; its cause is httpx's error
+    │   └── RequestTimeout
+    ├── ContractError                          a 200 that breaks the contract; says where
+    └── ApiError                               Binance refused
+        ├── AuthenticationError                401, -1002, -1022, -2014, -2015
+        ├── ClockSkewError                     -1021
+        ├── FirewallError                      403
+        ├── RateLimitError                     429
+        │   └── IpBanError                     418
+        └── ServerError                        5xx; the outcome is unknown
+
+Every error survives pickling and holds neither a secret nor an API key nor a signature.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+_LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` holds it whole
+
+
+class SmallLiabilityError(Exception):
+    """Any failure of this package.
+
+    Attributes:
+        attempts: how many times the request was sent, or its sending was tried.
+    """
+
+    attempts: int = 0
+
+    def __str__(self) -> str:
+        """The message, and how many attempts were made."""
+        plural = "" if self.attempts == 1 else "s"
+        return f"{super().__str__()} ({self.attempts} attempt{plural})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The constructors take more than Exception's `args`, from which unpickling would call them.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(
+    cls: type[SmallLiabilityError], args: tuple[Any, ...], state: dict[str, Any]
+) -> SmallLiabilityError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(SmallLiabilityError, ValueError):
+    """Wrong or missing configuration; nothing was sent.
+
+    Attributes:
+        option: the keyword or environment variable that is to be corrected.
+        problem: what is wrong with it and what to do.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option} {problem}")
+        self.option = option
+        self.problem = problem
+
+    def __str__(self) -> str:
+        """The message. There never was an attempt."""
+        return f"{self.option} {self.problem}"
+
+
+class NetworkError(SmallLiabilityError):
+    """No usable answer arrived: no connection, a broken one, or bytes that are not HTTP.
+
+    The httpx error is its `__cause__`, without the frames that held the signed request.
+    """
+
+
+class RequestTimeout(NetworkError):
+    """The connection or the answer took longer than `timeout`."""
+
+
+class ContractError(SmallLiabilityError):
+    """A 200 that breaks the contract; the message says where.
+
+    Either the API has changed, or something between Binance and here has changed the answer.
+    """
+
+
+class ApiError(SmallLiabilityError):
+    """Binance, or what stands in front of it, refused.
+
+    Attributes:
+        status_code: the HTTP status.
+        code: Binance's error code (negative), or None where the body holds none. Codes are stable.
+        msg: Binance's text for people, or "" where the body holds none. Texts change.
+        headers: the headers of the answer; names are matched without regard to case.
+        retry_after: seconds until requests are welcome again, or None where that was not said.
+        used_weight: the request weight that this IP address used in the current minute, or None.
+    """
+
+    advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        *,
+        status_code: int,
+        code: int | None = None,
+        msg: str = "",
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        used_weight: int | None = None,
+    ) -> None:
+        parts = [f"HTTP {status_code}"]
+        if code is not None:
+            parts.append(f"code {code}")
+        # One line, whatever the text holds.
+        text = " ".join(msg.split())[:_LONGEST_MSG]
+        message = ", ".join(parts) + (f": {text}" if text else ".")
+        super().__init__(f"{message} {self.advice}".strip())
+        self.status_code = status_code
+        self.code = code
+        self.msg = msg
+        self.headers = {} if headers is None else headers
+        self.retry_after = retry_after
+        self.used_weight = used_weight
+
+    def __str__(self) -> str:
+        """The message, and when requests are welcome again, if that is known."""
+        if self.retry_after is None:
+            return super().__str__()
+        return f"{super().__str__()} Retry after {self.retry_after:.9g} s."
+
+
+class AuthenticationError(ApiError):
+    """The key or the signature was not accepted: 401, -1002, -1022, -2014, -2015."""
+
+    advice = "Check the API key, its secret, its list of IP addresses and its permissions."
+
+
+class ClockSkewError(ApiError):
+    """The timestamp lies outside what Binance accepts: -1021, although the clock was corrected.
+
+    Attributes:
+        offset: milliseconds by which Binance's clock was measured to be ahead of this machine's,
+            or None where it could not be measured.
+        problem: why it could not be measured, or None where it was.
+    """
+
+    advice = "Check this machine's clock, or allow a larger recv_window."
+    offset: int | None = None
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        """The message, and what was found out about the clock."""
+        if self.problem is not None:
+            return f"{super().__str__()} The clock could not be corrected: {self.problem}."
+        if self.offset is not None:
+            return f"{super().__str__()} The measured offset of the clock is {self.offset:+d} ms."
+        return super().__str__()
+
+
+class FirewallError(ApiError):
+    """The web firewall stopped the request: 403."""
+
+    advice = "Binance's firewall stopped the request; check where it comes from."
+
+
+class RateLimitError(ApiError):
+    """A limit is used up: 429. Going on leads to a ban."""
+
+    advice = "Send less: this IP address has used up its request weight."
+
+
+class IpBanError(RateLimitError):
+    """This IP address is banned: 418."""
+
+    advice = "This IP address is banned; send nothing until the ban has passed."
+
+
+class ServerError(ApiError):
+    """Binance failed: 5xx. The outcome is unknown."""
+
+    advice = "Binance failed; the outcome is unknown."
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    401: AuthenticationError,
+    403: FirewallError,
+    418: IpBanError,
+    429: RateLimitError,
+}
+_BY_CODE: dict[int | None, type[ApiError]] = {
+    -1002: AuthenticationError,
+    -1021: ClockSkewError,
+    -1022: AuthenticationError,
+    -2014: AuthenticationError,
+    -2015: AuthenticationError,
+}
+
+
+def api_error_class(status_code: int, code: int | None) -> type[ApiError]:
+    """The class for a refusal. A limit or a failure of the service counts before the code."""
+    if 500 <= status_code <= 599:
+        return ServerError
+    if status_code in (418, 429):
+        return _BY_STATUS[status_code]
+    return _BY_CODE.get(code) or _BY_STATUS.get(status_code, ApiError)

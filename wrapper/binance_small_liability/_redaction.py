@@ -1,0 +1,85 @@
+"""Keeps keys and signatures out of logs, reprs, pickles and tracebacks.
+
+The API key and the signature of an attempt exist only inside a `Seal`, which the transport opens at
+the last moment. So whatever httpx logs, and whatever hangs on its errors, never held them.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+import httpx
+
+HIDDEN = "[hidden]"
+_SHORTEST = 8
+SEAL = "binance_small_liability.seal"
+
+
+class Hidden:
+    """Something that shows itself to no one but the caller of `reveal`."""
+
+    # A closure, because `vars()` and reprs of containers show attributes.
+    __slots__ = ("reveal",)
+
+    def __init__(self, value: Any) -> None:
+        self.reveal: Callable[[], Any] = lambda: value
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A hidden value cannot be pickled or copied.")
+
+
+class Seal:
+    """What one attempt adds to a request, on its way to the transport.
+
+    Attributes:
+        timestamp: when it was made, in milliseconds.
+    """
+
+    __slots__ = ("_api_key", "_signature", "_target", "timestamp")
+
+    def __init__(self, api_key: Hidden, timestamp: int, target: bytes, signature: str) -> None:
+        """Seals the `signature` of the query in `target`: path and query, stamped and encoded."""
+        self._api_key = api_key
+        self._signature = Hidden(signature)
+        self._target = target
+        self.timestamp = timestamp
+
+    def open(self, request: httpx.Request, *, in_url: bool) -> httpx.Request:
+        """The request as it goes to the wire: the signature last, the key in its header.
+
+        Args:
+            request: what was sealed.
+            in_url: whether its URL must be that of the wire, too. httpx takes long to make one, and
+                its own transports take a `target` instead.
+        """
+        target = b"%b&signature=%b" % (self._target, self._signature.reveal().encode("ascii"))
+        headers = request.headers.copy()
+        headers["X-MBX-APIKEY"] = self._api_key.reveal()
+        url = request.url
+        extensions = {key: value for key, value in request.extensions.items() if key != SEAL}
+        if in_url:
+            url = url.copy_with(raw_path=target)
+        else:
+            extensions["target"] = target
+        return httpx.Request(
+            request.method, url, headers=headers, content=request.content, extensions=extensions
+        )
+
+    def redact(self, text: str) -> str:
+        """`text` without the key and the signature, which an answer may echo."""
+        signature = self._signature.reveal()
+        for hidden in (self._api_key.reveal(), signature, unquote(signature)):
+            # What is shorter is no real key, and may be part of any word.
+            if len(hidden) >= _SHORTEST:
+                text = text.replace(hidden, HIDDEN)
+        return text
+
+
+def defused(error: Exception, redact: Callable[[str], str]) -> Exception:
+    """`error` without the frames and causes in which the signed request may be seen."""
+    error.args = tuple(redact(str(argument)) for argument in error.args)
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    return error

@@ -1,0 +1,208 @@
+"""httpx clients that retry, and return only the success that the contract documents."""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from tenacity import AsyncRetrying, Retrying
+
+from . import _time
+from ._answer import Answer
+from ._auth import BinanceAuth
+from ._call import Call, FindFault
+from ._clock import Clock, Correction
+from ._config import Config
+from ._errors import ConfigurationError, RateLimitError
+from ._limits import Limits
+from ._slots import Slots
+from ._transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    import anyio
+
+TIME_PATH = "/api/v3/time"
+
+log = logging.getLogger(__package__)
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leaves them: they have no use here, and looking for them takes httpx long."""
+
+
+_NO_COOKIES = _NoCookies()
+
+
+class _Cookieless:
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """None, whatever answers or callers set."""
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None: ...
+
+
+class Session(_Cookieless, httpx.Client):
+    """Sends signed requests, as often as they may be sent."""
+
+    def __init__(self, config: Config, auth: BinanceAuth, find_fault: FindFault) -> None:
+        transport = config.open_transport(httpx.BaseTransport, httpx.HTTPTransport)
+        super().__init__(
+            transport=Transport(transport, takes_target=config.takes_target),
+            auth=auth,
+            **_settings(config),
+        )
+        self.limits = _limits(config)
+        self._clock = auth.clock
+        self._correcting = threading.Lock()
+        self._call = partial(Call, config, self.limits, find_fault)
+        self._url = _urls(config)
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """Builds a request for a path. To put its URL together each time takes httpx long."""
+        return super().build_request(method, self._url(str(url)), **options)
+
+    def send(self, request: httpx.Request, **options: Any) -> Answer:
+        """Sends `request`. Raises SmallLiabilityError for all but the documented success."""
+        call = self._call(request)
+        retrying = Retrying(sleep=_time.sleep, **call.retrying())
+        return retrying(self._attempt, call, options)
+
+    def _attempt(self, call: Call, options: dict[str, Any]) -> Answer:
+        with call.attempt():
+            before = self._clock.correction
+            number = call.attempts + 1
+            answer = self._receive(call, number, options)
+            if answer.refuses_clock and call.correction is None:
+                call.correction = self._correct_clock(before)
+                if call.correction.problem is None:
+                    answer = self._receive(call, number, options)
+            return call.success(answer)
+
+    def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
+        for seconds in self.limits.pauses():
+            _time.sleep(seconds)
+        _refuse_if_closed(self.is_closed)
+        call.attempts = number
+        return cast(Answer, super().send(call.request, **options))
+
+    def _correct_clock(self, before: Correction) -> Correction:
+        # Under a lock: of many calls that were refused together, one asks for the time.
+        with self._correcting:
+            if self._clock.correction is before:
+                for seconds in self.limits.pauses():
+                    _time.sleep(seconds)
+                request = self.build_request("GET", TIME_PATH)
+                stop = self._clock.stopwatch()
+                try:
+                    answer = cast(Answer, super().send(request, auth=None))
+                except httpx.HTTPError as error:
+                    self._clock.fail(f"{TIME_PATH} gave no usable answer: {type(error).__name__}")
+                else:
+                    _note_time(answer, stop, self._clock, self.limits)
+            return self._clock.correction
+
+
+class AsyncSession(_Cookieless, httpx.AsyncClient):
+    """Sends signed requests, as often as they may be sent."""
+
+    def __init__(self, config: Config, auth: BinanceAuth, find_fault: FindFault) -> None:
+        transport = config.open_transport(httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport)
+        super().__init__(
+            transport=AsyncTransport(transport, takes_target=config.takes_target),
+            auth=auth,
+            **_settings(config),
+        )
+        self.limits = _limits(config)
+        self._clock = auth.clock
+        self._slots = Slots(config.timeout)
+        self._correcting: anyio.Lock | None = None
+        self._call = partial(Call, config, self.limits, find_fault)
+        self._url = _urls(config)
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """Builds a request for a path. To put its URL together each time takes httpx long."""
+        return super().build_request(method, self._url(str(url)), **options)
+
+    async def send(self, request: httpx.Request, **options: Any) -> Answer:
+        """Sends `request`. Raises SmallLiabilityError for all but the documented success."""
+        call = self._call(request)
+        retrying = AsyncRetrying(sleep=_time.async_sleep, **call.retrying())
+        return await retrying(self._attempt, call, options)
+
+    async def _attempt(self, call: Call, options: dict[str, Any]) -> Answer:
+        with call.attempt():
+            before = self._clock.correction
+            number = call.attempts + 1
+            answer = await self._receive(call, number, options)
+            if answer.refuses_clock and call.correction is None:
+                call.correction = await self._correct_clock(before)
+                if call.correction.problem is None:
+                    answer = await self._receive(call, number, options)
+            return call.success(answer)
+
+    async def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
+        while True:
+            for seconds in self.limits.pauses():
+                await _time.async_sleep(seconds)
+            async with self._slots:
+                # A limit may have been broken while this waited for its turn.
+                if next(self.limits.pauses(), None) is None:
+                    _refuse_if_closed(self.is_closed)
+                    call.attempts = number
+                    return cast(Answer, await super().send(call.request, **options))
+
+    async def _correct_clock(self, before: Correction) -> Correction:
+        import anyio  # only here: a call whose clock is right does not need it
+
+        self._correcting = self._correcting or anyio.Lock()
+        async with self._correcting:
+            if self._clock.correction is before:
+                for seconds in self.limits.pauses():
+                    await _time.async_sleep(seconds)
+                request = self.build_request("GET", TIME_PATH)
+                stop = self._clock.stopwatch()
+                try:
+                    answer = cast(Answer, await super().send(request, auth=None))
+                except httpx.HTTPError as error:
+                    self._clock.fail(f"{TIME_PATH} gave no usable answer: {type(error).__name__}")
+                else:
+                    _note_time(answer, stop, self._clock, self.limits)
+            return self._clock.correction
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return {
+        "timeout": config.timeout,
+        # The key must not travel to another host, nor through a proxy that nobody named here.
+        "follow_redirects": False,
+        "trust_env": False,
+    }
+
+
+def _urls(config: Config) -> Callable[[str], httpx.URL]:
+    return cache(lambda path: httpx.URL(config.base_url.rstrip("/") + path))
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.max_retry_wait if config.max_attempts > 1 else 0.0)
+
+
+def _refuse_if_closed(is_closed: bool) -> None:
+    if is_closed:
+        raise ConfigurationError("The client", "is closed; make a new one")
+
+
+def _note_time(answer: Answer, stop: Callable[[int], None], clock: Clock, limits: Limits) -> None:
+    if answer.server_time is not None:
+        stop(answer.server_time)
+        log.warning("The clock is corrected by %+d ms", clock.correction.offset)
+        return
+    clock.fail(f"{TIME_PATH} answered HTTP {answer.status_code} without a time")
+    error = answer.error(lambda _: None, str)
+    if isinstance(error, RateLimitError):
+        limits.cool_down(error)

@@ -1,0 +1,19 @@
+"""An exchange for tests: it checks what Binance checks, and answers what the contract says::
+
+    fake = FakeBinance()
+    client = SmallLiabilityClient(**fake.credentials, transport=fake.transport())
+    assert client.list_coins() == fake.coins
+
+It can be told to fail, and shows what arrived. The pytest fixtures `fake_binance` and
+`fake_binance_url` give one to each test.
+
+Within `with no_waiting():`, in every thread, the clients of this package do not wait before they
+try again: time moves on at once, for them and for the fake. The fixtures switch it on.
+"""
+
+from binance_small_liability._time import skipping as no_waiting
+
+from ._fake import FakeBinance
+from ._record import ReceivedRequest
+
+__all__ = ["FakeBinance", "ReceivedRequest", "no_waiting"]

@@ -1,0 +1,167 @@
+"""What Binance checks in a request, and in which order.
+
+`SIGNED` and `PUBLIC` at the end are the whole story: each line is a Binance error code and the
+question that earns it, and the first question answered with yes decides. Binance does not document
+its order; this one asks who calls, what for, when, and at last for the proof. Nothing of the client
+is used, so that the two can disagree.
+
+Source: "Endpoint security" on https://developers.binance.com/docs/margin_trading/general-info and
+https://developers.binance.com/docs/margin_trading/error-code
+"""
+
+import re
+from collections.abc import Callable
+from functools import cached_property
+from urllib.parse import unquote_plus
+
+import attrs
+
+from ._contract import Contract, Operation
+
+# How far ahead of the exchange's clock a timestamp may be, in milliseconds.
+MAX_AHEAD = 1000
+
+_WELL_FORMED_KEY = re.compile("[A-Za-z0-9]{64}")
+# What RFC 3986 allows in a query; all else must be percent-encoded.
+_ENCODED_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+_WHOLE_NUMBER = re.compile("[0-9]{1,20}")
+
+
+@attrs.frozen(slots=False)
+class Call:
+    """A request, and what the exchange knows when it judges it."""
+
+    contract: Contract
+    operation: Operation
+    query: str  # exactly as it was sent
+    key: str | None  # as it was sent; None where the header is missing
+    known_key: str
+    verify: Callable[[bytes, str], bool]
+    now: int  # the exchange's clock, in milliseconds
+
+    @cached_property
+    def pieces(self) -> list[str]:
+        return self.query.split("&") if self.query else []
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [unquote_plus(piece.partition("=")[0]) for piece in self.pieces]
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        pairs = (piece.partition("=") for piece in self.pieces)
+        return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
+
+    @cached_property
+    def known_names(self) -> set[str]:
+        return {*self.operation.parameters, self.contract.signature_name}
+
+    @property
+    def recv_window(self) -> int:
+        schema = self.operation.parameters["recvWindow"]["schema"]
+        return int(self.values.get("recvWindow", schema["default"]))
+
+
+def key_is_malformed(call: Call) -> bool:
+    key = call.key or ""
+    return key != call.known_key and not _WELL_FORMED_KEY.fullmatch(key)
+
+
+def key_is_unknown(call: Call) -> bool:
+    return call.key != call.known_key
+
+
+def query_is_not_percent_encoded(call: Call) -> bool:
+    return not _ENCODED_QUERY.fullmatch(call.query)
+
+
+def piece_is_unreadable(call: Call) -> bool:
+    return any("=" not in piece or piece.startswith("=") for piece in call.pieces)
+
+
+def name_is_unknown(call: Call) -> bool:
+    # Letter case counts: recvwindow is not recvWindow.
+    return not call.known_names >= set(call.names)
+
+
+def name_is_repeated(call: Call) -> bool:
+    return len(set(call.names)) < len(call.names)
+
+
+def mandatory_is_missing(call: Call) -> bool:
+    parameters = call.operation.parameters.items()
+    mandatory = {name for name, parameter in parameters if parameter.get("required")}
+    return not {*mandatory, call.contract.signature_name} <= set(call.names)
+
+
+def value_is_empty(call: Call) -> bool:
+    return "" in call.values.values()
+
+
+def number_has_other_characters(call: Call) -> bool:
+    return not all(_WHOLE_NUMBER.fullmatch(value) for value in _numbers(call))
+
+
+def recv_window_is_too_large(call: Call) -> bool:
+    schema = call.operation.parameters["recvWindow"]["schema"]
+    return call.recv_window > int(schema["maximum"])
+
+
+def recv_window_is_too_small(call: Call) -> bool:
+    schema = call.operation.parameters["recvWindow"]["schema"]
+    return call.recv_window < int(schema["minimum"])
+
+
+def timestamp_is_outside(call: Call) -> bool:
+    timestamp = int(call.values["timestamp"])
+    return not (timestamp < call.now + MAX_AHEAD and call.now - timestamp <= call.recv_window)
+
+
+def signature_is_wrong(call: Call) -> bool:
+    # Whatever stands before the signature was signed, so it must be the last parameter.
+    payload, _, signature = call.query.rpartition(f"&{call.contract.signature_name}=")
+    return not call.verify(payload.encode("ascii"), signature)
+
+
+def is_known_elsewhere(call: Call) -> bool:
+    return not call.contract.parameter_names.isdisjoint(call.names)
+
+
+def has_parameters(call: Call) -> bool:
+    return bool(call.pieces)
+
+
+def _numbers(call: Call) -> list[str]:
+    parameters = call.operation.parameters
+    return [
+        value
+        for name, value in call.values.items()
+        if name in parameters and parameters[name]["schema"]["type"] == "integer"
+    ]
+
+
+SIGNED: list[tuple[int, Callable[[Call], bool]]] = [
+    (-2014, key_is_malformed),
+    (-2015, key_is_unknown),
+    (-1022, query_is_not_percent_encoded),
+    (-1104, piece_is_unreadable),
+    (-1103, name_is_unknown),
+    (-1101, name_is_repeated),
+    (-1102, mandatory_is_missing),
+    (-1105, value_is_empty),
+    (-1100, number_has_other_characters),
+    (-1131, recv_window_is_too_large),
+    (-1102, recv_window_is_too_small),
+    (-1021, timestamp_is_outside),
+    (-1022, signature_is_wrong),
+]
+PUBLIC: list[tuple[int, Callable[[Call], bool]]] = [
+    (-1106, is_known_elsewhere),
+    (-1101, has_parameters),
+]
+
+
+def fault(call: Call) -> int | None:
+    """The error code that `call` earns, or None where nothing is wrong with it."""
+    checks = SIGNED if call.operation.signed else PUBLIC
+    return next((code for code, is_so in checks if is_so(call)), None)

@@ -1,0 +1,108 @@
+"""What the fake reads from the contract: paths, parameters, weights and answers."""
+
+import json
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Answer:
+    """One example of the contract."""
+
+    status: str  # as the contract writes it, so perhaps "5XX"
+    name: str
+    media_type: str
+    value: Any
+    headers: dict[str, Any]  # the documented headers, with their examples
+
+    def fits(self, status: int) -> bool:
+        """Whether it is documented for `status`."""
+        return self.status in (str(status), f"{status // 100}XX")
+
+    @property
+    def code(self) -> int | None:
+        """Binance's error code, where it has one."""
+        return self.value.get("code") if isinstance(self.value, dict) else None
+
+
+@attrs.frozen
+class Operation:
+    """One endpoint."""
+
+    method: str
+    path: str
+    signed: bool
+    weight: int
+    parameters: dict[str, Any]
+    answers: list[Answer]
+
+    def answer(
+        self, *, status: int | None = None, code: int | None = None, example: str | None = None
+    ) -> Answer:
+        """The first documented answer that fits what is given. Raises ValueError."""
+        for answer in self.answers:
+            if (
+                (status is None or answer.fits(status))
+                and (code is None or answer.code == code)
+                and (example is None or answer.name == example)
+            ):
+                return answer
+        raise ValueError(f"The contract has no answer for {status=}, {code=}, {example=}")
+
+
+class Contract:
+    """openapi.yaml, as it was packaged with the wire client."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        schemes = document["components"]["securitySchemes"]
+        self.key_header: str = schemes["apiKey"]["name"]
+        self.signature_name: str = schemes["signature"]["name"]
+        self.operations = [
+            self._operation(path, method, node)
+            for path, item in document["paths"].items()
+            for method, node in item.items()
+        ]
+        self.parameter_names = {self.signature_name}.union(
+            *(operation.parameters for operation in self.operations)
+        )
+
+    def _operation(self, path: str, method: str, node: Any) -> Operation:
+        parameters = [self._resolved(parameter) for parameter in node.get("parameters", [])]
+        return Operation(
+            method=method.upper(),
+            path=path,
+            signed=node["x-security-type"] != "NONE",
+            weight=node["x-request-weight"],
+            parameters={parameter["name"]: parameter for parameter in parameters},
+            answers=[
+                Answer(status, name, media_type, example["value"], self._headers(response))
+                for status, reference in node["responses"].items()
+                for response in [self._resolved(reference)]
+                for media_type, media in response["content"].items()
+                for name, example in media["examples"].items()
+            ],
+        )
+
+    def _headers(self, response: Any) -> dict[str, Any]:
+        headers = response.get("headers", {})
+        return {name: self._resolved(header)["example"] for name, header in headers.items()}
+
+    def _resolved(self, node: Any) -> Any:
+        while "$ref" in node:
+            target = self._document
+            for key in node["$ref"].removeprefix("#/").split("/"):
+                target = target[key]
+            node = target
+        return node
+
+
+@cache
+def packaged_contract() -> Contract:
+    """The contract of this release, its numbers exact."""
+    text = files("binance_small_liability_api").joinpath("openapi.json").read_text("utf-8")
+    return Contract(json.loads(text, parse_float=Decimal))

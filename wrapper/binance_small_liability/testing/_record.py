@@ -1,0 +1,63 @@
+"""What arrived at the fake, without what must stay secret."""
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+import attrs
+
+from binance_small_liability._redaction import HIDDEN
+
+
+@attrs.frozen
+class ReceivedRequest:
+    """A request as it arrived. The API key, the secret and the signature read "[hidden]".
+
+    Attributes:
+        method: the HTTP method.
+        path: without the query.
+        query: names and values, in order and still percent-encoded.
+        headers: in order.
+        status: what it was answered with; None where the connection was dropped.
+    """
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: list[tuple[str, str]]
+    status: int | None
+
+
+def received(
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    status: int | None,
+    secrets: dict[str, str],
+) -> ReceivedRequest:
+    """The record of one request.
+
+    Args:
+        method: the HTTP method.
+        target: path and query, as sent.
+        headers: as sent.
+        status: what it is answered with.
+        secrets: texts to hide wherever they stand, by the lower-case name of the parameter or
+            header whose value is hidden whatever it is.
+    """
+
+    def hidden(name: str, value: str) -> str:
+        if unquote(name).lower() in secrets:
+            return HIDDEN
+        for secret in filter(None, secrets.values()):
+            value = value.replace(secret, HIDDEN)
+        return value
+
+    path, _, query = target.partition("?")
+    pairs = [piece.partition("=") for piece in query.split("&") if piece]
+    return ReceivedRequest(
+        method=method,
+        path=hidden("", path),
+        query=[(hidden("", name), hidden(name, value)) for name, _, value in pairs],
+        headers=[(name, hidden(name, value)) for name, value in headers],
+        status=status,
+    )
