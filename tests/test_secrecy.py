@@ -22,7 +22,7 @@ from binance_small_liability import (
     _time,
 )
 
-from tests.contract import TIME_PATH
+from tests.contract import LIST_PATH, TIME_PATH
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving
 
 Client = SmallLiabilityClient | AsyncSmallLiabilityClient
@@ -208,8 +208,7 @@ def test_the_url_in_the_log_keeps_its_path(records: Records) -> None:
     with serving(response()) as server:
         _list_sync(server.url)
     [line] = [record.getMessage() for record in records.kept if record.name == "httpx"]
-    path = r"/sapi/v1/margin/exchange-small-liability\?recvWindow=5000&timestamp=\d{13}"
-    assert re.search(rf"GET http://127\.0\.0\.1:\d+{path} ", line)
+    assert re.search(rf"GET http://127\.0\.0\.1:\d+{LIST_PATH} ", line)
 
 
 @pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])

@@ -56,17 +56,21 @@ class Seal:
                 its own transports take a `target` instead.
         """
         target = b"%b&signature=%b" % (self._target, self._signature.reveal().encode("ascii"))
-        headers = request.headers.copy()
-        headers["X-MBX-APIKEY"] = self._api_key.reveal()
         url = request.url
         extensions = {key: value for key, value in request.extensions.items() if key != SEAL}
         if in_url:
             url = url.copy_with(raw_path=target)
         else:
             extensions["target"] = target
-        return httpx.Request(
-            request.method, url, headers=headers, content=request.content, extensions=extensions
+        opened = httpx.Request(
+            request.method,
+            url,
+            headers=request.headers,
+            content=request.content,
+            extensions=extensions,
         )
+        opened.headers["X-MBX-APIKEY"] = self._api_key.reveal()
+        return opened
 
     def redact(self, text: str) -> str:
         """`text` without the key and the signature, which an answer may echo."""

@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, Retrying
 
 from . import _time
 from ._answer import Answer
-from ._auth import BinanceAuth
+from ._auth import PARAMS, BinanceAuth
 from ._call import Call, FindFault
 from ._clock import Clock, Correction
 from ._config import Config
@@ -62,9 +62,13 @@ class Session(_Cookieless, httpx.Client):
         self._call = partial(Call, config, self.limits, find_fault)
         self._url = _urls(config)
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        """Builds a request for a path. To put its URL together each time takes httpx long."""
-        return super().build_request(method, self._url(str(url)), **options)
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        """Builds a request for a path; BinanceAuth adds `params` to it."""
+        request = super().build_request(method, self._url(str(url)), **options)
+        request.extensions[PARAMS] = params or {}
+        return request
 
     def send(self, request: httpx.Request, **options: Any) -> Answer:
         """Sends `request`. Raises SmallLiabilityError for all but the documented success."""
@@ -124,9 +128,13 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
         self._call = partial(Call, config, self.limits, find_fault)
         self._url = _urls(config)
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        """Builds a request for a path. To put its URL together each time takes httpx long."""
-        return super().build_request(method, self._url(str(url)), **options)
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        """Builds a request for a path; BinanceAuth adds `params` to it."""
+        request = super().build_request(method, self._url(str(url)), **options)
+        request.extensions[PARAMS] = params or {}
+        return request
 
     async def send(self, request: httpx.Request, **options: Any) -> Answer:
         """Sends `request`. Raises SmallLiabilityError for all but the documented success."""
@@ -185,6 +193,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _urls(config: Config) -> Callable[[str], httpx.URL]:
+    # To put a URL together each time takes httpx long.
     return cache(lambda path: httpx.URL(config.base_url.rstrip("/") + path))
 
 
