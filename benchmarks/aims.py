@@ -124,7 +124,7 @@ def _decoding(results: Results) -> Aim:
 
 def _imported(results: Results) -> Aim:
     packages = sorted({module.partition(".")[0] for module in results.imported})
-    extras = {"aiohttp", "cryptography", "httpx_aiohttp"}
+    extras = {"aiohttp", "cryptography"}
     return Aim("imported", "Importing brings in no extra, even where it is installed").judged(
         "beyond httpx and attrs: " + (", ".join(packages) or "nothing"),
         extras.isdisjoint(packages),

@@ -161,7 +161,7 @@ def _ours_async(url: str) -> Call:
 
 def _ours_aiohttp(url: str) -> Call:
     from binance_small_liability import AsyncSmallLiabilityClient
-    from httpx_aiohttp import AiohttpTransport
+    from binance_small_liability.aiohttp import AiohttpTransport
 
     client = AsyncSmallLiabilityClient(
         api_key=API_KEY, api_secret=API_SECRET, base_url=url, transport=AiohttpTransport()
@@ -281,7 +281,7 @@ CONTESTANTS = {
         Contestant(
             OURS_AIOHTTP,
             f"{OURS}-aiohttp",
-            f"{_OURS}, httpx_aiohttp",
+            f"{_OURS}.aiohttp",
             _ours_aiohttp,
             is_async=True,
         ),

@@ -5,7 +5,13 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
-from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    Coin,
+    SmallLiabilityClient,
+    _time,
+)
+from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.prism import prism
 
@@ -35,6 +41,13 @@ def prism_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Where a client would wait, time moves on at once."""
+    with _time.skipping():
+        yield
+
+
 @pytest.fixture(params=["sync", "async"])
 def list_coins(request: pytest.FixtureRequest) -> ListCoins:
     """Makes one call with a client of either kind, configured by keywords."""
@@ -52,3 +65,7 @@ def list_coins_async(calls: int = 1, **options: Any) -> list[Coin]:
             return [await client.list_coins() for _ in range(calls)][-1]
 
     return asyncio.run(call())
+
+
+def list_coins_aiohttp(calls: int = 1, **options: Any) -> list[Coin]:
+    return list_coins_async(calls, transport=AiohttpTransport(), **options)

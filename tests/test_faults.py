@@ -5,7 +5,6 @@ import itertools
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,6 @@ from binance_small_liability import (
     RequestTimeout,
     ServerError,
     SmallLiabilityError,
-    _time,
 )
 
 from tests.conftest import ETH, ListCoins
@@ -35,10 +33,7 @@ OK = response()
 SKEWED = response({"code": -1021, "msg": "Outside."}, 400)
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting() -> Iterator[None]:
-    with _time.skipping():
-        yield
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:
@@ -309,6 +304,10 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_faults(list_coins: ListCoins, row: Row) -> None:
+    assert_outcome(list_coins, row)
+
+
+def assert_outcome(list_coins: ListCoins, row: Row) -> None:
     answers = itertools.chain(row.answers[:-1], itertools.repeat(row.answers[-1]))
 
     def answer(request: Request) -> Answer:

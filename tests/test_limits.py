@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,10 +26,7 @@ BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12
 LIMIT = response(BODY, 429, {"Retry-After": "30"})
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting() -> Iterator[None]:
-    with _time.skipping():
-        yield
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def _serving(*answers: Answer) -> Any:

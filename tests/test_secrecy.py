@@ -21,6 +21,7 @@ from binance_small_liability import (
     SmallLiabilityError,
     _time,
 )
+from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.contract import LIST_PATH, TIME_PATH
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving
@@ -74,16 +75,21 @@ def _list_sync(url: str) -> list[Any]:
             return [client, error]
 
 
-def _list_async(url: str) -> list[Any]:
+def _list_async(url: str, **options: Any) -> list[Any]:
     async def call() -> list[Any]:
-        client = AsyncSmallLiabilityClient.from_env(base_url=url, timeout=0.15, max_attempts=2)
-        async with client:
+        async with AsyncSmallLiabilityClient.from_env(
+            base_url=url, timeout=0.15, max_attempts=2, **options
+        ) as client:
             try:
                 return [client, await client.list_coins()]
             except SmallLiabilityError as error:
                 return [client, error]
 
     return asyncio.run(call())
+
+
+def _list_aiohttp(url: str) -> list[Any]:
+    return _list_async(url, transport=AiohttpTransport())
 
 
 def _echo(request: Request) -> str:
@@ -138,7 +144,7 @@ ECHOES: dict[str, Callable[[Request], Answer]] = {
 }
 
 
-@pytest.mark.parametrize("list_coins", [_list_sync, _list_async], ids=["sync", "async"])
+@pytest.mark.parametrize("list_coins", [_list_sync, _list_async, _list_aiohttp])
 @pytest.mark.parametrize("echo", [False, True], ids=["plain", "echo"])
 def test_the_canary_is_found_nowhere(
     list_coins: Callable[[str], list[Any]], echo: bool, records: Records

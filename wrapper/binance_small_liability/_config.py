@@ -17,7 +17,7 @@ from ._retry import RetryDetails
 T = TypeVar("T")
 
 # As many are kept as may be open: threads that share a client shall not connect anew all the time.
-_POOL = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+POOL = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 _LAST_PORT = 65_535
 
 BASE_URL = "https://api.binance.com"
@@ -100,8 +100,8 @@ def _is_loopback(host: str) -> bool:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    # Shared, because reading the authorities takes longer than all else that a client does.
+def tls() -> ssl.SSLContext:
+    """Whom all clients trust. Reading it takes longer than all else that a client does."""
     return httpx.create_ssl_context()
 
 
@@ -127,7 +127,9 @@ class Config:
 
         Through a proxy it would ask that, too, for the target.
         """
-        return self.transport is None and self.proxy.reveal() is None
+        if self.transport is None:
+            return self.proxy.reveal() is None
+        return getattr(self.transport, "takes_target", False)
 
     def open_transport(self, kind: type[T], standard: Callable[..., T]) -> T:
         """The caller's transport, or a `standard` one. Raises ConfigurationError."""
@@ -149,6 +151,6 @@ class Config:
 
 def _standard_transport(standard: Callable[..., T], proxy: Hidden) -> T | None:
     try:
-        return standard(verify=_tls(), proxy=proxy.reveal(), limits=_POOL)
+        return standard(verify=tls(), proxy=proxy.reveal(), limits=POOL)
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL, ImportError):
         return None
