@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from benchmarks.contestants import (
     API_KEY,
@@ -55,6 +55,8 @@ _FEW_CALLS, _MANY_CALLS = 100, 1000
 _SCALES = ((1, 1), (1, 10), (1, 100), (1, 1000), (10, 10), (100, 100))  # (clients, tasks)
 _SCALED = (OURS_ASYNC, OURS_AIOHTTP, HTTPX_ASYNC)
 _SCALE_CALLS = 500
+# Who is profiled with how many coins, and the calls that it takes.
+_PROFILED = {(OURS, 1): 500, (OURS_AIOHTTP, 1): 500, (OURS, 1000): 50}
 _FEWEST_ROUNDS = 3
 _PATIENCE = 60.0  # seconds for one short process
 
@@ -98,6 +100,7 @@ class Results:
         starts: seconds from the start of a process to its first line of output.
         peaks: the most KiB that a process held, after 100 calls and after 1,000.
         scales: what more tasks and more clients come to.
+        profiles: seconds by package, as a profiler saw them, by contestant and number of coins.
         imported: modules that importing this package adds to importing what it is built on.
     """
 
@@ -110,6 +113,7 @@ class Results:
     starts: Rounds = field(default_factory=dict)
     peaks: dict[str, tuple[int, int]] = field(default_factory=dict)
     scales: dict[str, list[Scale]] = field(default_factory=dict)
+    profiles: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     imported: list[str] = field(default_factory=list)
 
     def running(self) -> list[Contestant]:
@@ -134,6 +138,8 @@ class Results:
             self._measure_memory(urls[1])
             say("growth")
             self._measure_growth(urls[1])
+            say("profiles")
+            self._profile(urls)
 
     def _in_turns(self, effort: Effort, turns: dict[str, Callable[[], T]]) -> dict[str, list[T]]:
         """Lets everyone have a turn in each round; whoever fails is out."""
@@ -266,6 +272,12 @@ class Results:
             except OutOfTheRaceError:
                 return None
 
+    def _profile(self, urls: Urls) -> None:
+        for (name, coins), calls in _PROFILED.items():
+            if name not in self.out:
+                with self._worker(CONTESTANTS[name]) as worker:
+                    self.profiles[name, coins] = worker.profile(urls[coins], calls, coins)
+
     @contextmanager
     def _worker(self, contestant: Contestant) -> Iterator["_Worker"]:
         worker = _Worker(self._python(contestant), contestant.name)
@@ -292,19 +304,28 @@ class _Worker:
         self, url: str, calls: int, *, coins: int = 1, tasks: int = 1, clients: int = 1
     ) -> Turn:
         """Has calls made."""
+        answer = self._ask(url=url, calls=calls, coins=coins, tasks=tasks, clients=clients)
+        return Turn(
+            answer["ns"] / 1e9 / calls, answer["processor_ns"] / 1e9 / calls, answer["peak_kib"]
+        )
+
+    def profile(self, url: str, calls: int, coins: int) -> dict[str, float]:
+        """Has calls made under a profiler; returns seconds by package."""
+        answer = self._ask(url=url, calls=calls, coins=coins, tasks=1, clients=1, profiled=True)
+        seconds: dict[str, float] = answer["seconds"]
+        return seconds
+
+    def _ask(self, *, profiled: bool = False, **order: Any) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
-        order = {"url": url, "calls": calls, "coins": coins, "tasks": tasks, "clients": clients}
         try:
-            print(json.dumps(order), file=self._process.stdin, flush=True)
-            answer = json.loads(self._process.stdout.readline())
+            print(json.dumps(order | {"profiled": profiled}), file=self._process.stdin, flush=True)
+            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         except (OSError, ValueError):
             raise OutOfTheRaceError("its process ended") from None
         if "problem" in answer:
             raise OutOfTheRaceError(answer["problem"])
-        return Turn(
-            answer["ns"] / 1e9 / calls, answer["processor_ns"] / 1e9 / calls, answer["peak_kib"]
-        )
+        return answer
 
     def close(self) -> None:
         """Ends the process."""

@@ -10,6 +10,7 @@ from benchmarks.figures import Spread, ratio
 from benchmarks.measuring import BASELINE, Results, Rounds
 
 _MET = {True: "met", False: "**missed**", None: "not measured"}
+_LEAST_SHARE = 0.01
 _KEY = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -57,6 +58,10 @@ def report(results: Results, date: str, machine: str, explanations: str) -> str:
         "## Longer lists",
         "Multiples of what the hand-signed `http.client` call took for as many coins.",
         *(_coins(results, is_async) for is_async in (False, True)),
+        "## Where the time goes",
+        "As a profiler sees it, which makes many small steps look dearer than they are. What is "
+        "built into Python is counted where it is called.",
+        _profiles(results),
         "## 100 tasks at once",
         _throughput(results),
         "## Import",
@@ -138,6 +143,25 @@ def _coins(results: Results, is_async: bool) -> str:
                 ),
             )
             for name in names
+        ],
+    )
+
+
+def _profiles(results: Results) -> str:
+    shares = {
+        of: {package: spent / sum(seconds.values()) for package, spent in seconds.items()}
+        for of, seconds in results.profiles.items()
+    }
+    packages = sorted(
+        {package for share in shares.values() for package in share},
+        key=lambda package: -max(share.get(package, 0) for share in shares.values()),
+    )
+    return _table(
+        ["package", *(f"{name}, coins: {coins:,}" for name, coins in shares)],
+        [
+            (f"`{package}`", *(f"{share.get(package, 0):.0%}" for share in shares.values()))
+            for package in packages
+            if any(share.get(package, 0) >= _LEAST_SHARE for share in shares.values())
         ],
     )
 

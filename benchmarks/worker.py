@@ -91,7 +91,7 @@ def _give_up(*_: object) -> NoReturn:
 
 def _obey(
     worker: _SyncWorker | _AsyncWorker, clients: dict[str, Calls], order: dict[str, Any]
-) -> dict[str, int]:
+) -> dict[str, Any]:
     calls = clients.setdefault(order["url"], [])
     while len(calls) < order["clients"]:
         calls.append(worker.open(order["url"]))
@@ -101,10 +101,41 @@ def _obey(
     _, result = worker.run(calls, max(_WARM_UP, warm_tasks), warm_tasks)
     if len(result) != order["coins"]:
         raise ValueError(f"{len(result)} coins came back instead of {order['coins']}")
+    if order["profiled"]:
+        return {"seconds": profile_by_package(lambda: worker.run(calls, order["calls"], tasks))}
     start = process_time_ns()
     nanoseconds, _ = worker.run(calls, order["calls"], tasks)
     processor = process_time_ns() - start
     return {"ns": nanoseconds, "processor_ns": processor, "peak_kib": _peak_kib()}
+
+
+def profile_by_package(run: Call) -> dict[str, float]:
+    """Seconds by the package whose code they were spent in."""
+    import cProfile
+
+    profile = cProfile.Profile()
+    profile.runcall(run)
+    seconds: dict[str, float] = {}
+    for function in profile.getstats():
+        # What is built into Python counts where it was called.
+        if not isinstance(function.code, str):
+            builtins = [call for call in function.calls or () if isinstance(call.code, str)]
+            package = _package(function.code.co_filename)
+            spent = function.inlinetime + sum(call.inlinetime for call in builtins)
+            seconds[package] = seconds.get(package, 0) + spent
+    return seconds
+
+
+def _package(file: str) -> str:
+    if file.startswith("<attrs generated "):
+        # "<attrs generated methods binance_small_liability._coin.Coin>"
+        return file.rstrip(">").split()[-1].partition(".")[0]
+    folders = Path(file).parts
+    if "site-packages" in folders:
+        return folders[folders.index("site-packages") + 1]
+    if __package__ in folders:
+        return __package__
+    return "Python's library"
 
 
 def _serve(contestant: Contestant) -> None:

@@ -24,6 +24,7 @@ from benchmarks.figures import Spread, ratio
 from benchmarks.measuring import BASELINE, LISTING, Results, Scale, Turn, serving
 from benchmarks.report import chart, report
 from benchmarks.server import SIZES
+from benchmarks.worker import profile_by_package
 
 _ROUNDS = (1.0, 2.0, 4.0)  # what one after the other disturbs everyone
 
@@ -43,6 +44,7 @@ def _results(seconds: dict[str, float]) -> Results:
         starts=rounds,
         peaks={OURS: (1000, 1010)},
         scales={OURS_ASYNC: [Scale(1, 10, Turn(0.5, 0.5, 1000)), Scale(1, 1000, None)]},
+        profiles={(OURS, 1000): {"httpx": 0.9, OURS: 0.592, "rare": 0.008}},
         imported=["decimal"],
     )
 
@@ -109,7 +111,20 @@ def test_the_report() -> None:
     assert "peer*: not explained yet." in text
     assert f"| {OURS_ASYNC} | 1 | 10 | 2 | 1.0 |" in text
     assert f"| {OURS_ASYNC} | 1 | 1,000 | too slow to measure |  |" in text
+    assert "| `httpx` | 60% |" in text
+    assert "`rare`" not in text
     assert "| a peer | cannot be installed |" in text
+
+
+def test_a_profile_tells_packages_apart() -> None:
+    def calls() -> None:
+        httpx.URL("https://api.binance.com")
+        json.loads("[" + "1," * 50_000 + "1]")
+
+    seconds = profile_by_package(calls)
+    assert seconds.keys() == {"httpx", "Python's library"}
+    # The decoder is built into Python; the library calls it.
+    assert max(seconds, key=seconds.__getitem__) == "Python's library"
 
 
 def test_the_chart() -> None:
