@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import httpx
 
 from . import _time
-from ._errors import ClockSkewError, ContractError, SmallLiabilityError, api_error_class
+from ._coin import find_fault
+from ._errors import ApiError, ClockSkewError, ContractError, api_error_class
 from ._retry import parse_http_date, parse_retry_after
 
 MAX_BODY = 10 * 1024 * 1024
@@ -137,25 +138,15 @@ class Answer(httpx.Response):
             return None
         return payload.get(name) if isinstance(payload, dict) else None
 
-    def error(
-        self, find_fault: Callable[[object], str | None], redact: Callable[[str], str]
-    ) -> SmallLiabilityError | None:
-        """What is wrong with this answer, or None for the success that the contract documents.
+    def refusal(self, redact: Callable[[str], str]) -> ApiError | None:
+        """The error that this answer reports, or None for a success.
 
-        Args:
-            find_fault: says where a payload departs from the contract's success.
-            redact: removes what an answer may echo of the request.
+        `redact` removes what an answer may echo of the request.
         """
         code = self.error_code
         # The API has been seen to refuse with a 200.
         if self.is_success and (code is None or code >= 0):
-            if self.status_code != 200:
-                return ContractError(f"HTTP {self.status_code} is not in the contract")
-            try:
-                fault = find_fault(self.json())
-            except ContractError as error:
-                return error
-            return ContractError(f"The answer breaks the contract at {fault}") if fault else None
+            return None
         return api_error_class(self.status_code, code)(
             status_code=self.status_code,
             code=code,
@@ -164,6 +155,16 @@ class Answer(httpx.Response):
             retry_after=self._retry_after(),
             used_weight=self.used_weight,
         )
+
+    def fault(self) -> ContractError | None:
+        """Where this success departs from the one that the contract documents."""
+        if self.status_code != 200:
+            return ContractError(f"HTTP {self.status_code} is not in the contract")
+        try:
+            fault = find_fault(self.json())
+        except ContractError as error:
+            return error
+        return ContractError(f"The answer breaks the contract at {fault}") if fault else None
 
     def _headers_to_show(self, redact: Callable[[str], str]) -> httpx.Headers:
         items = [(name, redact(value)) for name, value in self.headers.multi_items()]

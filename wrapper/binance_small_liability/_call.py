@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -27,9 +27,6 @@ from ._retry import RetryDetails, may_retry, wait_before_retry
 
 log = logging.getLogger(__package__)
 
-# Says where a payload departs from the contract's success, or None where it does not.
-FindFault = Callable[[object], str | None]
-
 
 @attrs.define(eq=False)
 class Call:
@@ -42,7 +39,6 @@ class Call:
 
     config: Config
     limits: Limits
-    find_fault: FindFault
     request: httpx.Request
     attempts: int = 0
     correction: Correction | None = None
@@ -106,7 +102,7 @@ class Call:
         """
         if answer.used_weight is not None:
             self.limits.used_weight = answer.used_weight
-        error = answer.error(self.find_fault, self._redact)
+        error = answer.refusal(self._redact) or answer.fault()
         if error is None:
             return answer
         if isinstance(error, RateLimitError):

@@ -10,7 +10,6 @@ from binance_small_liability_api import Client as WireClient
 
 from ._auth import BinanceAuth
 from ._clock import Clock
-from ._coin import find_fault
 from ._config import (
     BASE_URL,
     MAX_ATTEMPTS,
@@ -125,7 +124,7 @@ class ConfiguredClient(Generic[SessionT]):
         self._config = config
         self._clock = Clock()
         auth = BinanceAuth(api_key, key, self._clock)
-        self._session: SessionT = self._session_type(config, auth, find_fault)
+        self._session: SessionT = self._session_type(config, auth)
         self._wire_client = WireClient(base_url=config.base_url)
 
     def _arguments(self, recv_window: int | None) -> dict[str, Any]:

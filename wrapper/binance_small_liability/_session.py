@@ -1,6 +1,5 @@
 """httpx clients that retry, and return only the success that the contract documents."""
 
-import logging
 import threading
 from collections.abc import Callable
 from functools import cache, partial
@@ -12,20 +11,17 @@ from tenacity import AsyncRetrying, Retrying
 from . import _time
 from ._answer import Answer
 from ._auth import PARAMS, BinanceAuth
-from ._call import Call, FindFault
-from ._clock import Clock, Correction
+from ._call import Call
+from ._clock import Correction
 from ._config import Config
-from ._errors import ConfigurationError, RateLimitError
+from ._correction import TIME_PATH, correcting
+from ._errors import ConfigurationError
 from ._limits import Limits
 from ._slots import Slots
 from ._transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
     import anyio
-
-TIME_PATH = "/api/v3/time"
-
-log = logging.getLogger(__package__)
 
 
 class _NoCookies(httpx.Cookies):
@@ -49,7 +45,7 @@ class _Cookieless:
 class Session(_Cookieless, httpx.Client):
     """Sends signed requests, as often as they may be sent."""
 
-    def __init__(self, config: Config, auth: BinanceAuth, find_fault: FindFault) -> None:
+    def __init__(self, config: Config, auth: BinanceAuth) -> None:
         transport = config.open_transport(httpx.BaseTransport, httpx.HTTPTransport)
         super().__init__(
             transport=Transport(transport, takes_target=config.takes_target),
@@ -59,7 +55,7 @@ class Session(_Cookieless, httpx.Client):
         self.limits = _limits(config)
         self._clock = auth.clock
         self._correcting = threading.Lock()
-        self._call = partial(Call, config, self.limits, find_fault)
+        self._call = partial(Call, config, self.limits)
         self._url = _urls(config)
 
     def build_request(
@@ -88,33 +84,30 @@ class Session(_Cookieless, httpx.Client):
             return call.success(answer)
 
     def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
-        for seconds in self.limits.pauses():
-            _time.sleep(seconds)
+        self._pause()
         _refuse_if_closed(self.is_closed)
         call.attempts = number
         return cast(Answer, super().send(call.request, **options))
+
+    def _pause(self) -> None:
+        for seconds in self.limits.pauses():
+            _time.sleep(seconds)
 
     def _correct_clock(self, before: Correction) -> Correction:
         # Under a lock: of many calls that were refused together, one asks for the time.
         with self._correcting:
             if self._clock.correction is before:
-                for seconds in self.limits.pauses():
-                    _time.sleep(seconds)
+                self._pause()
                 request = self.build_request("GET", TIME_PATH)
-                stop = self._clock.stopwatch()
-                try:
-                    answer = cast(Answer, super().send(request, auth=None))
-                except httpx.HTTPError as error:
-                    self._clock.fail(f"{TIME_PATH} gave no usable answer: {type(error).__name__}")
-                else:
-                    _note_time(answer, stop, self._clock, self.limits)
+                with correcting(self._clock, self.limits) as note:
+                    note(cast(Answer, super().send(request, auth=None)))
             return self._clock.correction
 
 
 class AsyncSession(_Cookieless, httpx.AsyncClient):
     """Sends signed requests, as often as they may be sent."""
 
-    def __init__(self, config: Config, auth: BinanceAuth, find_fault: FindFault) -> None:
+    def __init__(self, config: Config, auth: BinanceAuth) -> None:
         transport = config.open_transport(httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport)
         super().__init__(
             transport=AsyncTransport(transport, takes_target=config.takes_target),
@@ -125,7 +118,7 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
         self._clock = auth.clock
         self._slots = Slots(config.timeout)
         self._correcting: anyio.Lock | None = None
-        self._call = partial(Call, config, self.limits, find_fault)
+        self._call = partial(Call, config, self.limits)
         self._url = _urls(config)
 
     def build_request(
@@ -155,8 +148,7 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
 
     async def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
         while True:
-            for seconds in self.limits.pauses():
-                await _time.async_sleep(seconds)
+            await self._pause()
             async with self._slots:
                 # A limit may have been broken while this waited for its turn.
                 if next(self.limits.pauses(), None) is None:
@@ -164,22 +156,20 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
                     call.attempts = number
                     return cast(Answer, await super().send(call.request, **options))
 
+    async def _pause(self) -> None:
+        for seconds in self.limits.pauses():
+            await _time.async_sleep(seconds)
+
     async def _correct_clock(self, before: Correction) -> Correction:
         import anyio  # only here: a call whose clock is right does not need it
 
         self._correcting = self._correcting or anyio.Lock()
         async with self._correcting:
             if self._clock.correction is before:
-                for seconds in self.limits.pauses():
-                    await _time.async_sleep(seconds)
+                await self._pause()
                 request = self.build_request("GET", TIME_PATH)
-                stop = self._clock.stopwatch()
-                try:
-                    answer = cast(Answer, await super().send(request, auth=None))
-                except httpx.HTTPError as error:
-                    self._clock.fail(f"{TIME_PATH} gave no usable answer: {type(error).__name__}")
-                else:
-                    _note_time(answer, stop, self._clock, self.limits)
+                with correcting(self._clock, self.limits) as note:
+                    note(cast(Answer, await super().send(request, auth=None)))
             return self._clock.correction
 
 
@@ -204,14 +194,3 @@ def _limits(config: Config) -> Limits:
 def _refuse_if_closed(is_closed: bool) -> None:
     if is_closed:
         raise ConfigurationError("The client", "is closed; make a new one")
-
-
-def _note_time(answer: Answer, stop: Callable[[int], None], clock: Clock, limits: Limits) -> None:
-    if answer.server_time is not None:
-        stop(answer.server_time)
-        log.warning("The clock is corrected by %+d ms", clock.correction.offset)
-        return
-    clock.fail(f"{TIME_PATH} answered HTTP {answer.status_code} without a time")
-    error = answer.error(lambda _: None, str)
-    if isinstance(error, RateLimitError):
-        limits.cool_down(error)
