@@ -22,7 +22,7 @@ from ._errors import (
     SmallLiabilityError,
 )
 from ._limits import Limits
-from ._redaction import SEAL, defused
+from ._redaction import SEAL, defuse
 from ._retry import RetryDetails, may_retry, wait_before_retry
 
 log = logging.getLogger(__package__)
@@ -84,7 +84,7 @@ class Call:
         try:
             yield
         except httpx.HTTPError as cause:
-            defused(cause, self._redact)
+            defuse(cause, self._redact)
             kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
             what = f"{type(cause).__name__}: {cause}"
             error = kind(f"No usable answer from {self.request.url.host}: {what}")

@@ -1,6 +1,5 @@
 """The two clients: configuration in, coins out."""
 
-from types import TracebackType
 from typing import Self, cast
 
 from binance_small_liability_api.api.margin import (
@@ -47,12 +46,7 @@ class SmallLiabilityClient(ConfiguredClient[Session]):
         """This client."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes the connections."""
         self.close()
 
@@ -79,12 +73,7 @@ class AsyncSmallLiabilityClient(ConfiguredClient[AsyncSession]):
         """This client."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Closes the connections."""
         await self.close()
 

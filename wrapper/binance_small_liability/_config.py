@@ -1,23 +1,18 @@
 """What a client is told, checked before anything is sent."""
 
 import ipaddress
-import ssl
 from collections.abc import Callable
-from functools import cache
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import httpx
 
 from ._errors import ConfigurationError
+from ._limits import LONGEST_BAN
 from ._redaction import Hidden
 from ._retry import RetryDetails
 
-T = TypeVar("T")
-
-# As many are kept as may be open: threads that share a client shall not connect anew all the time.
-POOL = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 _LAST_PORT = 65_535
 
 BASE_URL = "https://api.binance.com"
@@ -26,7 +21,6 @@ MAX_RECV_WINDOW = 60_000  # milliseconds
 TIMEOUT = 10.0  # seconds
 MAX_ATTEMPTS = 3
 MAX_RETRY_WAIT = 60.0  # seconds
-LONGEST = 3 * 24 * 60 * 60  # seconds: no ban lasts longer
 
 
 def check_recv_window(value: int, option: str = "recv_window") -> int:
@@ -57,14 +51,14 @@ def _number(wanted: str, fits: Callable[[float], bool], *kinds: type) -> Any:
 
 
 _above_zero = _number(
-    f"a number of seconds above 0, at most {LONGEST}",
-    lambda value: 0 < value <= LONGEST,
+    f"a number of seconds above 0, at most {LONGEST_BAN}",
+    lambda value: 0 < value <= LONGEST_BAN,
     int,
     float,
 )
 _from_zero = _number(
-    f"a number of seconds, 0 or more, at most {LONGEST}",
-    lambda value: 0 <= value <= LONGEST,
+    f"a number of seconds, 0 or more, at most {LONGEST_BAN}",
+    lambda value: 0 <= value <= LONGEST_BAN,
     int,
     float,
 )
@@ -99,12 +93,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@cache
-def tls() -> ssl.SSLContext:
-    """Whom all clients trust. Reading it takes longer than all else that a client does."""
-    return httpx.create_ssl_context()
-
-
 @attrs.frozen(kw_only=True)
 class Config:
     """Everything a client is told, but its secrets."""
@@ -120,37 +108,3 @@ class Config:
     )
     # Hidden, since the URL of a proxy may carry a password.
     proxy: Hidden = attrs.field(factory=lambda: Hidden(None))
-
-    @property
-    def takes_target(self) -> bool:
-        """Whether the transport sends the extension `target`, as httpx's own does without a proxy.
-
-        Through a proxy it would ask that, too, for the target.
-        """
-        if self.transport is None:
-            return self.proxy.reveal() is None
-        return getattr(self.transport, "takes_target", False)
-
-    def open_transport(self, kind: type[T], standard: Callable[..., T]) -> T:
-        """The caller's transport, or a `standard` one. Raises ConfigurationError."""
-        if self.transport is None:
-            transport = _standard_transport(standard, self.proxy)
-            if transport is None:
-                raise ConfigurationError(
-                    "proxy", "is no proxy that httpx can use; give a URL such as http://host:3128"
-                )
-            return transport
-        if self.proxy.reveal() is not None:
-            raise ConfigurationError(
-                "proxy", "cannot be combined with transport; give it to the transport"
-            )
-        if not isinstance(self.transport, kind):
-            raise ConfigurationError("transport", f"must be an httpx.{kind.__name__}")
-        return self.transport
-
-
-def _standard_transport(standard: Callable[..., T], proxy: Hidden) -> T | None:
-    try:
-        return standard(verify=tls(), proxy=proxy.reveal(), limits=POOL)
-    except (ValueError, TypeError, AttributeError, httpx.InvalidURL, ImportError):
-        return None

@@ -9,7 +9,7 @@ from ._errors import RateLimitError
 
 # No ban is longer. Source: "IP Limits" on
 # https://developers.binance.com/docs/margin_trading/general-info
-LONGEST_BAN = 3 * 24 * 60 * 60.0
+LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 
 
 class Limits:

@@ -47,21 +47,21 @@ class Seal:
         self._target = target
         self.timestamp = timestamp
 
-    def open(self, request: httpx.Request, *, in_url: bool) -> httpx.Request:
+    def open(self, request: httpx.Request, *, takes_target: bool) -> httpx.Request:
         """The request as it goes to the wire: the signature last, the key in its header.
 
         Args:
             request: what was sealed.
-            in_url: whether its URL must be that of the wire, too. httpx takes long to make one, and
-                its own transports take a `target` instead.
+            takes_target: whether the transport sends the extension `target` instead of the URL's
+                own path and query. httpx takes long to make another URL.
         """
         target = b"%b&signature=%b" % (self._target, self._signature.reveal().encode("ascii"))
-        url = request.url
         extensions = {key: value for key, value in request.extensions.items() if key != SEAL}
-        if in_url:
-            url = url.copy_with(raw_path=target)
-        else:
+        url = request.url
+        if takes_target:
             extensions["target"] = target
+        else:
+            url = url.copy_with(raw_path=target)
         opened = httpx.Request(
             request.method,
             url,
@@ -82,8 +82,7 @@ class Seal:
         return text
 
 
-def defused(error: Exception, redact: Callable[[str], str]) -> Exception:
-    """`error` without the frames and causes in which the signed request may be seen."""
+def defuse(error: Exception, redact: Callable[[str], str]) -> None:
+    """Takes from `error` the frames and causes in which the signed request may be seen."""
     error.args = tuple(redact(str(argument)) for argument in error.args)
     error.__cause__ = error.__context__ = error.__traceback__ = None
-    return error

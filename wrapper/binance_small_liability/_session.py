@@ -17,6 +17,7 @@ from ._config import Config
 from ._correction import TIME_PATH, correcting
 from ._errors import ConfigurationError
 from ._limits import Limits
+from ._network import open_transport, takes_target
 from ._slots import Slots
 from ._transport import AsyncTransport, Transport
 
@@ -46,9 +47,9 @@ class Session(_Cookieless, httpx.Client):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        transport = config.open_transport(httpx.BaseTransport, httpx.HTTPTransport)
+        transport = open_transport(config, httpx.BaseTransport, httpx.HTTPTransport)
         super().__init__(
-            transport=Transport(transport, takes_target=config.takes_target),
+            transport=Transport(transport, takes_target=takes_target(config)),
             auth=auth,
             **_settings(config),
         )
@@ -108,9 +109,9 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        transport = config.open_transport(httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport)
+        transport = open_transport(config, httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport)
         super().__init__(
-            transport=AsyncTransport(transport, takes_target=config.takes_target),
+            transport=AsyncTransport(transport, takes_target=takes_target(config)),
             auth=auth,
             **_settings(config),
         )

@@ -1,6 +1,5 @@
 """How many requests an asynchronous session has under way."""
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -34,12 +33,7 @@ class Slots:
                 return
             raise httpx.PoolTimeout("No connection became free in time") from None
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Give it back."""
         if self._free is not None:
             self._free.release()

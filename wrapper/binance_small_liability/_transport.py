@@ -23,12 +23,12 @@ class Transport(httpx.BaseTransport):
 
     def __init__(self, inner: httpx.BaseTransport, *, takes_target: bool) -> None:
         self._inner = inner
-        self._needs_url = not takes_target
+        self._takes_target = takes_target
 
     def handle_request(self, request: httpx.Request) -> Answer:
         """Sends `request` signed, if it carries a signature."""
         try:
-            response = self._inner.handle_request(_unsealed(request, self._needs_url))
+            response = self._inner.handle_request(_unsealed(request, self._takes_target))
         except BaseException as error:
             raise _without_frames(error) from None
         return _answer(response, _read_timeout(request))
@@ -39,20 +39,18 @@ class Transport(httpx.BaseTransport):
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Opens the seal of a request and bounds what comes back.
-
-    `takes_target` says that `inner` sends the extension `target` instead of the URL's own path and
-    query.
-    """
+    """As `Transport`."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, *, takes_target: bool) -> None:
         self._inner = inner
-        self._needs_url = not takes_target
+        self._takes_target = takes_target
 
     async def handle_async_request(self, request: httpx.Request) -> Answer:
         """Sends `request` signed, if it carries a signature."""
         try:
-            response = await self._inner.handle_async_request(_unsealed(request, self._needs_url))
+            response = await self._inner.handle_async_request(
+                _unsealed(request, self._takes_target)
+            )
         except BaseException as error:
             raise _without_frames(error) from None
         return _answer(response, _read_timeout(request))
@@ -94,9 +92,9 @@ def _pieces(chunk: bytes, deadline: float) -> Iterator[bytes]:
         yield chunk[start : start + _PIECE]
 
 
-def _unsealed(request: httpx.Request, in_url: bool) -> httpx.Request:
+def _unsealed(request: httpx.Request, takes_target: bool) -> httpx.Request:
     seal: Seal | None = request.extensions.get(SEAL)
-    return request if seal is None else seal.open(request, in_url=in_url)
+    return request if seal is None else seal.open(request, takes_target=takes_target)
 
 
 def _without_frames(error: BaseException) -> BaseException:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from ._config import POOL, tls
+from ._network import POOL, tls
 
 try:
     import aiohttp
