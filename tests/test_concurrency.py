@@ -108,5 +108,4 @@ def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
 
     with serving(lambda _: silent) as server:
         errors = asyncio.run(calls(server.url))
-        assert len(server.requests) <= MOST + 5
     assert {type(error) for error in errors} == {RequestTimeout}

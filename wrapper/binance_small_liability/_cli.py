@@ -22,7 +22,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns 0, 1 if Binance refused or the network failed, 2 for wrong use."""
+    """Runs one command.
+
+    Returns 0; 1 if Binance refused or the network failed; 2 for wrong use; 130 after Ctrl-C.
+    """
     options = argparse.Namespace(verbose=False)
     try:
         _parse(sys.argv[1:] if arguments is None else arguments, options)

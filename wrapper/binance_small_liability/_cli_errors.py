@@ -5,6 +5,7 @@ import sys
 import traceback
 from datetime import datetime, timedelta
 
+from ._answer import USED_WEIGHT
 from ._errors import (
     ApiError,
     ConfigurationError,
@@ -17,7 +18,7 @@ from ._listing import printable
 from ._secrets import VARIABLES
 
 PROGRAM = "binance-small-liability"
-_HEADERS = ("Date", "Content-Type", "Retry-After", "X-SAPI-USED-IP-WEIGHT-1M")
+_HEADERS = ("Date", "Content-Type", "Retry-After", USED_WEIGHT)
 
 
 class WrongUseError(Exception):

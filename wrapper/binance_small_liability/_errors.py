@@ -4,7 +4,7 @@
     ├── ConfigurationError (also ValueError)   wrong or missing configuration; nothing was sent
     ├── NetworkError                           no usable answer arrived; its cause is httpx's error
     │   └── RequestTimeout
-    ├── ContractError                          a 200 that breaks the contract; says where
+    ├── ContractError                          a success that breaks the contract; says where
     └── ApiError                               Binance refused
         ├── AuthenticationError                401, -1002, -1022, -2014, -2015
         ├── ClockSkewError                     -1021
@@ -79,7 +79,7 @@ class RequestTimeout(NetworkError):
 
 
 class ContractError(SmallLiabilityError):
-    """A 200 that breaks the contract; the message says where.
+    """A success that breaks the contract, most often a 200; the message says where.
 
     Either the API has changed, or something between Binance and here has changed the answer.
     """

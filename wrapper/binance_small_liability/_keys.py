@@ -1,4 +1,4 @@
-"""Keys that sign. The only place that sees a secret.
+"""Keys that sign. The only place that uses a secret.
 
 Each kind of key has `sign`, which takes the percent-encoded query string exactly as it will be sent
 and returns the signature, percent-encoded too. Source: "SIGNED Endpoint security" on

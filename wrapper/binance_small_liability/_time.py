@@ -1,4 +1,8 @@
-"""Time as this package sees it: read and waited for here alone, so that tests need not wait."""
+"""Time as this package sees it, so that tests need not wait.
+
+It is waited for here alone, and read here alone but for the time that a body may take to arrive,
+which really passes even where waiting is skipped.
+"""
 
 import threading
 import time
@@ -22,7 +26,7 @@ def monotonic() -> float:
 
 def sleep(seconds: float) -> None:
     """Wait."""
-    if not _skip(seconds):
+    if not skip(seconds):
         time.sleep(seconds)
 
 
@@ -31,7 +35,7 @@ async def async_sleep(seconds: float) -> None:
     # Only who waits needs it; importing it takes longer than this whole package.
     import anyio
 
-    await anyio.sleep(0 if _skip(seconds) else seconds)
+    await anyio.sleep(0 if skip(seconds) else seconds)
 
 
 @contextmanager
@@ -52,7 +56,8 @@ def skipping() -> Iterator[None]:
                 _skipped_ns = 0
 
 
-def _skip(seconds: float) -> bool:
+def skip(seconds: float) -> bool:
+    """Moves time on, if it is to be skipped; says whether it is."""
     global _skipped_ns
     with _lock:
         if _skipping:

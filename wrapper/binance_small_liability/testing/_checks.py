@@ -12,6 +12,7 @@ https://developers.binance.com/docs/margin_trading/error-code
 import re
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 from urllib.parse import unquote_plus
 
 import attrs
@@ -57,9 +58,12 @@ class Call:
         return {*self.operation.parameters, self.contract.signature_name}
 
     @property
+    def recv_window_schema(self) -> Any:
+        return self.operation.parameters["recvWindow"]["schema"]
+
+    @property
     def recv_window(self) -> int:
-        schema = self.operation.parameters["recvWindow"]["schema"]
-        return int(self.values.get("recvWindow", schema["default"]))
+        return int(self.values.get("recvWindow", self.recv_window_schema["default"]))
 
 
 def key_is_malformed(call: Call) -> bool:
@@ -103,13 +107,11 @@ def number_has_other_characters(call: Call) -> bool:
 
 
 def recv_window_is_too_large(call: Call) -> bool:
-    schema = call.operation.parameters["recvWindow"]["schema"]
-    return call.recv_window > int(schema["maximum"])
+    return call.recv_window > int(call.recv_window_schema["maximum"])
 
 
 def recv_window_is_too_small(call: Call) -> bool:
-    schema = call.operation.parameters["recvWindow"]["schema"]
-    return call.recv_window < int(schema["minimum"])
+    return call.recv_window < int(call.recv_window_schema["minimum"])
 
 
 def timestamp_is_outside(call: Call) -> bool:

@@ -10,7 +10,7 @@ import attrs
 
 
 @attrs.frozen
-class Answer:
+class Example:
     """One example of the contract."""
 
     status: str  # as the contract writes it, so perhaps "5XX"
@@ -38,11 +38,11 @@ class Operation:
     signed: bool
     weight: int
     parameters: dict[str, Any]
-    answers: list[Answer]
+    answers: list[Example]
 
     def answer(
         self, *, status: int | None = None, code: int | None = None, example: str | None = None
-    ) -> Answer:
+    ) -> Example:
         """The first documented answer that fits what is given. Raises ValueError."""
         for answer in self.answers:
             if (
@@ -80,7 +80,7 @@ class Contract:
             weight=node["x-request-weight"],
             parameters={parameter["name"]: parameter for parameter in parameters},
             answers=[
-                Answer(status, name, media_type, example["value"], self._headers(response))
+                Example(status, name, media_type, example["value"], self._headers(response))
                 for status, reference in node["responses"].items()
                 for response in [self._resolved(reference)]
                 for media_type, media in response["content"].items()

@@ -104,7 +104,7 @@ class FakeBinance(Script):
 
     def advance(self, seconds: float) -> None:
         """Time passes at once: within `no_waiting` for the clients of this package, too."""
-        if not _time._skip(seconds):
+        if not _time.skip(seconds):
             self.clock_skew += round(seconds * 1000)
 
     def handle(

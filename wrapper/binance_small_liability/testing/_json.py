@@ -10,9 +10,6 @@ from binance_small_liability_api.models import SmallLiabilityCoin
 
 from binance_small_liability._coin import Coin, coins_from_wire
 
-# The one amount that the contract documents as a number.
-_NUMBER = "liability_qty"
-
 
 def exact_json(value: Any) -> str:
     """`value` as JSON, in which a Decimal is a number."""
@@ -39,10 +36,9 @@ def coins_as_json(coins: Iterable[Coin], *, quote_quantity: bool) -> str:
 
 
 def _wire(coin: Coin, quote_quantity: bool) -> dict[str, Any]:
-    wire = {}
-    for name, value in attrs.asdict(coin).items():
-        first, *rest = name.split("_")
-        text = isinstance(value, Decimal) and (name != _NUMBER or quote_quantity)
-        # The contract's strings have no exponent.
-        wire[first + "".join(map(str.capitalize, rest))] = f"{value:f}" if text else value
-    return wire
+    values = attrs.asdict(coin)
+    # The contract's strings have no exponent.
+    texts = {name: f"{v:f}" if isinstance(v, Decimal) else v for name, v in values.items()}
+    if not quote_quantity:
+        texts["liability_qty"] = coin.liability_qty
+    return SmallLiabilityCoin(**texts).to_dict()

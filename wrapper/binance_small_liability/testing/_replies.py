@@ -4,7 +4,7 @@ import ssl
 
 import httpx
 
-from ._contract import Answer
+from ._contract import Example
 from ._json import exact_json
 
 USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
@@ -15,7 +15,7 @@ _HOP_BY_HOP = {"host", "connection", "accept-encoding", "content-length", "trans
 
 
 def reply(
-    answer: Answer,
+    answer: Example,
     used: int,
     *,
     status: int | None = None,

@@ -6,7 +6,7 @@ from contextlib import suppress
 import attrs
 import httpx
 
-from ._contract import Answer, Contract, Operation
+from ._contract import Contract, Example, Operation
 from ._replies import reply
 
 LIST = "/sapi/v1/margin/exchange-small-liability"
@@ -93,7 +93,7 @@ class Script:
         return Step()
 
 
-def _error(operation: Operation, status: int, code: int | None, example: str | None) -> Answer:
+def _error(operation: Operation, status: int, code: int | None, example: str | None) -> Example:
     try:
         return operation.answer(status=status, code=code, example=example)
     except ValueError:
@@ -101,8 +101,8 @@ def _error(operation: Operation, status: int, code: int | None, example: str | N
             raise
     # Clients must bear what is not documented, too.
     if code is None:
-        return Answer(str(status), "", "text/html", "", {})
-    answer = Answer(str(status), "", "application/json", None, {})
+        return Example(str(status), "", "text/html", "", {})
+    answer = Example(str(status), "", "application/json", None, {})
     with suppress(ValueError):
         answer = operation.answer(status=status)
     return attrs.evolve(answer, value={"code": code, "msg": "This is not in the contract."})
