@@ -20,7 +20,7 @@ API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 # What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
+CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
 
 # The coin of the documented answer.
 ETH = Coin(
@@ -55,13 +55,13 @@ def list_coins(request: pytest.FixtureRequest) -> ListCoins:
 
 
 def list_coins_sync(calls: int = 1, **options: Any) -> list[Coin]:
-    with SmallLiabilityClient(**_CREDENTIALS | options) as client:
+    with SmallLiabilityClient(**CREDENTIALS | options) as client:
         return [client.list_coins() for _ in range(calls)][-1]
 
 
 def list_coins_async(calls: int = 1, **options: Any) -> list[Coin]:
     async def call() -> list[Coin]:
-        async with AsyncSmallLiabilityClient(**_CREDENTIALS | options) as client:
+        async with AsyncSmallLiabilityClient(**CREDENTIALS | options) as client:
             return [await client.list_coins() for _ in range(calls)][-1]
 
     return asyncio.run(call())

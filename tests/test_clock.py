@@ -16,10 +16,10 @@ from binance_small_liability import (
 )
 from binance_small_liability._clock import Clock
 
+from tests.conftest import CREDENTIALS
 from tests.contract import TIME_PATH
 from tests.wire import Answer, Request, WireServer, response, serving
 
-CREDENTIALS: dict[str, Any] = {"api_key": "key", "api_secret": "secret"}
 REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
 SKEW = 3_600_000  # milliseconds by which the exchange's clock is ahead
 

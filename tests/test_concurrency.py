@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import itertools
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,12 +17,12 @@ from binance_small_liability import (
 )
 from binance_small_liability._slots import MOST
 
-from tests.wire import DOCUMENTED, Request, WireServer, response, serving
+from tests.conftest import CREDENTIALS
+from tests.wire import DOCUMENTED, Request, WireServer, response, serving, stalled
 
 # Much is run here, and measured elsewhere: coverage would double the time.
 pytestmark = pytest.mark.no_cover
 
-CREDENTIALS: dict[str, Any] = {"api_key": "key", "api_secret": "secret"}
 THREADS = 64
 TASKS = 1000
 
@@ -103,9 +102,6 @@ def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
             tasks = [client.list_coins() for _ in range(MOST + 5)]
             return await asyncio.gather(*tasks, return_exceptions=True)
 
-    def silent(connection: socket.socket) -> None:
-        connection.recv(1)  # until the client gives up
-
-    with serving(lambda _: silent) as server:
+    with serving(lambda _: stalled()) as server:
         errors = asyncio.run(calls(server.url))
     assert {type(error) for error in errors} == {RequestTimeout}

@@ -15,10 +15,9 @@ from binance_small_liability import (
     _configured,
 )
 
-from tests.conftest import API_KEY, API_SECRET
+from tests.conftest import API_KEY, API_SECRET, CREDENTIALS
 from tests.wire import response, serving
 
-CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
 Client = type[SmallLiabilityClient] | type[AsyncSmallLiabilityClient]
 
 pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])

@@ -20,6 +20,8 @@ from binance_small_liability import (
     IpBanError,
     RateLimitError,
     ServerError,
+    _answer,
+    _config,
 )
 from binance_small_liability.testing import FakeBinance
 
@@ -165,3 +167,15 @@ def _assert_tells(error: ApiError, status: int, example: Example) -> None:
 def test_every_documented_status_has_an_example() -> None:
     statuses = set(load()["paths"][LIST_PATH]["get"]["responses"])
     assert {example.status for example in examples(load())} == {str(status) for status in statuses}
+
+
+def test_the_client_has_the_bounds_of_the_contract() -> None:
+    components = load()["components"]
+    recv_window = components["parameters"]["RecvWindow"]["schema"]
+    assert (
+        recv_window["default"],
+        recv_window["maximum"],
+    ) == (_config.RECV_WINDOW, _config.MAX_RECV_WINDOW)
+    assert load()["servers"][0]["url"] == _config.BASE_URL
+    time = components["schemas"]["ServerTime"]["properties"]["serverTime"]
+    assert (time["minimum"], time["maximum"]) == (_answer.EARLIEST_TIME, _answer.LATEST_TIME)

@@ -2,9 +2,7 @@
 
 import copy
 import pickle
-import socket
-import struct
-import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +23,7 @@ from binance_small_liability import (
 from binance_small_liability import _errors as errors
 
 from tests.conftest import API_KEY, API_SECRET, ListCoins
-from tests.wire import response, serving
+from tests.wire import Answer, reset, response, serving, stalled
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
@@ -97,36 +95,25 @@ def test_a_refusal_without_a_usable_body(list_coins: ListCoins, body: bytes) -> 
     assert (error.code, error.msg, error.used_weight, error.retry_after) == (None, "", None, None)
 
 
-def _reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def test_a_broken_connection(list_coins: ListCoins) -> None:
-    with serving(lambda _: _reset) as server, pytest.raises(NetworkError) as caught:
-        list_coins(base_url=server.url, max_attempts=1)
-    assert type(caught.value) is NetworkError
-    assert isinstance(caught.value.__cause__, httpx.TransportError)
-    assert caught.value.attempts == 1
-
-
-def test_no_connection(list_coins: ListCoins) -> None:
-    with serving(response()) as server:
-        url = server.url
-    with pytest.raises(NetworkError, match=r"No usable answer from 127\.0\.0\.1"):
-        list_coins(base_url=url, max_attempts=1)
-
-
-def test_no_answer_in_time(list_coins: ListCoins) -> None:
-    patience = threading.Event()
-
-    def never(_: socket.socket) -> None:
-        patience.wait()
-
-    with serving(lambda _: never) as server:
-        with pytest.raises(RequestTimeout) as caught:
-            list_coins(base_url=server.url, timeout=0.05, max_attempts=1)
-        patience.set()
-    assert isinstance(caught.value.__cause__, httpx.ReadTimeout)
+@pytest.mark.parametrize(
+    ("answer", "kind", "cause", "options"),
+    [
+        (reset(), NetworkError, httpx.TransportError, {}),
+        (stalled(), RequestTimeout, httpx.ReadTimeout, {"timeout": 0.05}),
+    ],
+)
+def test_the_cause_is_that_of_httpx(
+    list_coins: ListCoins,
+    answer: Answer,
+    kind: type[NetworkError],
+    cause: type[Exception],
+    options: dict[str, Any],
+) -> None:
+    with serving(lambda _: answer) as server, pytest.raises(NetworkError) as caught:
+        list_coins(base_url=server.url, max_attempts=1, **options)
+    assert type(caught.value) is kind
+    assert isinstance(caught.value.__cause__, cause)
+    assert "No usable answer from 127.0.0.1" in str(caught.value)
 
 
 def test_errors_survive_pickling_and_copying() -> None:

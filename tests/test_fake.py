@@ -48,9 +48,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import API_KEY
 from tests.contract import LIST_PATH, ROOT, TIME_PATH
+from tests.test_signing import VECTORS
 
 USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
-VECTORS = json.loads((ROOT / "tests/signing-vectors.json").read_text("utf-8"))
 PRIVATE_KEYS = {
     name: load_der_private_key(base64.b64decode(VECTORS[name]), None)
     for name in ("rsa_pkcs8_der_base64", "ed25519_pkcs8_der_base64")

@@ -17,10 +17,10 @@ from binance_small_liability import (
 )
 from binance_small_liability._slots import MOST
 
+from tests.conftest import CREDENTIALS
 from tests.contract import TIME_PATH
 from tests.wire import Answer, Request, WireServer, response, serving
 
-CREDENTIALS: dict[str, Any] = {"api_key": "key", "api_secret": "secret"}
 BODY = {"code": -1003, "msg": "Too much."}
 BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
 LIMIT = response(BODY, 429, {"Retry-After": "30"})

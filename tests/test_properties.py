@@ -16,6 +16,7 @@ from tests.wire import Answer, response, serving
 # Much is run here, and measured elsewhere: coverage would double the time.
 pytestmark = pytest.mark.no_cover
 
+# Enough where no answer may come at all.
 QUICK = {"max_attempts": 1, "timeout": 1.0}
 both_clients = pytest.mark.parametrize("list_coins", [list_coins_sync, list_coins_async])
 thorough = settings(
@@ -164,7 +165,7 @@ def test_coins_come_out_as_they_were_written(
         "{" + ",".join(f'"{name}":{text}' for name, text in coin.items()) + "}" for coin in coins
     ]
     exchange.answer = response(f"[{','.join(objects)}]".encode(errors="surrogatepass"))
-    got = list_coins(base_url=exchange.url, **QUICK)
+    got = list_coins(base_url=exchange.url)
     assert [_written(coin) for coin in got] == [_expected(coin) for coin in coins]
 
 

@@ -4,8 +4,6 @@ import asyncio
 import logging
 import pickle
 import re
-import socket
-import struct
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +22,17 @@ from binance_small_liability import (
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.contract import LIST_PATH, TIME_PATH
-from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving
+from tests.wire import (
+    DOCUMENTED,
+    Answer,
+    Request,
+    WireServer,
+    closed,
+    reset,
+    response,
+    serving,
+    stalled,
+)
 
 Client = SmallLiabilityClient | AsyncSmallLiabilityClient
 
@@ -68,7 +76,7 @@ def records() -> Iterator[Records]:
 
 def _list_sync(url: str) -> list[Any]:
     """What there is to search after a call: the client, and the error if there was one."""
-    with SmallLiabilityClient.from_env(base_url=url, timeout=0.15, max_attempts=2) as client:
+    with SmallLiabilityClient.from_env(base_url=url, timeout=0.3, max_attempts=2) as client:
         try:
             return [client, client.list_coins()]
         except SmallLiabilityError as error:
@@ -78,7 +86,7 @@ def _list_sync(url: str) -> list[Any]:
 def _list_async(url: str, **options: Any) -> list[Any]:
     async def call() -> list[Any]:
         async with AsyncSmallLiabilityClient.from_env(
-            base_url=url, timeout=0.15, max_attempts=2, **options
+            base_url=url, timeout=0.3, max_attempts=2, **options
         ) as client:
             try:
                 return [client, await client.list_coins()]
@@ -97,18 +105,6 @@ def _echo(request: Request) -> str:
     return f"{request.target} {request.header('X-MBX-APIKEY')}"
 
 
-def _closing(content: bytes) -> Answer:
-    return lambda connection: connection.sendall(content)
-
-
-def _reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def _silent(connection: socket.socket) -> None:
-    connection.recv(1)  # until the client gives up
-
-
 ANSWERS: dict[str, Callable[[Request], Answer]] = {
     "success": lambda _: response(),
     "a new field": lambda _: response(DOCUMENTED.replace(b"[{", b'[{"new":1,')),
@@ -118,8 +114,8 @@ ANSWERS: dict[str, Callable[[Request], Answer]] = {
     "ban": lambda _: response({"code": -1003, "msg": "Banned."}, 418, {"Retry-After": "100"}),
     "limit": lambda _: response({"code": -1003, "msg": "Slow."}, 429, {"Retry-After": "1"}),
     "server error": lambda _: response(b"<html>", 520),
-    "reset": lambda _: _reset,
-    "silence": lambda _: _silent,
+    "reset": lambda _: reset(),
+    "silence": lambda _: stalled(),
     "clock": lambda request: response({}) if request.path == TIME_PATH else SKEWED,
 }
 # Answers that repeat what they were sent.
@@ -133,10 +129,10 @@ ECHOES: dict[str, Callable[[Request], Answer]] = {
     "in an asset": lambda r: response(
         DOCUMENTED.replace(b'"0.001"', f'"{quote(_echo(r))}"'.encode())
     ),
-    "instead of HTTP": lambda r: _closing(_echo(r).encode() + b"\r\n\r\n"),
-    "in a status line": lambda r: _closing(b"HTTP/1.1 2OO " + _echo(r).encode() + b"\r\n\r\n"),
+    "instead of HTTP": lambda r: closed(_echo(r).encode() + b"\r\n\r\n"),
+    "in a status line": lambda r: closed(b"HTTP/1.1 2OO " + _echo(r).encode() + b"\r\n\r\n"),
     "as an encoding": lambda r: response(b"x", headers={"Content-Encoding": "gzip", "X": _echo(r)}),
-    "in a reason": lambda r: _closing(
+    "in a reason": lambda r: closed(
         f"HTTP/1.1 400 {_echo(r)}\r\nContent-Length: 0\r\n\r\n".encode()
     ),
     "in a cookie": lambda r: response({}, 400, {"Set-Cookie": f"a={_echo(r)}"}),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from binance_small_liability import ApiError, NetworkError, SmallLiabilityClient
+from binance_small_liability import NetworkError, SmallLiabilityClient
 from binance_small_liability._auth import PARAMS, BinanceAuth
 from binance_small_liability._clock import Clock
 from binance_small_liability._keys import HmacKey
@@ -85,15 +85,6 @@ def test_each_request_is_stamped_and_signed_afresh_over_one_connection(
     assert first.connection == second.connection
     for request in server.requests:
         _assert_signed(request)
-
-
-def test_the_key_is_not_sent_to_a_redirect(list_coins: ListCoins) -> None:
-    with serving(response()) as other:
-        redirect = response(b"", 302, {"Location": f"{other.url}{LIST_PATH}"})
-        with serving(redirect) as server, pytest.raises(ApiError) as caught:
-            list_coins(base_url=server.url)
-    assert caught.value.status_code == 302
-    assert not other.requests
 
 
 def test_a_proxy_is_asked_for_what_is_signed(list_coins: ListCoins) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 import socketserver
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,31 @@ class Request:
 # Bytes are sent and the connection kept; a function does what it likes with the socket, which is
 # then closed.
 Answer = bytes | Callable[[socket.socket], None]
+
+
+def reset(after: bytes = b"") -> Answer:
+    """Sends some bytes and breaks the connection."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(after)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return act
+
+
+def stalled(after: bytes = b"") -> Answer:
+    """Sends some bytes and no more, until the client gives up."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(after)
+        connection.recv(1)
+
+    return act
+
+
+def closed(after: bytes = b"") -> Answer:
+    """Sends some bytes and ends the connection."""
+    return lambda connection: connection.sendall(after)
 
 
 class WireServer(socketserver.ThreadingTCPServer):

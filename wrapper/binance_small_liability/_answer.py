@@ -15,7 +15,7 @@ from ._retry import parse_http_date, parse_retry_after
 
 MAX_BODY = 10 * 1024 * 1024
 # The contract's bounds, in milliseconds: 2017, when Binance began, to 2100.
-_EARLIEST_TIME, _LATEST_TIME = 1_483_228_800_000, 4_102_444_800_000
+EARLIEST_TIME, LATEST_TIME = 1_483_228_800_000, 4_102_444_800_000
 USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
 # No 64-bit integer is longer. Of very many digits Python refuses to make an int, and of -0 it makes
 # a 0; Decimal keeps both.
@@ -118,7 +118,7 @@ class Answer(httpx.Response):
     def used_weight(self) -> int | None:
         """The request weight that this IP address used in the current minute, where it is said."""
         value = self.headers.get(USED_WEIGHT, "")
-        return int(value) if value.isdecimal() and len(value) < _LONGEST_INT else None
+        return int(value) if value.isdecimal() and len(value) <= _LONGEST_INT else None
 
     @property
     def refuses_clock(self) -> bool:
@@ -129,7 +129,7 @@ class Answer(httpx.Response):
     def server_time(self) -> int | None:
         """The exchange's time in milliseconds, where this answer tells it."""
         time = self._field("serverTime") if self.status_code == 200 else None
-        return time if type(time) is int and _EARLIEST_TIME <= time <= _LATEST_TIME else None
+        return time if type(time) is int and EARLIEST_TIME <= time <= LATEST_TIME else None
 
     def _field(self, name: str) -> object:
         try:
