@@ -4,6 +4,7 @@ import asyncio
 import copy
 import inspect
 import pickle
+from traceback import TracebackException
 from typing import Any
 
 import httpx
@@ -55,6 +56,9 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("base_url", None, "is not a URL"),
         ("base_url", httpx.URL("https://api.binance.com"), "is not a URL"),
         ("base_url", "https://api.binance.com:99999", "is not a URL"),
+        ("base_url", "https://api.binance.com:-1", "is not a URL"),
+        ("base_url", "https://xn--a.com", "is not a URL"),
+        ("base_url", "https://api.binance.com/\ud800", "is not a URL"),
         ("timeout", 10**400, "at most 259200"),
         ("max_retry_wait", 1e10, "at most 259200"),
         ("on_retry", 1, "plain function"),
@@ -71,6 +75,8 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("base_url", "http://10.0.0.1", "must use https://"),
         ("proxy", "gopher://proxy", "no proxy"),
         ("proxy", 3128, "no proxy"),
+        ("proxy", "http://proxy:99999", "no proxy"),
+        ("proxy", httpx.Proxy("http://proxy:-1"), "no proxy"),
         ("transport", object(), "must be an httpx"),
     ],
 )
@@ -148,6 +154,20 @@ def test_the_environment_serves(client: Client, monkeypatch: pytest.MonkeyPatch)
     _set_environment(monkeypatch, {"BINANCE_BASE_URL": "http://localhost:4010"})
     assert "http://localhost:4010" in repr(client.from_env())
     assert "http://[::1]" in repr(client.from_env(base_url="http://[::1]", timeout=1))
+
+
+def test_from_env_takes_no_secret(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set_environment(monkeypatch, {})
+    options: dict[str, Any] = {"api_secret": "hunter2"}
+    with pytest.raises(ConfigurationError, match="set BINANCE_API_SECRET") as caught:
+        client.from_env(**options)
+    trace = TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in trace.stack if "wrapper" in frame.filename]
+    assert frames
+    assert "hunter2" not in str([frame.locals for frame in frames])
+    typo: dict[str, Any] = {"timeot": 3}
+    with pytest.raises(ConfigurationError, match=r"timeot is no option of from_env$"):
+        client.from_env(**typo)
 
 
 def test_a_client_is_neither_pickled_nor_copied(client: Client) -> None:

@@ -37,6 +37,7 @@ from tests.wire import (
 )
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 HTML = b"<html><body>Sorry</body></html>"
 OK = response()
 SKEWED = response({"code": -1021, "msg": "Outside."}, 400)
@@ -50,15 +51,18 @@ def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:
     return response({"code": code, "msg": "No."}, status, named)
 
 
-def _dripping(connection: socket.socket) -> None:
-    connection.sendall(HEAD + b"Content-Length: 100000\r\n\r\n[")
-    while True:  # until the client gives up
-        connection.sendall(b" ")
-        time.sleep(0.01)
+def _dripping(first: bytes, drop: bytes = b"a") -> Answer:
+    def act(connection: socket.socket) -> None:
+        connection.sendall(first)
+        while True:  # until the client gives up
+            connection.sendall(drop)
+            time.sleep(0.01)
+
+    return act
 
 
 def _endless(connection: socket.socket) -> None:
-    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    connection.sendall(HEAD + CHUNKED)
     while True:  # until the client gives up
         connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
 
@@ -103,8 +107,8 @@ ROWS = [
     _broken("reset after the headers", reset(HEAD + b"Content-Length: 100\r\n\r\n")),
     _broken("closed before the headers", closed()),
     _broken("truncated body", closed(HEAD + b"Content-Length: 500\r\n\r\n" + DOCUMENTED)),
-    _broken("truncated chunks", closed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n[{")),
-    _broken("chunked garbage", closed(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n")),
+    _broken("truncated chunks", closed(HEAD + CHUNKED + b"5\r\n[{")),
+    _broken("chunked garbage", closed(HEAD + CHUNKED + b"zz\r\n[]\r\n")),
     _broken("gzip garbage", response(b"garbage", headers={"Content-Encoding": "gzip"})),
     _broken("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
     _broken("a length that is no number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
@@ -136,7 +140,30 @@ ROWS = [
         2,
         QUICK,
     ),
-    Row("dripping body", [_dripping], RequestTimeout, 2, QUICK),
+    Row(
+        "dripping body",
+        [_dripping(HEAD + b"Content-Length: 100000\r\n\r\n[")],
+        RequestTimeout,
+        2,
+        QUICK,
+    ),
+    Row("dripping status line", [_dripping(b"HTTP/1.1 200 ")], RequestTimeout, 2, QUICK),
+    Row("dripping header", [_dripping(HEAD + b"X: ")], RequestTimeout, 2, QUICK),
+    Row(
+        "dripping chunk extension",
+        [_dripping(HEAD + CHUNKED + b"1\r\n[\r\n1;")],
+        RequestTimeout,
+        2,
+        QUICK,
+    ),
+    Row("dripping trailer", [_dripping(HEAD + CHUNKED + b"0\r\nX: ")], RequestTimeout, 2, QUICK),
+    Row(
+        "100 Continue for ever",
+        [_dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+        RequestTimeout,
+        2,
+        QUICK,
+    ),
     Row("broken, then well", [reset(), OK], [ETH], 2),
     Row("retries switched off", [reset()], NetworkError, 1, {"max_attempts": 1}),
     Row("five attempts", [reset()], NetworkError, 5, {"max_attempts": 5}),
@@ -212,7 +239,7 @@ ROWS = [
     Row("429 again and again", [_refusal(429, Retry_After="1")], RateLimitError, 3, status=429),
     *(
         Row(f"429 with Retry-After {value!r}", [_refusal(429, Retry_After=value), OK], [ETH], 2)
-        for value in ("0", "-5", "nan", "inf", "-inf", "soon", "", "1e400", "0.5")
+        for value in ("\x1f7", "7\x1c", "0", "-5", "nan", "inf", "-inf", "soon", "", "1e400", "0.5")
     ),
     Row(
         "429 until a past date",

@@ -15,7 +15,7 @@ from binance_small_liability import (
     SmallLiabilityError,
     _time,
 )
-from binance_small_liability._slots import MOST
+from binance_small_liability._slots import ASYNC_MOST
 
 from tests.conftest import CREDENTIALS
 from tests.contract import TIME_PATH
@@ -149,12 +149,12 @@ def test_no_task_touches_the_network_during_a_ban() -> None:
 def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
     async def calls(server: WireServer) -> list[Any]:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
-            tasks = [client.list_coins() for _ in range(10 * MOST)]
+            tasks = [client.list_coins() for _ in range(10 * ASYNC_MOST)]
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     with serving(BAN) as server:
         errors = asyncio.run(calls(server))
-        assert len(server.requests) <= MOST
+        assert len(server.requests) <= ASYNC_MOST
     assert {type(error) for error in errors} == {IpBanError}
 
 

@@ -1,6 +1,7 @@
 """What came back: read exactly, within bounds, and judged."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
@@ -16,7 +17,10 @@ from ._retry import parse_http_date, parse_retry_after
 MAX_BODY = 10 * 1024 * 1024
 # The contract's bounds, in milliseconds: 2017, when Binance began, to 2100.
 EARLIEST_TIME, LATEST_TIME = 1_483_228_800_000, 4_102_444_800_000
+# Those that cannot inflate a piece of a body more than about a thousandfold.
+ENCODINGS = ("gzip", "deflate")
 USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
+_WEIGHT = re.compile("[0-9]{1,20}")
 # No 64-bit integer is longer. Of very many digits Python refuses to make an int, and of -0 it makes
 # a 0; Decimal keeps both.
 _LONGEST_INT = 20
@@ -83,7 +87,7 @@ class Answer(httpx.Response):
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The decoded body, as far as the bound."""
-        self._refuse_layers()
+        self._refuse_encoding()
         size = 0
         for chunk in super().iter_bytes(chunk_size):
             size = _bounded(size + len(chunk))
@@ -91,16 +95,17 @@ class Answer(httpx.Response):
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The decoded body, as far as the bound."""
-        self._refuse_layers()
+        self._refuse_encoding()
         size = 0
         async for chunk in super().aiter_bytes(chunk_size):
             size = _bounded(size + len(chunk))
             yield chunk
 
-    def _refuse_layers(self) -> None:
-        # Each layer may inflate what the one below it inflated, all in one step.
-        if "," in self.headers.get("Content-Encoding", ""):
-            raise httpx.DecodingError("The answer is encoded more than once")
+    def _refuse_encoding(self) -> None:
+        # Of several, each may inflate what the one below it inflated, all in one step.
+        encoding = self.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity", *ENCODINGS):
+            raise httpx.DecodingError("The answer is encoded in a way that was not asked for")
 
     @property
     def error_code(self) -> int | None:
@@ -118,7 +123,7 @@ class Answer(httpx.Response):
     def used_weight(self) -> int | None:
         """The request weight that this IP address used in the current minute, where it is said."""
         value = self.headers.get(USED_WEIGHT, "")
-        return int(value) if value.isdecimal() and len(value) <= _LONGEST_INT else None
+        return int(value) if _WEIGHT.fullmatch(value) else None
 
     @property
     def refuses_clock(self) -> bool:
@@ -167,7 +172,7 @@ class Answer(httpx.Response):
         return ContractError(f"The answer breaks the contract at {fault}") if fault else None
 
     def _headers_to_show(self, redact: Callable[[str], str]) -> httpx.Headers:
-        items = [(name, redact(value)) for name, value in self.headers.multi_items()]
+        items = [(redact(name), redact(value)) for name, value in self.headers.multi_items()]
         return httpx.Headers(items, encoding=self.headers.encoding)
 
     def _retry_after(self) -> float | None:

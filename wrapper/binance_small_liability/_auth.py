@@ -42,5 +42,5 @@ class BinanceAuth(httpx.Auth):
         query = urlencode(params, quote_via=quote).encode("ascii")
         signature = self._key.sign(query)
         target = b"%b?%b" % (request.url.raw_path, query)
-        request.extensions[SEAL] = Seal(self._api_key, now, target, signature)
+        request.extensions[SEAL] = Seal(self._api_key, now, target, signature, before)
         return request

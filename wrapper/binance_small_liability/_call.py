@@ -12,6 +12,7 @@ from tenacity import RetryCallState, stop_after_attempt
 
 from ._answer import Answer
 from ._clock import Correction
+from ._coin import report_unknown, unknown_fields
 from ._config import Config
 from ._errors import (
     ApiError,
@@ -42,6 +43,7 @@ class Call:
     request: httpx.Request
     attempts: int = 0
     correction: Correction | None = None
+    _begun: int = 0
 
     def retrying(self) -> dict[str, Any]:
         """How tenacity is to try again."""
@@ -80,10 +82,12 @@ class Call:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """One attempt: what it raises is an error of this package that knows its number."""
+        """One attempt: what it raises is an error of this package that knows how many were made."""
+        self._begun += 1
         try:
             yield
         except httpx.HTTPError as cause:
+            self.attempts = self._begun
             defuse(cause, self._redact)
             kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
             what = f"{type(cause).__name__}: {cause}"
@@ -94,16 +98,25 @@ class Call:
             error.attempts = self.attempts
             raise
 
+    def sends(self) -> None:
+        """The request leaves now: what may have kept this attempt from being one did not."""
+        self.attempts = self._begun
+
+    def received(self, answer: Answer) -> Answer:
+        """Notes the request weight that `answer` tells."""
+        if answer.used_weight is not None:
+            self.limits.used_weight = answer.used_weight
+        return answer
+
     def success(self, answer: Answer) -> Answer:
         """`answer`, if it is the success that the contract documents.
 
         Raises:
             SmallLiabilityError: what else it is.
         """
-        if answer.used_weight is not None:
-            self.limits.used_weight = answer.used_weight
         error = answer.refusal(self._redact) or answer.fault()
         if error is None:
+            report_unknown(self._redact(name) for name in unknown_fields(answer.json()))
             return answer
         if isinstance(error, RateLimitError):
             self.limits.cool_down(error)

@@ -70,11 +70,8 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     def refuse(problem: str) -> ConfigurationError:
         return ConfigurationError(attribute.name, problem)
 
-    try:
-        url = httpx.URL(value) if isinstance(value, str) else None
-    except httpx.InvalidURL:
-        url = None
-    if url is None or (url.port or 0) > _LAST_PORT:
+    url = parsed_url(value)
+    if url is None:
         raise refuse("is not a URL; give one such as https://api.binance.com")
     if url.scheme not in ("http", "https") or not url.host:
         raise refuse("must begin with https:// and name a host, as https://api.binance.com does")
@@ -84,6 +81,17 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
         raise refuse("must not carry a query or a fragment; remove what follows the path")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise refuse("must use https://, or the API key would travel in the clear")
+
+
+def parsed_url(value: object) -> httpx.URL | None:
+    """`value` as a URL whose host and port can be, or None."""
+    try:
+        url = httpx.URL(value) if isinstance(value, str) else None
+        # httpx decodes the host only here.
+        fits = url is not None and url.host is not None and 0 <= (url.port or 0) <= _LAST_PORT
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+    return url if fits else None
 
 
 def _is_loopback(host: str) -> bool:

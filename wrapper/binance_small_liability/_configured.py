@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, Generic, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, NoReturn, Self, TypedDict, TypeVar, Unpack, cast
 
 import httpx
 from binance_small_liability_api import Client as WireClient
@@ -107,6 +107,11 @@ class ConfiguredClient(Generic[SessionT]):
         `BINANCE_PRIVATE_KEY_PASSWORD`), and `BINANCE_BASE_URL`; `options` are those of the
         constructor and go before. Raises ConfigurationError, which names the variable.
         """
+        for name in options.keys() - Options.__annotations__.keys():
+            # It may be a secret, which no frame of the error may hold.
+            cast(dict[str, Any], options).clear()
+            instead = f"; set {VARIABLES[name]}" if name in VARIABLES else ""
+            raise ConfigurationError(name, f"is no option of from_env{instead}")
         base_url = os.environ.get(VARIABLES["base_url"], BASE_URL)
         settings: dict[str, Any] = {"base_url": base_url, **options}
         settings["proxy"] = Hidden(options.pop("proxy", None))

@@ -96,7 +96,8 @@ def _load(pem: Hidden, password: Hidden) -> "PrivateKeyTypes":
         return load_pem_private_key(pem.reveal(), _to_bytes(password))
     except TypeError:
         # One that is not wanted, or none where one is; the types were checked before.
-        problem = "is missing" if not password.reveal() else "was given for a key without one"
+        encrypted = b"ENCRYPTED" in pem.reveal()
+        problem = "is missing" if encrypted else "was given for a key without one"
         option = "private_key_password"
     except (ValueError, UnsupportedAlgorithm):
         option, problem = _why_not(pem, password)
@@ -110,6 +111,8 @@ def _why_not(pem: Hidden, password: Hidden) -> tuple[str, str]:
         return "private_key", "is a public key; the private one is needed to sign"
     if b"-----BEGIN" not in text:
         return "private_key", "is not PEM; give the text of the file, or its path as a pathlib.Path"
+    if b"-----BEGIN OPENSSH" in text:
+        return "private_key", "is in OpenSSH's form; PKCS#8 is needed, as openssl genpkey writes it"
     if password.reveal() is not None:
         return "private_key_password", "does not decrypt the private key"
     return "private_key", "is not a private key in PEM (PKCS#8)"

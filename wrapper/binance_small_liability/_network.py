@@ -7,14 +7,15 @@ from typing import TypeVar
 
 import httpx
 
-from ._config import Config
+from ._config import Config, parsed_url
 from ._errors import ConfigurationError
 from ._redaction import Hidden
 
 T = TypeVar("T")
 
+MAX_CONNECTIONS = 100
 # As many are kept as may be open: threads that share a client shall not connect anew all the time.
-POOL = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+POOL = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
 
 
 @cache
@@ -40,11 +41,18 @@ def _standard_transport(standard: Callable[..., T], proxy: Hidden) -> T:
     if proxy.reveal() is None:
         return standard(verify=tls(), limits=POOL)
     try:
-        return standard(verify=tls(), limits=POOL, proxy=proxy.reveal())
+        if _url_of(proxy) is not None:
+            return standard(verify=tls(), limits=POOL, proxy=proxy.reveal())
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL, ImportError):
-        problem = "is no proxy that httpx can use; give a URL such as http://host:3128"
-    # Out of the handler: the frames of the failure hold the proxy's password.
-    raise ConfigurationError("proxy", problem)
+        pass  # and raise outside, because the frames of the failure hold the proxy's password
+    raise ConfigurationError(
+        "proxy", "is no proxy that httpx can use; give a URL such as http://host:3128"
+    )
+
+
+def _url_of(proxy: Hidden) -> httpx.URL | None:
+    given = proxy.reveal()
+    return parsed_url(str(given.url) if isinstance(given, httpx.Proxy) else given)
 
 
 def takes_target(config: Config) -> bool:

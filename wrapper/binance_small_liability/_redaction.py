@@ -4,7 +4,7 @@ The API key and the signature of an attempt exist only inside a `Seal`, which th
 the last moment. So whatever httpx logs, and whatever hangs on its errors, never held them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
@@ -12,6 +12,7 @@ import httpx
 
 HIDDEN = "[hidden]"
 _SHORTEST = 8
+_MOST_LAYERS = 3  # of percent-encoding
 SEAL = "binance_small_liability.seal"
 
 
@@ -38,11 +39,22 @@ class Seal:
         timestamp: when it was made, in milliseconds.
     """
 
-    __slots__ = ("_api_key", "_signature", "_target", "timestamp")
+    __slots__ = ("_api_key", "_before", "_signature", "_target", "timestamp")
 
-    def __init__(self, api_key: Hidden, timestamp: int, target: bytes, signature: str) -> None:
-        """Seals the `signature` of the query in `target`: path and query, stamped and encoded."""
+    def __init__(
+        self,
+        api_key: Hidden,
+        timestamp: int,
+        target: bytes,
+        signature: str,
+        before: "Seal | None" = None,
+    ) -> None:
+        """Seals the `signature` of the query in `target`: path and query, stamped and encoded.
+
+        `before` is that of the attempt before.
+        """
         self._api_key = api_key
+        self._before = before
         self._signature = Hidden(signature)
         self._target = target
         self.timestamp = timestamp
@@ -73,13 +85,28 @@ class Seal:
         return opened
 
     def redact(self, text: str) -> str:
-        """`text` without the key and the signature, which an answer may echo."""
-        signature = self._signature.reveal()
-        for hidden in (self._api_key.reveal(), signature, unquote(signature)):
-            # What is shorter is no real key, and may be part of any word.
-            if len(hidden) >= _SHORTEST:
-                text = text.replace(hidden, HIDDEN)
-        return text
+        """`text` without the key and the signatures of a request, which an answer may echo."""
+        # What is shorter is no real key, and may be part of any word.
+        hidden = [secret for secret in self._hidden() if len(secret) >= _SHORTEST]
+        for secret in hidden:
+            text = text.replace(secret, HIDDEN)
+        # Encoded in another way, they cannot be cut out.
+        plain = _plain(text)
+        return HIDDEN if any(_plain(secret) in plain for secret in hidden) else text
+
+    def _hidden(self) -> Iterator[str]:
+        yield self._api_key.reveal()
+        seal: Seal | None = self
+        while seal is not None:
+            yield seal._signature.reveal()
+            yield unquote(seal._signature.reveal())
+            seal = seal._before
+
+
+def _plain(text: str) -> str:
+    for _ in range(_MOST_LAYERS):
+        text = unquote(text)
+    return text.casefold()
 
 
 def defuse(error: Exception, redact: Callable[[str], str]) -> None:

@@ -69,8 +69,9 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
     if value is None:
         return None
-    if _SECONDS.fullmatch(value.strip()):
-        seconds = float(value)
+    text = value.strip(" \t")
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
         return seconds if math.isfinite(seconds) else None
     moment = parse_http_date(value)
     return None if moment is None else max(0.0, (moment - now).total_seconds())

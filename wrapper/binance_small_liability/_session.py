@@ -9,16 +9,17 @@ import httpx
 from tenacity import AsyncRetrying, Retrying
 
 from . import _time
-from ._answer import Answer
+from ._answer import ENCODINGS, Answer
 from ._auth import PARAMS, BinanceAuth
 from ._call import Call
 from ._clock import Correction
 from ._config import Config
 from ._correction import TIME_PATH, correcting
+from ._deadline import AsyncHTTPTransport, HTTPTransport
 from ._errors import ConfigurationError
 from ._limits import Limits
 from ._network import open_transport, takes_target
-from ._slots import Slots
+from ._slots import AsyncSlots, Slots
 from ._transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Session(_Cookieless, httpx.Client):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        transport = open_transport(config, httpx.BaseTransport, httpx.HTTPTransport)
+        transport = open_transport(config, httpx.BaseTransport, HTTPTransport)
         super().__init__(
             transport=Transport(transport, takes_target=takes_target(config)),
             auth=auth,
@@ -55,6 +56,7 @@ class Session(_Cookieless, httpx.Client):
         )
         self.limits = _limits(config)
         self._clock = auth.clock
+        self._slots = Slots(config.timeout)
         self._correcting = threading.Lock()
         self._call = partial(Call, config, self.limits)
         self._url = _urls(config)
@@ -76,19 +78,22 @@ class Session(_Cookieless, httpx.Client):
     def _attempt(self, call: Call, options: dict[str, Any]) -> Answer:
         with call.attempt():
             before = self._clock.correction
-            number = call.attempts + 1
-            answer = self._receive(call, number, options)
+            answer = self._receive(call, options)
             if answer.refuses_clock and call.correction is None:
                 call.correction = self._correct_clock(before)
                 if call.correction.problem is None:
-                    answer = self._receive(call, number, options)
+                    answer = self._receive(call, options)
             return call.success(answer)
 
-    def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
-        self._pause()
-        _refuse_if_closed(self.is_closed)
-        call.attempts = number
-        return cast(Answer, super().send(call.request, **options))
+    def _receive(self, call: Call, options: dict[str, Any]) -> Answer:
+        while True:
+            self._pause()
+            with self._slots:
+                # A limit may have been broken while this waited for its turn.
+                if next(self.limits.pauses(), None) is None:
+                    _refuse_if_closed(self.is_closed)
+                    call.sends()
+                    return call.received(cast(Answer, super().send(call.request, **options)))
 
     def _pause(self) -> None:
         for seconds in self.limits.pauses():
@@ -109,7 +114,7 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        transport = open_transport(config, httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport)
+        transport = open_transport(config, httpx.AsyncBaseTransport, AsyncHTTPTransport)
         super().__init__(
             transport=AsyncTransport(transport, takes_target=takes_target(config)),
             auth=auth,
@@ -117,7 +122,7 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
         )
         self.limits = _limits(config)
         self._clock = auth.clock
-        self._slots = Slots(config.timeout)
+        self._slots = AsyncSlots(config.timeout)
         self._correcting: anyio.Lock | None = None
         self._call = partial(Call, config, self.limits)
         self._url = _urls(config)
@@ -139,23 +144,23 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
     async def _attempt(self, call: Call, options: dict[str, Any]) -> Answer:
         with call.attempt():
             before = self._clock.correction
-            number = call.attempts + 1
-            answer = await self._receive(call, number, options)
+            answer = await self._receive(call, options)
             if answer.refuses_clock and call.correction is None:
                 call.correction = await self._correct_clock(before)
                 if call.correction.problem is None:
-                    answer = await self._receive(call, number, options)
+                    answer = await self._receive(call, options)
             return call.success(answer)
 
-    async def _receive(self, call: Call, number: int, options: dict[str, Any]) -> Answer:
+    async def _receive(self, call: Call, options: dict[str, Any]) -> Answer:
         while True:
             await self._pause()
             async with self._slots:
                 # A limit may have been broken while this waited for its turn.
                 if next(self.limits.pauses(), None) is None:
                     _refuse_if_closed(self.is_closed)
-                    call.attempts = number
-                    return cast(Answer, await super().send(call.request, **options))
+                    call.sends()
+                    answer = await super().send(call.request, **options)
+                    return call.received(cast(Answer, answer))
 
     async def _pause(self) -> None:
         for seconds in self.limits.pauses():
@@ -177,6 +182,8 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
 def _settings(config: Config) -> dict[str, Any]:
     return {
         "timeout": config.timeout,
+        # The others, which httpx would offer where it can decode them, inflate beyond all bounds.
+        "headers": {"Accept-Encoding": ", ".join(ENCODINGS)},
         # The key must not travel to another host, nor through a proxy that nobody named here.
         "follow_redirects": False,
         "trust_env": False,

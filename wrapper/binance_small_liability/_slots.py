@@ -1,21 +1,47 @@
-"""How many requests an asynchronous session has under way."""
+"""How many requests a session has under way.
 
+Who must wait for a turn waits here and not in httpx's pool, so that it can look once more, before
+it sends, whether it still may.
+"""
+
+import threading
 from typing import TYPE_CHECKING
 
 import httpx
 
+from ._network import MAX_CONNECTIONS
+
 if TYPE_CHECKING:
     import anyio
 
-# The time that httpx's asynchronous pool takes for a request grows with the number of connections
-# and of requests that wait, so the latter wait here. The limit of the API is 120 calls a minute.
-MOST = 20
+# The time that httpx's asynchronous pool takes for a request grows with the number of connections.
+# The limit of the API is 120 calls a minute.
+ASYNC_MOST = 50
 
 
 class Slots:
-    """At most 20 at a time; who waits longer than `timeout` seconds gets httpx.PoolTimeout."""
+    """As many threads as there may be connections; who waits too long gets httpx.PoolTimeout."""
 
     def __init__(self, timeout: float) -> None:
+        """`timeout`: for how many seconds a thread waits at most."""
+        self._timeout = timeout
+        self._free = threading.Semaphore(MAX_CONNECTIONS)
+
+    def __enter__(self) -> None:
+        """Take a slot."""
+        if not self._free.acquire(timeout=self._timeout):
+            raise _timeout()
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self._free.release()
+
+
+class AsyncSlots:
+    """At most 50 tasks; who waits too long gets httpx.PoolTimeout."""
+
+    def __init__(self, timeout: float) -> None:
+        """`timeout`: for how many seconds a task waits at most."""
         self._timeout = timeout
         self._free: anyio.Semaphore | None = None
 
@@ -24,16 +50,20 @@ class Slots:
         import anyio  # httpx needs it only for asynchronous calls, and so does this
 
         if self._free is None:
-            self._free = anyio.Semaphore(MOST, fast_acquire=True)
+            self._free = anyio.Semaphore(ASYNC_MOST, fast_acquire=True)
         try:
             self._free.acquire_nowait()
         except anyio.WouldBlock:
             with anyio.move_on_after(self._timeout):
                 await self._free.acquire()
                 return
-            raise httpx.PoolTimeout("No connection became free in time") from None
+            raise _timeout() from None
 
     async def __aexit__(self, *_: object) -> None:
         """Give it back."""
         if self._free is not None:
             self._free.release()
+
+
+def _timeout() -> httpx.PoolTimeout:
+    return httpx.PoolTimeout("No connection became free in time")

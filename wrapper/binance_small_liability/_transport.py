@@ -1,7 +1,7 @@
 """The last step before the wire and the first after it."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from typing import Any
 
 import httpx
@@ -82,7 +82,20 @@ class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._stream.close()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await _to_the_end(self._stream.aclose())
+
+
+def _to_the_end(closing: Coroutine[Any, Any, None]) -> Awaitable[None]:
+    """`closing`, which goes on where its task is cancelled: httpcore would lose the connection.
+
+    https://github.com/encode/httpcore/issues/658
+    """
+    import asyncio  # only here: a synchronous call does not need it
+
+    try:
+        return asyncio.shield(asyncio.get_running_loop().create_task(closing))
+    except RuntimeError:  # another kind of event loop, whose shields httpcore uses itself
+        return closing
 
 
 def _pieces(chunk: bytes, deadline: float) -> Iterator[bytes]:

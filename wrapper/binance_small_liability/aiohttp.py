@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from ._network import POOL, tls
+from ._network import MAX_CONNECTIONS, tls
 
 try:
     import aiohttp
@@ -54,6 +54,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
                 middlewares=(_once(),),
                 timeout=aiohttp.ClientTimeout(
+                    # Each of the others counts anew with every piece that arrives.
+                    total=sum(timeout.values()),
                     connect=timeout["pool"],
                     sock_connect=timeout["connect"],
                     sock_read=timeout["read"],
@@ -68,7 +70,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=tls(), limit=POOL.max_connections or 0)
+    connector = aiohttp.TCPConnector(ssl=tls(), limit=MAX_CONNECTIONS)
     return aiohttp.ClientSession(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     )
