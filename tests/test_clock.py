@@ -65,6 +65,13 @@ def test_the_midpoint_of_the_round_trip_counts() -> None:
     assert clock.now() == now + clock.correction.offset
 
 
+def test_what_is_known_of_the_offset_survives_a_failure_to_measure_it() -> None:
+    clock = Clock(unix_ns=lambda: 0)
+    clock.stopwatch()(5_000)
+    clock.fail("no answer")
+    assert clock.now() == pytest.approx(5_000, abs=200)
+
+
 def _threads(server: WireServer, count: int) -> list[Any]:
     outcomes: list[Any] = []
     start = threading.Barrier(count)

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 from binance_small_liability import (
     ApiError,
@@ -105,3 +106,33 @@ def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
     with serving(lambda _: stalled()) as server:
         errors = asyncio.run(calls(server.url))
     assert {type(error) for error in errors} == {RequestTimeout}
+    # To wait for a connection in vain is an attempt, too.
+    assert {error.attempts for error in errors} == {1}
+
+
+def test_a_task_that_is_cancelled_while_it_gives_its_connection_back_does_so() -> None:
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield DOCUMENTED
+
+        async def aclose(self) -> None:
+            closing.set()
+            await asyncio.sleep(0)
+            closed.set()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Body())
+
+    async def call() -> None:
+        async with AsyncSmallLiabilityClient(transport=Transport(), **CREDENTIALS) as client:
+            task = asyncio.create_task(client.list_coins())
+            await closing.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.wait_for(closed.wait(), timeout=10)
+
+    asyncio.run(call())

@@ -118,12 +118,13 @@ ROWS = [
         "a gzip bomb",
         response(gzip.compress(b" " * 11_000_000), headers={"Content-Encoding": "gzip"}),
     ),
-    _broken(
-        "a nested gzip bomb",
-        response(
-            gzip.compress(gzip.compress(b" " * 50_000_000)),
-            headers={"Content-Encoding": "gzip, gzip"},
-        ),
+    *(
+        _broken(
+            f"encoded with {encoding}",
+            response(b"x", headers={"Content-Encoding": encoding}),
+            says="not asked for",
+        )
+        for encoding in ("gzip, gzip", "br", "zstd", "unheard")
     ),
     _broken("a body that never ends", _endless),
     Row(
@@ -204,6 +205,7 @@ ROWS = [
         time=response({"serverTime": 1_800_000_000_000}),
         attempts=2,
     ),
+    Row("200 with a code that is no refusal", [_refusal(200, 0)], ContractError),
     Row("a refusal with 200", [_refusal(200, -1000)], ApiError, status=200),
     Row("400", [_refusal(400, -1100)], ApiError, status=400),
     Row("401", [_refusal(401, -2015)], ApiError, status=401),
@@ -387,6 +389,13 @@ def test_a_redirect_is_refused_and_never_followed(list_coins: ListCoins) -> None
     assert not other.requests
 
 
-def test_a_body_just_within_the_bound(list_coins: ListCoins) -> None:
-    with serving(response(DOCUMENTED[:-1] + b" " * 10_000_000 + b"]")) as server:
+def test_the_bound_on_bodies(list_coins: ListCoins) -> None:
+    body = DOCUMENTED.ljust(10 * 1024 * 1024)
+    with serving(response(body)) as server:
         assert list_coins(base_url=server.url) == [ETH]
+        assert server.requests[0].header("Accept-Encoding") == "gzip, deflate"
+    with (
+        serving(response(body + b" ")) as server,
+        pytest.raises(NetworkError, match="larger than 10485760 bytes"),
+    ):
+        list_coins(base_url=server.url, max_attempts=1)

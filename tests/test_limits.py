@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,16 +11,18 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     ClockSkewError,
     IpBanError,
+    NetworkError,
     RateLimitError,
     SmallLiabilityClient,
     SmallLiabilityError,
+    _slots,
     _time,
 )
 from binance_small_liability._slots import ASYNC_MOST
 
 from tests.conftest import CREDENTIALS
 from tests.contract import TIME_PATH
-from tests.wire import Answer, Request, WireServer, response, serving
+from tests.wire import Answer, Request, WireServer, reset, response, serving
 
 BODY = {"code": -1003, "msg": "Too much."}
 BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
@@ -79,6 +82,67 @@ def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
         assert client.list_coins()
         assert 49 <= _time.monotonic() - before <= 60
         assert len(server.requests) == 2
+
+
+def test_a_task_waits_for_it_too() -> None:
+    async def calls(server: WireServer) -> None:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            with pytest.raises(IpBanError):
+                await client.list_coins()
+            before = _time.monotonic()
+            assert await client.list_coins()
+            assert 49 <= _time.monotonic() - before <= 60
+
+    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server:
+        asyncio.run(calls(server))
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> None:
+    client: SmallLiabilityClient | AsyncSmallLiabilityClient
+    arrivals: list[float] = []
+
+    def answer(request: Request) -> Answer:
+        arrivals.append(_time.monotonic())
+        if request.path == TIME_PATH:
+            return response({"serverTime": 1_800_000_000_000})
+        if len(arrivals) == 1:
+            # As if another call had just been told.
+            client._session.limits.cool_down(RateLimitError(status_code=429, retry_after=30.0))
+            return response({"code": -1021, "msg": "Late."}, 400)
+        return response()
+
+    async def call() -> None:
+        assert isinstance(client, AsyncSmallLiabilityClient)
+        async with client:
+            await client.list_coins()
+
+    with serving(answer) as server:
+        if is_async:
+            client = AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS)
+            asyncio.run(call())
+        else:
+            client = _client(server)
+            with client:
+                client.list_coins()
+    refused, asked, _ = arrivals
+    assert asked - refused >= 30
+
+
+def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_slots, "MAX_CONNECTIONS", 5)
+    full = threading.Barrier(5)
+
+    def answer(_: Request) -> Answer:
+        full.wait(timeout=10)
+        return BAN
+
+    with serving(answer) as server, _client(server) as client, ThreadPoolExecutor(8) as threads:
+        errors = list(threads.map(lambda _: _error(client), range(8)))
+        assert len(server.requests) == 5
+    assert [type(error) for error in errors] == [IpBanError] * 8
+    assert sorted(error.attempts for error in errors) == [0] * 3 + [1] * 5
 
 
 def test_without_retries_no_cool_down_is_waited_for() -> None:
@@ -196,3 +260,12 @@ def test_the_used_weight_is_that_of_the_last_answer() -> None:
         assert client.used_weight == 200
         client.list_coins()
         assert client.used_weight == 7
+
+
+def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
+    weighing = {"X-SAPI-USED-IP-WEIGHT-1M": "300"}
+    refused = response({"code": -1021, "msg": "Late."}, 400, weighing)
+    time = response({"serverTime": 1_800_000_000_000})
+    with _serving(refused, time, reset()) as server, _client(server, max_attempts=1) as client:
+        assert isinstance(_error(client), NetworkError)
+        assert client.used_weight == 300
