@@ -72,5 +72,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         generate(arguments.contract.resolve(), arguments.package.resolve())
-    except subprocess.CalledProcessError as failure:
-        sys.exit(f"The generator refused {arguments.contract}: {failure}")
+    except subprocess.CalledProcessError:
+        sys.exit(f"The generator refused {arguments.contract}; it says above why.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -44,23 +45,31 @@ class Example:
 
 
 def resolved(contract: Any, node: Any) -> Any:
-    """What `node` refers to within `contract`, or `node` itself."""
+    """What `node` refers to within `contract`, or `node` itself. Raises LookupError."""
+    seen = []
     while "$ref" in node:
-        target = contract
-        for key in node["$ref"].removeprefix("#/").split("/"):
-            target = target[key]
-        node = target
+        reference = node["$ref"]
+        if reference in seen or not reference.startswith("#/"):
+            raise LookupError(f"{reference} leads nowhere within this file")
+        seen.append(reference)
+        node = contract
+        for key in unquote(reference).removeprefix("#/").split("/"):
+            node = node[key.replace("~1", "/").replace("~0", "~")]
     return node
 
 
-def inlined(contract: Any, node: Any) -> Any:
-    """`node` with all that it refers to in its place."""
+def inlined(contract: Any, node: Any, within: tuple[str, ...] = ()) -> Any:
+    """`node` with all that it refers to in its place, but for what it stands `within`."""
     if isinstance(node, list):
-        return [inlined(contract, each) for each in node]
+        return [inlined(contract, each, within) for each in node]
     if isinstance(node, dict):
+        reference = node.get("$ref")
+        if reference in within:
+            return node
         # What stands beside a reference (`description`) adds to it.
         whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
-        return {key: inlined(contract, each) for key, each in whole.items()}
+        within = (*within, reference) if reference else within
+        return {key: inlined(contract, each, within) for key, each in whole.items()}
     return node
 
 
@@ -70,13 +79,14 @@ def operation(contract: Any, path: str) -> Any:
     if "get" not in item:
         return None
     shared = {"security": contract.get("security", []), "parameters": []}
+    shared["servers"] = item.get("servers") or contract.get("servers", [])
     parameters = [*item.get("parameters", []), *item["get"].get("parameters", [])]
     return shared | item["get"] | {"parameters": [resolved(contract, each) for each in parameters]}
 
 
 def responses(contract: Any, path: str) -> dict[str, Any]:
     """The documented answers of the GET of `path`, by their status as the contract writes it."""
-    documented = operation(contract, path)["responses"]
+    documented = (operation(contract, path) or {}).get("responses", {})
     return {str(status): resolved(contract, node) for status, node in documented.items()}
 
 

@@ -66,6 +66,6 @@ def _wait(process: "subprocess.Popen[bytes]", output: IO[str], servers: int) -> 
         if len(urls) == servers:
             return urls
         if process.poll() is not None:
-            raise RuntimeError(f"Prism ended with {process.returncode} and said:\n{said}")
+            raise RuntimeError(f"Prism ended with {process.returncode} and said:\n{said.strip()}")
         time.sleep(0.05)
     raise RuntimeError(f"Prism did not answer in {_SECONDS_TO_START} s and said:\n{said}")

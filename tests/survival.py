@@ -34,6 +34,7 @@ from tests.generated import PACKAGE, differences, generate
 from tests.prism import prisms
 
 _TODAY = load()
+_TIME = _TODAY["components"]["schemas"]["ServerTime"]["properties"]["serverTime"]
 _MADE_UP = "made up"
 # Enough for each alternative of a schema to occur; refusals share most of theirs.
 _TIMES_200 = 20
@@ -108,16 +109,16 @@ class Call(httpx.BaseTransport):
     @property
     def is_no_time(self) -> bool:
         """Whether the client rightly takes the time that was made up for nonsense."""
-        bounds = _TODAY["components"]["schemas"]["ServerTime"]["properties"]["serverTime"]
         time = self.body.get("serverTime")
-        return isinstance(time, int) and not bounds["minimum"] <= time <= bounds["maximum"]
+        return isinstance(time, int) and not _TIME["minimum"] <= time <= _TIME["maximum"]
 
     @property
     def problem(self) -> str | None:
         """Why Prism could not answer as it was told."""
-        if self.response.headers.get("Content-Type") != "application/problem+json":
+        said = self.body
+        # What the other API documents may have the same form.
+        if not str(said.get("type")).startswith("https://stoplight.io/prism/errors#"):
             return None
-        said = self.response.json()
         return f"Prism: {said['detail'] or said['title']}"
 
     def violations(self, of: str) -> list[str]:
@@ -129,11 +130,11 @@ class Call(httpx.BaseTransport):
 def breaks(api: Api) -> Iterator[str]:
     """What today's client does not survive, each in one line."""
     host = _TODAY["servers"][0]["url"]
-    hosts = [server["url"].rstrip("/") for server in api.contract.get("servers", [])]
-    if hosts and host not in hosts:
-        yield f"{host} is no longer among the servers"
     for path in (LIST_PATH, TIME_PATH):
         refusals = _refusals(api, path)
+        hosts = [] if refusals else _hosts(api.contract, path)
+        if hosts and host not in hosts:
+            yield f"{path}: {host} is no longer among the servers"
         yield from (f"{path}: {refusal}" for refusal in refusals)
         for status, promised in {} if refusals else responses(_TODAY, path).items():
             answer = answer_of(api.contract, path, status)
@@ -145,6 +146,28 @@ def breaks(api: Api) -> Iterator[str]:
             ):
                 faults = _faults(api, path, status, promised, answer)
                 yield from (f"{path}: {status} {fault}" for fault in faults)
+    yield from _times(api.contract)
+
+
+def _times(contract: Any) -> Iterator[str]:
+    """Another unit of time: what is made up of such a schema is taken for nonsense, not tried."""
+    schema = inlined(contract, answer_of(contract, TIME_PATH, "200") or {})
+    media = schema.get("content", {}).get("application/json", {})
+    theirs = media.get("schema", {}).get("properties", {}).get("serverTime", {})
+    earliest, latest = _TIME["minimum"], _TIME["maximum"]
+    if theirs.get("maximum", latest) < earliest or theirs.get("minimum", earliest) > latest:
+        yield f"{TIME_PATH}: 200 serverTime: never between {earliest} and {latest}"
+
+
+def _hosts(contract: Any, path: str) -> list[str]:
+    """The URLs at which a path is served, with the defaults of what varies in them."""
+    hosts = []
+    for server in operation(contract, path)["servers"]:
+        host = server["url"].rstrip("/")
+        for name, variable in server.get("variables", {}).items():
+            host = host.replace(f"{{{name}}}", str(variable["default"]))
+        hosts.append(host)
+    return hosts
 
 
 def _refusals(api: Api, path: str) -> list[str]:
@@ -252,17 +275,38 @@ def regenerating(contract: Path) -> str:
         try:
             generate(package, contract)
         except RuntimeError as error:
-            return f"Regenerating would fail: {error}"
+            return f"Regenerating would fail:\n{error}"
         # The contract's copy in the package is no code.
-        changed = [name for name in differences(PACKAGE, package) if name.endswith(".py")]
+        changed = [name for name in differences(PACKAGE, package) if name != "openapi.json"]
     return f"Regenerating would change {', '.join(changed) or 'nothing'}"
 
 
 def _contract(path: Path) -> Any:
     contract = load(path)
-    if not str(contract["openapi"]).startswith("3.") or not contract["paths"]:
-        raise LookupError("no paths, or another version")
+    fields = contract if isinstance(contract, dict) else {}
+    if not str(fields.get("openapi")).startswith("3.") or not fields.get("paths"):
+        raise LookupError("it has no paths, or is of another version")
     return contract
+
+
+# What comes of a file that is no contract, or of one that Prism cannot serve.
+_UNUSABLE = (
+    OSError,
+    ValueError,
+    yaml.YAMLError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+)
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    lines = str(error).split("\n")
+    # Of what Prism says, the last line tells.
+    return " ".join((lines[-1] if isinstance(error, RuntimeError) else str(error)).split())
 
 
 def main(path: Path) -> int:
@@ -271,8 +315,8 @@ def main(path: Path) -> int:
         contract = _contract(path)
         with prisms(path) as (url,), httpx.HTTPTransport() as http:
             broken = list(breaks(Api(contract, url, http)))
-    except (OSError, ValueError, yaml.YAMLError, TypeError, LookupError, RuntimeError) as error:
-        print(f"{path} is not an OpenAPI 3 contract: {error}", file=sys.stderr)
+    except _UNUSABLE as error:
+        print(f"{path} is no OpenAPI 3 contract to judge: {_in_one_line(error)}", file=sys.stderr)
         return 2
     for line in broken:
         print(f"BREAKS: {line}")

@@ -195,6 +195,33 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda c: c.update(servers=[{"url": "https://api.binance.com/v9"}]),
         r"https://api\.binance\.com is no longer",
     ),
+    "the host of a path moves": (
+        lambda c: c["paths"][LIST_PATH].update(servers=[{"url": "https://margin.binance.com"}]),
+        rf"{LIST_PATH}: https://api\.binance\.com is no longer",
+    ),
+    "the host of an operation moves": (
+        lambda c: c["paths"][TIME_PATH]["get"].update(servers=[{"url": "https://t.binance.com"}]),
+        rf"{TIME_PATH}: https://api\.binance\.com is no longer",
+    ),
+    "the time is in seconds, and has no example": (
+        lambda c: (
+            _time(c)["properties"]["serverTime"].update(minimum=1483228800, maximum=4102444800),
+            c["paths"][TIME_PATH]["get"]["responses"]["200"]["content"]["application/json"].pop(
+                "examples"
+            ),
+        ),
+        rf"{TIME_PATH}: 200 serverTime: never between",
+    ),
+    "an error becomes a problem": (
+        lambda c: c["components"]["responses"]["BadRequest"].update(
+            content={
+                "application/problem+json": {
+                    "schema": {"type": "object", "properties": {"title": {"type": "string"}}}
+                }
+            }
+        ),
+        r"400 made up: code: missing",
+    ),
     "the method changes": (
         lambda c: _rename(c["paths"][LIST_PATH], "get", "post"),
         r"does not have \"get\" method",
@@ -334,6 +361,17 @@ HARMLESS: dict[str, Change] = {
         _media(c)["schema"].update(items={"$ref": "#/components/schemas/Coin"}),
     ),
     "a new path": lambda c: c["paths"].update({"/sapi/v2/coins": c["paths"][LIST_PATH]}),
+    "a field of its own kind": lambda c: _retype(
+        "parts", {"type": "array", "items": {"$ref": "#/components/schemas/SmallLiabilityCoin"}}
+    )(c),
+    "a host with a variable": lambda c: c.update(
+        servers=[
+            {"url": "https://{h}.binance.com", "variables": {"h": {"default": "api"}}},
+        ]
+    ),
+    "an answer refers to another's": lambda c: _get(c)["responses"].update(
+        {"403": {"$ref": f"#/paths/{TIME_PATH.replace('/', '~1')}/get/responses/403"}}
+    ),
     "a new host": lambda c: c["servers"].insert(0, {"url": "https://api5.binance.com"}),
     "a string amount becomes a number": lambda c: (
         _retype("principal", {"type": "number"})(c),
@@ -383,6 +421,13 @@ def test_a_harmless_variant_survives(apis: dict[str, Api], variant: str) -> None
     assert list(breaks(apis[variant])) == []
 
 
+def _loop() -> str:
+    contract = load()
+    contract["components"]["schemas"]["Loop"] = {"$ref": "#/components/schemas/Loop"}
+    _media(contract)["schema"]["items"] = {"$ref": "#/components/schemas/Loop"}
+    return json.dumps(contract, default=float)
+
+
 def _edited(folder: Path, old: str, new: str) -> Path:
     path = folder / "other.yaml"
     path.write_text(OPENAPI_YAML.read_text("utf-8").replace(old, new), "utf-8")
@@ -402,11 +447,25 @@ def test_a_verdict_that_it_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(_edited(tmp_path, "summary: Nothing to exchange", "summary: None")) == 0
     assert capsys.readouterr().out == "survives\nRegenerating would change nothing\n"
+    # A tag is the folder that the wrapper imports from.
+    assert main(_edited(tmp_path, "tags: [margin]", "tags: [loans]")) == 0
+    told = capsys.readouterr().out
+    assert told == "survives\nRegenerating would change api/loans, api/margin\n"
 
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "[]", "a: [", "openapi: 3.1.0", "{openapi: 3.1.0, paths: {}}", "\x00"],
+    [
+        None,
+        "",
+        "[]",
+        "a: [",
+        "openapi: 3.1.0",
+        "{openapi: 3.1.0, paths: {}}",
+        "\x00",
+        f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: [1]}}}}}}",
+        _loop(),
+    ],
 )
 def test_without_a_contract_there_is_no_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
@@ -415,4 +474,6 @@ def test_without_a_contract_there_is_no_verdict(
     if text is not None:
         path.write_text(text, "utf-8")
     assert main(path) == 2
-    assert "OpenAPI 3" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no OpenAPI 3 contract to judge: " in said
+    assert said.count("\n") == 1
