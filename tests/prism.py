@@ -41,11 +41,12 @@ def prisms(*contracts: Path) -> Iterator[list[str]]:
 
 @contextmanager
 def _running(command: list[str], servers: int) -> Iterator[list[str]]:
-    with tempfile.TemporaryFile("w+") as output:
+    # Read through another file object: one would move the place at which Node writes.
+    with tempfile.NamedTemporaryFile() as written, Path(written.name).open() as output:
         process = subprocess.Popen(
             [*_COMMAND, *command],
             stdin=subprocess.PIPE,
-            stdout=output,
+            stdout=written,
             stderr=subprocess.STDOUT,
         )
         try:
@@ -62,7 +63,8 @@ def _wait(process: "subprocess.Popen[bytes]", output: IO[str], servers: int) -> 
     while time.monotonic() < give_up:
         output.seek(0)
         said = output.read()
-        urls = [line.split()[0] for line in said.split(_MARKER)[1:]]
+        lines = said.rpartition("\n")[0].splitlines()
+        urls = [line.partition(_MARKER)[2] for line in lines if _MARKER in line]
         if len(urls) == servers:
             return urls
         if process.poll() is not None:
