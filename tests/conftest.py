@@ -1,7 +1,10 @@
 import asyncio
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -32,6 +35,16 @@ ETH = Coin(
 )
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
+
+
+@contextmanager
+def running(*command: str | Path, **options: Any) -> "Iterator[subprocess.Popen[Any]]":
+    """A process that ends with the block, whatever happens there."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")

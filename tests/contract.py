@@ -37,6 +37,7 @@ class Example:
 
     status: str  # as the contract writes it, so perhaps "5XX"
     name: str
+    media_type: str
     value: Any
     headers: dict[str, Any]  # the example values of its headers
 
@@ -103,6 +104,6 @@ def examples(contract: Any) -> Iterator[Example]:
             name: resolved(contract, header)["example"]
             for name, header in answer.get("headers", {}).items()
         }
-        for media in answer["content"].values():
+        for media_type, media in answer["content"].items():
             for name, example in media["examples"].items():
-                yield Example(status, name, example["value"], headers)
+                yield Example(status, name, media_type, example["value"], headers)

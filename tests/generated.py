@@ -3,6 +3,7 @@
 import filecmp
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.contract import OPENAPI_YAML, ROOT
@@ -23,6 +24,18 @@ def generate(package: Path, contract: Path = OPENAPI_YAML) -> None:
         raise RuntimeError(done.stderr)
 
 
+def drift(fresh: Path) -> str | None:
+    """How generated/ differs from what openapi.yaml makes, and what to do; None if it does not."""
+    generate(fresh)
+    files = differences(PACKAGE, fresh)
+    if not files:
+        return None
+    return (
+        f"generated/ is not what openapi.yaml makes: {', '.join(files)}. Run `make generate` and"
+        " commit what changes; never edit generated/ by hand."
+    )
+
+
 def differences(ours: Path, fresh: Path) -> list[str]:
     """The files, relative to both packages, that are not the same in both."""
 
@@ -38,3 +51,9 @@ def differences(ours: Path, fresh: Path) -> list[str]:
         return found
 
     return sorted(visit(filecmp.dircmp(ours, fresh), ""))
+
+
+if __name__ == "__main__":
+    # Before anything that would stumble over a broken package without saying this.
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(drift(Path(folder, "fresh")))

@@ -19,3 +19,5 @@ try:
             signal.pause()
 except KeyboardInterrupt:
     pass
+except OSError as error:
+    sys.exit(f"Port {sys.argv[1]} cannot be used: {error.strerror}")

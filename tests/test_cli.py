@@ -17,7 +17,7 @@ import pytest
 from binance_small_liability import __main__, _cli, _time
 from binance_small_liability._secrets import VARIABLES
 
-from tests.conftest import API_KEY, API_SECRET
+from tests.conftest import API_KEY, API_SECRET, running
 from tests.wire import response, serving
 
 SHELL_COMMAND = str(Path(sys.executable).with_name("binance-small-liability"))
@@ -308,20 +308,16 @@ def test_an_interrupt_ends_it_without_a_word() -> None:
         process.send_signal(signal.SIGINT)
         connection.recv(1)
 
-    with serving(lambda _: wait) as server:
-        process = subprocess.Popen(
-            [SHELL_COMMAND, "list", "--base-url", server.url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    with (
+        serving(lambda _: wait) as server,
+        running(SHELL_COMMAND, "list", "--base-url", server.url, stderr=subprocess.PIPE) as process,
+    ):
         assert process.communicate(timeout=20) == (b"", b"")
     assert process.returncode == 130
 
 
 def test_mock_serves_what_list_needs(capsys: Captured, tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [SHELL_COMMAND, "mock", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with running(SHELL_COMMAND, "mock", "--port", "0", stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         env_file = tmp_path / "mock.env"

@@ -49,8 +49,11 @@ _BY_CODE = {-1021: ClockSkewError, -1022: AuthenticationError, -1002: Authentica
 class Preferring(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Tells Prism, perhaps through the fake, which answer to give, and keeps the answers."""
 
-    def __init__(self, status: int, example: str) -> None:
-        self.preference = f"code={status}, example={example}"
+    def __init__(self, status: int, example: Example) -> None:
+        self.headers = {
+            "Prefer": f"code={status}, example={example.name}",
+            "Accept": example.media_type,
+        }
         self.responses: list[httpx.Response] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -72,7 +75,7 @@ class Preferring(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _prefer(self, request: httpx.Request) -> None:
         if request.url.path == LIST_PATH:
-            request.headers["Prefer"] = self.preference
+            request.headers.update(self.headers)
 
 
 def _documented() -> list[Any]:
@@ -98,7 +101,7 @@ class Exchange:
         elif self._fake is not None:
             # Twice, since after a -1021 the client corrects its clock and tries once more.
             self._fake.fail_next(status, example=example.name, times=2)
-        return Preferring(status, example.name)
+        return Preferring(status, example)
 
 
 @pytest.fixture(params=["prism", "fake", "fake-prism"])

@@ -46,7 +46,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from tests.conftest import API_KEY
+from tests.conftest import API_KEY, running
 from tests.contract import LIST_PATH, ROOT, TIME_PATH
 from tests.test_signing import VECTORS
 
@@ -659,10 +659,7 @@ def test_the_plugin_waits_with_its_imports() -> None:
 
 
 def test_the_strict_mock_serves_until_it_is_interrupted() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.strict", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    with process:
+    with running(sys.executable, "-m", "tests.strict", "0", cwd=ROOT, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         names = ("api_key", "api_secret")
