@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -46,9 +47,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from tests.conftest import API_KEY, running
+from tests.conftest import API_KEY, ETH, running
 from tests.contract import LIST_PATH, ROOT, TIME_PATH
 from tests.test_signing import VECTORS
+from tests.wire import response, serving
 
 USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
 PRIVATE_KEYS = {
@@ -84,7 +86,8 @@ class Door:
         """Sends `query`, in which {now} is the time, and its signature where `tail` says."""
         query = query.replace("{now}", str(self.fake.now))
         signature = (sign or (lambda payload: hmac_sign(payload, self.fake.api_secret)))(query)
-        target = f"{path}?{query}{tail.replace('{signature}', signature)}".rstrip("?")
+        tail = tail.replace("{signature}", signature).replace("{truncated}", signature[:-1])
+        target = f"{path}?{query}{tail}".rstrip("?")
         return self._http.request(
             method,
             path,
@@ -133,6 +136,7 @@ def verdict(response: httpx.Response) -> tuple[int, int | None]:
         "timestamp={now}&recvWindow=5000",
         "recvWindow=%35000&timestamp={now}",
         "recvWindo%77=5000&timestamp={now}",
+        "recvWind%6fw=5000&timestamp={now}",
     ],
 )
 def test_rightly_signed_requests_are_accepted(door: Door, query: str) -> None:
@@ -199,6 +203,7 @@ KEY = FakeBinance().api_key
         ("timestamp={now}", SIGNED + "&recvWindow=5000", KEY, -1022),
         ("timestamp={now}", "&recvWindow=5000" + SIGNED, KEY, -1022),
         ("timestamp={now}", SIGNED + "0", KEY, -1022),
+        ("timestamp={now}", "&signature={truncated}", KEY, -1022),
     ],
 )
 def test_every_fault_has_its_code(
@@ -213,15 +218,25 @@ def test_every_fault_has_its_code(
 
 @pytest.mark.parametrize(
     ("offset", "recv_window", "accepted"),
-    [(999, 5000, True), (1000, 5000, False), (-5000, 5000, True), (-5001, 5000, False)],
+    [
+        (999, 5000, True),
+        (1000, 5000, False),
+        (-5000, 5000, True),
+        (-5001, 5000, False),
+        (-60_000, 60_000, True),
+        # By default it is 5000.
+        (-5000, None, True),
+        (-5001, None, False),
+    ],
 )
 def test_the_window_of_timestamps(
-    monkeypatch: pytest.MonkeyPatch, offset: int, recv_window: int, accepted: bool
+    monkeypatch: pytest.MonkeyPatch, offset: int, recv_window: int | None, accepted: bool
 ) -> None:
     monkeypatch.setattr(_time, "unix_ns", lambda: 1_700_000_000_000_000_000)
     fake = FakeBinance()
     with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
-        query = f"timestamp={fake.now + offset}&recvWindow={recv_window}"
+        query = f"timestamp={fake.now + offset}"
+        query += "" if recv_window is None else f"&recvWindow={recv_window}"
         response = Door(fake, http_client).ask(query)
     assert verdict(response) == ((200, None) if accepted else (400, -1021))
 
@@ -319,6 +334,12 @@ def test_public_keys(name: str) -> None:
     with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
         door = Door(fake, http_client)
         assert verdict(door.ask(sign=sign)) == (200, None)
+        # Percent-encoding may have small letters.
+        lower = {"%2B": "%2b", "%2F": "%2f", "%3D": "%3d"}
+        assert (
+            verdict(door.ask(sign=lambda p: re.sub("%..", lambda e: lower[e[0]], sign(p))))[0]
+            == 200
+        )
         for wrong in (
             lambda payload: sign(payload + "0"),
             lambda payload: "A" + sign(payload)[1:] if sign(payload)[0] != "A" else "B",
@@ -392,8 +413,11 @@ def test_the_weight_of_a_minute(monkeypatch: pytest.MonkeyPatch, door: Door) -> 
     assert verdict(limited) == (429, -1003)
     assert limited.headers["Retry-After"] == "1"
     assert limited.headers[USED_WEIGHT] == "12100"
-    # Each endpoint has a budget of its own.
-    assert door.ask("", "", path=TIME_PATH).status_code == 200
+    # Each endpoint has a budget of its own, and the time weighs 1.
+    door.fake.weight_limit = 3
+    statuses = [door.ask("", "", path=TIME_PATH).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    door.fake.weight_limit = 12_000
     now[0] += second
     assert door.ask().headers[USED_WEIGHT] == "100"
 
@@ -413,7 +437,10 @@ def test_bans_grow(monkeypatch: pytest.MonkeyPatch, door: Door) -> None:
         lengths.append(int(banned.headers["Retry-After"]) + 1)
         now[0] += (lengths[-1] - 2) * second
         assert door.ask().status_code == 418
-        now[0] += (60 + 1) * second
+        # The ban ends with its last second, and so does the minute that began it.
+        now[0] += second
+        assert door.ask().status_code == 200
+        now[0] += 60 * second
     assert lengths == [min(120 * 2**n, 259_200) for n in range(13)]
 
 
@@ -456,9 +483,9 @@ def test_a_client_recovers_when_its_limit_does(fake_binance: FakeBinance) -> Non
 def test_its_clock_alone_is_moved_where_waiting_is_not_switched_off() -> None:
     fake = FakeBinance()
     with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
-        fake.advance(3600)
+        fake.advance(3600.5)
         assert client.list_coins() == fake.coins
-    assert fake.clock_skew == 3_600_000
+    assert fake.clock_skew == 3_600_500
     # The client was told, and asked for the time.
     assert [(r.path, r.status) for r in fake.requests] == [
         (LIST_PATH, 400),
@@ -502,6 +529,8 @@ Play = Callable[[FakeBinance], None]
         (lambda fake: fake.fail_next(520, code=-1016), ServerError, "HTTP 520, code -1016"),
         (lambda fake: fake.fail_next(429), RateLimitError, "Retry after 7 s"),
         (lambda fake: fake.fail_next(429, retry_after=3), RateLimitError, "Retry after 3 s"),
+        (lambda fake: fake.fail_next(429, retry_after=0), RateLimitError, "Retry after 0 s"),
+        (lambda fake: fake.fail_next(403, code=-2015), AuthenticationError, "code -2015"),
         (lambda fake: fake.fail_next(418), IpBanError, "Retry after 120 s"),
         (lambda fake: fake.fail_next(400, code=-3003), Exception, "no margin account"),
         (lambda fake: fake.fail_next(400, code=-4242), Exception, "code -4242"),
@@ -584,12 +613,14 @@ class _Refusing(httpx.MockTransport):
 def test_what_arrived_is_shown_without_secrets(door: Door) -> None:
     door.ask("recvWindow=%35000&timestamp={now}")
     door.ask("timestamp={now}&k=" + door.fake.api_key, tail="&Signature={signature}")
-    [first, second] = door.fake.requests
+    door.ask(path="/" + door.fake.api_key)
+    [first, second, third] = door.fake.requests
     assert (first.method, first.path, first.status) == ("GET", LIST_PATH, 200)
     assert [name for name, _ in first.query] == ["recvWindow", "timestamp", "signature"]
     assert first.query[0][1] == "%35000"
     assert dict(first.headers)["x-mbx-apikey"] == "[hidden]"
     assert second.status == 400
+    assert (third.path, third.status) == ("/[hidden]", 404)
     shown = repr((door.fake, door.fake.requests))
     assert door.fake.api_key not in shown
     assert str(door.fake.api_secret) not in shown
@@ -641,6 +672,29 @@ def test_a_port_of_choice_and_an_end() -> None:
             assert http_client.get(url + TIME_PATH).status_code == 200
         with pytest.raises(httpx.TransportError):
             http_client.get(url + TIME_PATH)
+
+
+def test_the_upstream_answers_once_the_checks_are_passed() -> None:
+    with serving(response(headers={USED_WEIGHT: "7"})) as upstream:
+        fake = FakeBinance(upstream=upstream.url)
+        once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
+        with SmallLiabilityClient(**fake.credentials, **once) as client:
+            assert client.list_coins() == [ETH]
+            client.list_coins()
+            assert client.used_weight == 200
+        wrong = {**fake.credentials, "api_secret": "another"}
+        with (
+            SmallLiabilityClient(**wrong, **once) as client,
+            pytest.raises(AuthenticationError),
+        ):
+            client.list_coins()
+        assert len(upstream.requests) == 2
+    with (
+        SmallLiabilityClient(**fake.credentials, **once) as client,
+        pytest.raises(NetworkError),
+    ):
+        client.list_coins()
+    assert [each.status for each in fake.requests] == [200, 200, 400, None]
 
 
 def test_the_fixtures(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
 from tests.contract import LIST_PATH, TIME_PATH
@@ -26,7 +27,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
         said = "".join(capfd.readouterr())
         signatures = [value for sent in server.requests for _, value in sent.query[2:]]
         for secret in (API_KEY, API_SECRET, *signatures):
-            assert secret not in said
+            # Not even in part.
+            assert secret[:32] not in said
         return status, said.splitlines(), server.requests
 
     return against
@@ -37,6 +39,19 @@ def test_a_service_that_keeps_the_contract(run: Run) -> None:
     assert status == 0
     assert said == [f"{LIST_PATH}: 200, as documented", f"{TIME_PATH}: 200, as documented"]
     assert [each.path for each in sent] == [LIST_PATH, TIME_PATH]
+
+
+@pytest.mark.parametrize(("secret", "status"), [(API_SECRET, 0), ("another", 1)])
+def test_the_fake_keeps_the_contract_and_refuses_who_signs_wrongly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, status: int
+) -> None:
+    fake = FakeBinance(api_key=API_KEY, api_secret=secret)
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+    with fake.serve() as url:
+        assert main(url) == status
+    assert ("AuthenticationError: HTTP 400, code -1022" in capsys.readouterr().out) == status
+    assert [each.path for each in fake.requests] == [LIST_PATH, TIME_PATH]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +66,10 @@ def test_a_service_that_keeps_the_contract(run: Run) -> None:
         (response({"code": -2015, "msg": API_KEY}, 401, _WEIGHT), "AuthenticationError: HTTP 401"),
         (response({"code": "-2015", "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
         (response({"code": API_KEY, "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
+        (
+            response({"code": f"The key is {API_KEY}", "msg": "No."}, 401, _WEIGHT),
+            "401: Response violates schema",
+        ),
     ],
 )
 def test_a_service_that_breaks_the_contract(run: Run, coins: bytes, words: str) -> None:

@@ -62,7 +62,7 @@ class FakeBinance(Script):
         """
         super().__init__(packaged_contract())
         if public_key is None:
-            api_secret = api_secret or API_SECRET
+            api_secret = API_SECRET if api_secret is None else api_secret
             self._verify = hmac_verifier(api_secret)
         elif api_secret is None:
             self._verify = public_key_verifier(public_key)
@@ -133,7 +133,11 @@ class FakeBinance(Script):
                 if response is None:
                     step = self._next_step(path)
             if response is None and not step.drop:
-                response = self._answer(step, operation, request, target)
+                try:
+                    response = self._answer(step, operation, request, target)
+                except httpx.TransportError:  # of the upstream
+                    self._record(request, target, None)
+                    raise
         self._record(request, target, response)
         if step.delay:
             _delay(step.delay, request, wait)

@@ -11,7 +11,10 @@ USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
 RETRY_AFTER = "Retry-After"
 
 # What belongs to one connection, not to what is said over it.
-_HOP_BY_HOP = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
+_HOP_BY_HOP = {
+    *("host", "date", "connection", "keep-alive"),
+    *("accept-encoding", "content-length", "transfer-encoding"),
+}
 
 
 def reply(

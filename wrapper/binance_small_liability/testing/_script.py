@@ -105,4 +105,5 @@ def _error(operation: Operation, status: int, code: int | None, example: str | N
     answer = Example(str(status), "", "application/json", None, {})
     with suppress(ValueError):
         answer = operation.answer(status=status)
-    return attrs.evolve(answer, value={"code": code, "msg": "This is not in the contract."})
+    value = {"code": code, "msg": "This is not in the contract."}
+    return attrs.evolve(answer, media_type="application/json", value=value)
