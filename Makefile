@@ -61,7 +61,10 @@ docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	zensical build --strict --clean --config-file docs/zensical.toml
 	mkdir docs/site/http-api
 	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE) docs/site/http-api/
-	(printf 'const contract = '; cat generated/binance_small_liability_api/openapi.json) > docs/site/http-api/contract.js
+	@# Without references, which cannot be followed in a page that is opened from a disk.
+	redocly bundle openapi.yaml --dereferenced --output docs/site/http-api/contract.json
+	(printf 'const contract = '; cat docs/site/http-api/contract.json) > docs/site/http-api/contract.js
+	rm docs/site/http-api/contract.json
 
 lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 	@python -m tests.generated

@@ -1,5 +1,6 @@
 """Coins are exact, and a 200 that breaks the contract says where."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -73,6 +74,15 @@ def test_a_coin_is_a_value() -> None:
     assert len({ETH, attrs.evolve(ETH), attrs.evolve(ETH, asset="BTC")}) == 2
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         ETH.asset = "BTC"  # type: ignore[misc]
+
+
+def test_the_docstring_of_a_coin_describes_what_it_has() -> None:
+    _, _, attributes = str(Coin.__doc__).partition("Attributes:")
+    described = set(re.findall(r"^ +(\w+): ", attributes, re.MULTILINE))
+    assert len(described) >= 5
+    assert described <= {field.name for field in attrs.fields(Coin)}, (
+        "The docstring of Coin in _coin.py describes a field that it does not have"
+    )
 
 
 def test_a_coin_has_every_field_of_the_contract() -> None:

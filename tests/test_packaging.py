@@ -82,8 +82,6 @@ def test_the_wheel_holds_both_packages_and_the_plugin(wheel: Path) -> None:
 def test_it_builds_again_from_its_own_source_to_the_same_bytes(
     dist: Path, unpacked: Path, tmp_path: Path
 ) -> None:
-    # It is made in the build, and would be taken for a file of the project.
-    (unpacked / "PKG-INFO").unlink()
     _run(_BIN / "hatchling", "build", "--directory", tmp_path, cwd=unpacked)
     names = sorted(path.name for path in dist.iterdir())
     assert [name.rpartition(".")[2] for name in names] == ["whl", "gz"]

@@ -91,7 +91,7 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     )
     copy.run("make generate")
     # The client in use goes on as before,
-    assert "liability_qty=Decimal('0.3552'))" in copy.list_coins()
+    assert "liability_qty=Decimal('0.3552')" in copy.list_coins()
     # and the tests say what is new, and where to put it.
     told = copy.test(code=1)
     assert "'risktier'" in told
@@ -104,6 +104,15 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     )
     copy.test()
     assert "risk_tier='A'" in copy.list_coins()
+    # What README and guides show is told to lack it.
+    told = copy.run(
+        "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/test_guides.py"
+        " -p pytest_binance_small_liability -k commands_print",
+        code=1,
+    )
+    for page in ("README", "command-line", "first-call", "index"):
+        assert f"[{page}]" in told
+    assert "risk_tier" in told
 
     changes = [line.split() for line in copy.run("git diff --numstat").splitlines()]
     by_hand = {file: added for added, _, file in changes if not file.startswith("generated/")}

@@ -3,11 +3,11 @@ const root = document.getElementById("swagger-ui").attachShadow({ mode: "open" }
 root.innerHTML = `
   <link rel="stylesheet" href="http-api/swagger-ui.css">
   <style>
-    .swagger-ui { background: white }
+    .swagger-ui { background: white; color-scheme: light }
     .swagger-ui .wrapper { padding: 0 8px }
     .swagger-ui :is(.info, .auth-wrapper, .response-col_links) { display: none }
     @media (width < 600px) {
-      .swagger-ui :is(tr, td) { display: block }
+      .swagger-ui :is(tr, td, .response-controls) { display: block }
       .swagger-ui thead { display: none }
     }
   </style>

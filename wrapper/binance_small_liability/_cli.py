@@ -1,10 +1,12 @@
 """The command line: its arguments, its commands, and what it says when one fails."""
 
 import argparse
+import errno
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
 from ._cli_errors import PROGRAM, WrongUseError, exit_code, tell
@@ -12,6 +14,9 @@ from ._client import SmallLiabilityClient
 from ._env_file import use_env_file
 from ._listing import FORMATS, render
 
+_DESCRIPTION = "The coins whose small debts can be exchanged at Binance, or at a fake exchange."
+_CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_API_KEY, and
+BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
 # The options of `list` that are the client's own.
 _OPTIONS = ("base_url", "recv_window", "timeout")
 
@@ -28,6 +33,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     options = argparse.Namespace(verbose=False)
     try:
+        _check_output()
         _parse(sys.argv[1:] if arguments is None else arguments, options)
         _set_up_log(options.verbose)
         options.run(options)
@@ -39,19 +45,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _check_output() -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+
+
 def _parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
     _, unknown = _parser().parse_known_args(arguments, options)
     if unknown:
         # Without its value, which may be a secret.
         name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
         raise WrongUseError(
-            f"{name} is not known; credentials come from the environment or --env-file alone;"
-            f" see {PROGRAM} {options.command} --help"
+            f"{name} is not known here; options stand after the command, and credentials come from"
+            f" the environment or --env-file alone; see {PROGRAM} {options.command} --help"
         )
 
 
-def _parser() -> _Parser:
-    parser = _Parser(PROGRAM, description=_list.__doc__, allow_abbrev=False)
+def _parser(files: Any = None) -> _Parser:
+    """The parser; `files` is how file names are completed."""
+    parser = _Parser(PROGRAM, description=_DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -62,10 +74,12 @@ def _parser() -> _Parser:
         return added
 
     listing = command("list", _list)
+    listing.epilog = _CREDENTIALS
     add = listing.add_argument
     add("--format", choices=FORMATS, help="default: table in a terminal, else tsv")
     add("--asset", action="append", metavar="NAME", help="only this coin; may be repeated")
-    add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
+    file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
+    file.complete = files  # type: ignore[attr-defined]  # as shtab wants to be told
     add("--base-url", metavar="URL", help="default: BINANCE_BASE_URL, else Binance itself")
     add("--recv-window", type=int, metavar="MS", help="how long the request stays valid")
     add("--timeout", type=float, metavar="SECONDS", help="how long to wait for the network")
@@ -106,27 +120,27 @@ def _mock(options: argparse.Namespace) -> None:
     from .testing import FakeBinance
 
     fake = FakeBinance()
-    try:
-        with fake.serve(port=options.port) as url:
-            _write(
-                "# A fake Binance until Ctrl-C. These lines can be used as an --env-file.\n"
-                f"BINANCE_BASE_URL={url}\n"
-                f"BINANCE_API_KEY={fake.api_key}\n"
-                f"BINANCE_API_SECRET={fake.api_secret}\n"
-            )
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(fake.serve(port=options.port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+            raise WrongUseError(f"--port {options.port} cannot be used: {reason}") from None
+        _write(
+            "# A fake Binance until Ctrl-C. These lines can be used as an --env-file.\n"
+            f"BINANCE_BASE_URL={url}\n"
+            f"BINANCE_API_KEY={fake.api_key}\n"
+            f"BINANCE_API_SECRET={fake.api_secret}\n"
+        )
+        with suppress(KeyboardInterrupt):
             threading.Event().wait()
-    except KeyboardInterrupt:
-        pass
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-        raise WrongUseError(f"--port {options.port} cannot be used: {reason}") from None
 
 
 def _completion(options: argparse.Namespace) -> None:
     """Print a script that completes this command in bash or zsh."""
     import shtab
 
-    _write(shtab.complete(_parser(), options.shell) + "\n")
+    _write(shtab.complete(_parser(files=shtab.FILE), options.shell) + "\n")
 
 
 def _set_up_log(verbose: bool) -> None:

@@ -18,6 +18,7 @@ from ._listing import printable
 from ._secrets import VARIABLES
 
 PROGRAM = "binance-small-liability"
+_CODES = "https://developers.binance.com/docs/margin_trading/error-code"
 _HEADERS = ("Date", "Content-Type", "Retry-After", USED_WEIGHT)
 
 
@@ -36,6 +37,8 @@ def tell(error: Exception, options: argparse.Namespace) -> None:
     if options.verbose:
         lines += _details(error)
         lines += "".join(traceback.format_exception(error)).splitlines()
+    if sys.stderr is None:
+        return
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Parts of it were written by a server.
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
@@ -53,6 +56,10 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
             return f"{error} Check the base URL; if it is right, the API has changed: update."
         case ApiError(code=None, advice=""):
             return f"{error} Check the base URL."
+        case ApiError(code=-3003):
+            return f"{error} Open a cross-margin account first."
+        case ApiError(advice=""):
+            return f"{error} Look the code up: {_CODES}"
         case SmallLiabilityError() | WrongUseError():
             return str(error)
         case OSError():

@@ -68,13 +68,15 @@ class ConfiguredClient(Generic[SessionT]):
             private_key: instead of the secret, the private half of an RSA or Ed25519 key: PEM text,
                 bytes, or the path of a file. Needs the extra `asymmetric`.
             private_key_password: what decrypts the private key, if it is encrypted.
-            base_url: where to send; plain http only to a loopback address.
-            recv_window: for how many milliseconds a request stays valid, 1 to 60000.
-            timeout: seconds, for each of: connecting, waiting for a connection of the pool,
-                sending, waiting for the next bytes, and the body as a whole.
-            max_attempts: how often a request is tried at most; 1 switches retries, and all
-                waiting for limits, off.
-            max_retry_wait: how many seconds it may wait for one retry.
+            base_url: where to send, by default to https://api.binance.com; plain http only to a
+                loopback address.
+            recv_window: for how many milliseconds a request stays valid, 1 to 60000; 5000 by
+                default.
+            timeout: seconds, 10 by default, for each of: waiting for a connection, connecting,
+                sending, and the answer as a whole.
+            max_attempts: how often a request is tried at most, 3 by default; 1 switches retries,
+                and all waiting for limits, off.
+            max_retry_wait: how many seconds it may wait for one retry, 60 by default.
             on_retry: told before each retry, for services that count them.
             transport: any httpx transport, instead of a network connection.
             proxy: URL of a proxy. Proxies named in the environment are not used.

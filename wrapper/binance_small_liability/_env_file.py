@@ -23,7 +23,7 @@ def use_env_file(name: str) -> None:
         if not line or line.startswith("#"):
             continue
         variable, equals, value = line.removeprefix("export ").partition("=")
-        if not equals:
+        if not equals or "\0" in line:
             raise WrongUseError(f"--env-file {name}: line {number} is not NAME=value")
         found[variable.strip()] = _unquoted(value.strip())
     for variable in VARIABLES.values():

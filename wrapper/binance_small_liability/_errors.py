@@ -179,7 +179,7 @@ class IpBanError(RateLimitError):
 class ServerError(ApiError):
     """Binance failed: 5xx. The outcome is unknown."""
 
-    advice = "Binance failed; the outcome is unknown."
+    advice = "Binance failed; the outcome is unknown. Try again later."
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

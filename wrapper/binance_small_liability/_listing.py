@@ -1,6 +1,5 @@
 """Coins as text: a table, TSV, CSV or JSON, exact to the last digit."""
 
-import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -69,11 +68,5 @@ def _json(rows: Sequence[tuple[Any, ...]]) -> str:
     import json
 
     coins = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-    text = json.dumps(coins, default=_decimal, ensure_ascii=False, indent=2)
-    return re.sub(r"[^\n -~]", _escaped, text) + "\n"
-
-
-def _escaped(found: "re.Match[str]") -> str:
-    import json
-
-    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+    # In ASCII, so that it is JSON whatever the character set of its reader.
+    return json.dumps(coins, default=_decimal, indent=2) + "\n"
