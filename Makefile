@@ -38,7 +38,7 @@ demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the cli
 	@python -m tests.demo
 
 test: $(CONTRACT_TOOLS) lint ## all that must pass: drift, lint, types, contract, tests
-	pytest --numprocesses auto --dist loadfile --cov --cov-report=term
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 contract: $(CONTRACT_TOOLS) ## the contract tests alone; try another API: SPEC=other.yaml or URL=https://…
 ifdef SPEC

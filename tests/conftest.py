@@ -1,4 +1,5 @@
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -35,6 +36,12 @@ ETH = Coin(
 )
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, because tests often wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @contextmanager

@@ -61,7 +61,9 @@ def test_tasks_share_a_client(server: WireServer) -> None:
         assert coin.asset == f"N{number}"
 
     async def calls() -> None:
-        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+        # On a slow machine some wait long for their turn.
+        patience: dict[str, Any] = {"timeout": 60, **CREDENTIALS}
+        async with AsyncSmallLiabilityClient(base_url=server.url, **patience) as client:
             await asyncio.gather(*(task(client) for _ in range(TASKS)))
 
     asyncio.run(calls())

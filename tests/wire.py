@@ -4,6 +4,7 @@ import json
 import socket
 import socketserver
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,6 +96,8 @@ class _Handler(socketserver.StreamRequestHandler):
     server: WireServer
 
     def handle(self) -> None:
+        # Its coverage is of no interest, and would take more time than it takes to answer.
+        sys.settrace(None)
         while request := self._read():
             self.server.requests.append(request)
             answer = self.server.answer(request)

@@ -14,9 +14,10 @@ from ._network import MAX_CONNECTIONS
 if TYPE_CHECKING:
     import anyio
 
-# The time that httpx's asynchronous pool takes for a request grows with the number of connections.
+# The time that httpx's asynchronous pool takes for a request grows with the number of connections:
+# with 50 of them a call costs half as much again.
 # The limit of the API is 120 calls a minute.
-ASYNC_MOST = 50
+ASYNC_MOST = 20
 
 
 class Slots:
@@ -38,7 +39,7 @@ class Slots:
 
 
 class AsyncSlots:
-    """At most 50 tasks; who waits too long gets httpx.PoolTimeout."""
+    """At most 20 tasks; who waits too long gets httpx.PoolTimeout."""
 
     def __init__(self, timeout: float) -> None:
         """`timeout`: for how many seconds a task waits at most."""
