@@ -54,8 +54,9 @@ def _main() -> None:
     results.measure(_say)
     explanations = (_HERE / "explanations.md").read_text("utf-8")
     date = datetime.now(UTC).date().isoformat()
-    (_HERE / "results.md").write_text(report(results, date, _machine(), explanations), "utf-8")
-    (_HERE / "results.svg").write_text(chart(results), "utf-8")
+    machine = _machine()
+    (_HERE / "results.md").write_text(report(results, date, machine, explanations), "utf-8")
+    (_HERE / "results.svg").write_text(chart(results, date, machine), "utf-8")
     _say("benchmarks/results.md and benchmarks/results.svg are written")
 
 

@@ -10,6 +10,7 @@ _ROW, _BAR, _HEADING = 26, 16, 40
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .heading { font-weight: 600; }
+.caption { font-size: 11px; }
 .bar { fill: #8c959f; }
 .ours { fill: #0969da; }
 .spread { stroke: #1f2328; stroke-width: 1.5; }
@@ -22,13 +23,16 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 """
 
 
-def bar_chart(title: str, groups: Mapping[str, Mapping[str, Spread]], marked: str) -> str:
+def bar_chart(
+    title: str, groups: Mapping[str, Mapping[str, Spread]], marked: str, caption: str
+) -> str:
     """Groups of horizontal bars, the shortest first, all on one scale that begins at 0.
 
     Args:
         title: read aloud, and shown above.
         groups: by heading, then by label, the figures.
         marked: labels that begin so are set off by colour.
+        caption: shown below.
     """
     longest = max(spread.high for bars in groups.values() for spread in bars.values())
     scale = (_WIDTH - _LABELS - _VALUES) / longest
@@ -50,6 +54,8 @@ def bar_chart(title: str, groups: Mapping[str, Mapping[str, Spread]], marked: st
                 f'<text x="{_LABELS + high + 8:.1f}" y="{middle + 5:g}">{spread.median:.1f}</text>',
             ]
             y += _ROW
+    y += _ROW
+    rows.append(f'<text class="caption" x="0" y="{y - 8}">{escape(caption)}</text>')
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" '

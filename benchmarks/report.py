@@ -14,8 +14,8 @@ _LEAST_SHARE = 0.01
 _KEY = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
-def chart(results: Results) -> str:
-    """The chart of the time per call."""
+def chart(results: Results, date: str, machine: str) -> str:
+    """The chart of the time per call, measured on `date` by a `machine` of some kind."""
     floor = results.calls[1][FLOOR]
 
     def bars(is_async: bool) -> dict[str, Spread]:
@@ -30,6 +30,7 @@ def chart(results: Results) -> str:
         "Time per call, as a multiple of a hand-signed http.client call: less is better",
         {"Synchronous": bars(is_async=False), "Asynchronous": bars(is_async=True)},
         marked=OURS,
+        caption=f"Measured on {date} by make bench, on {machine}",
     )
 
 
@@ -49,7 +50,8 @@ def report(results: Results, date: str, machine: str, explanations: str) -> str:
         "The contestants take turns in every round, and a ratio compares what was measured in the "
         "same round, so what disturbs the machine disturbs them alike. Given are the median and, "
         "in brackets, the quartiles. The hand-signed contestants sign, send, and make plain tuples "
-        "with exact decimals; the others do what their makers found best.",
+        "with exact decimals; the others do what their makers found best. Who is not slower than "
+        "another in at least three of four rounds shares its place.",
         "![Time per call of every contestant](results.svg)",
         "## Aims",
         _aims(list(judge(results)), explanations),
@@ -108,12 +110,27 @@ def _aims(aims: list[Aim], explanations: str) -> str:
     return "\n\n".join([table, *missed])
 
 
+def _places(rounds: Rounds, base: list[float]) -> dict[str, int]:
+    """Who comes where; who is not slower in three of four rounds shares a place."""
+    places: dict[str, int] = {}
+    first = ""
+    for name in _ranked(rounds, base):
+        if not first or ratio(rounds[name], rounds[first]).low > 1:
+            first = name
+            places[name] = len(places) + 1
+        else:
+            places[name] = places[first]
+    return places
+
+
 def _calls(results: Results, is_async: bool) -> str:
     rounds = results.calls[1]
     kind = {c.name: rounds[c.name] for c in _in(rounds, is_async)}
+    places = _places(kind, rounds[FLOOR])
     return _table(
         [
             "asynchronous" if is_async else "synchronous",
+            "place",
             "µs",
             f"times {FLOOR}",
             "of its own processor, µs",
@@ -121,6 +138,7 @@ def _calls(results: Results, is_async: bool) -> str:
         [
             (
                 name,
+                str(places[name]),
                 Spread.of(kind[name]).times(1e6).text(0),
                 ratio(kind[name], rounds[FLOOR]).text(2),
                 Spread.of(results.processor[name]).times(1e6).text(0),

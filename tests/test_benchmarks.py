@@ -106,7 +106,8 @@ def test_the_report() -> None:
         _results({OURS: 3.0}), "2001-02-03", "two cores", "# Why\n\n## sync\n\nBecause.\n\n## x\n\n"
     )
     assert "Measured on 2001-02-03 by `make bench`, on two cores" in text
-    assert f"| {OURS} | 6,000,000 (4,500,000 to 9,000,000) | 3.00 (3.00 to 3.00) |" in text
+    assert f"| {HTTPX} | 1 | 2,000,000" in text
+    assert f"| {OURS} | 8 | 6,000,000 (4,500,000 to 9,000,000) | 3.00 (3.00 to 3.00) |" in text
     assert "times bare httpx*: Because.\n" in text
     assert "peer*: not explained yet." in text
     assert f"| {OURS_ASYNC} | 1 | 10 | 2 | 1.0 |" in text
@@ -128,11 +129,12 @@ def test_a_profile_tells_packages_apart() -> None:
 
 
 def test_the_chart() -> None:
-    svg = ElementTree.fromstring(chart(_results({OURS: 3.0})))  # noqa: S314 - made right here
+    svg = ElementTree.fromstring(chart(_results({OURS: 3.0}), "2001-02-03", "two cores"))  # noqa: S314 - made right here
     bars = svg.findall("{*}rect")
     widths = [float(bar.get("width", 0)) for bar in bars]
     marked = [float(bar.get("width", 0)) for bar in bars if bar.get("class") != "bar"]
     assert len(bars) == len(CONTESTANTS)
+    assert "on 2001-02-03 by make bench, on two cores" in "".join(svg.itertext())
     assert marked[0] == max(widths) == pytest.approx(3 * min(widths), abs=0.2)
     assert all(a <= b for a, b in itertools.pairwise(widths[:8]))
 
