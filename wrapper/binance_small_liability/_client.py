@@ -1,26 +1,30 @@
 """The two clients: configuration in, coins out."""
 
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from binance_small_liability_api.api.margin import (
     get_small_liability_exchange_coin_list as endpoint,
 )
 from binance_small_liability_api.models import SmallLiabilityCoin
 
+from ._auth import BinanceAuth
 from ._coin import Coin, coins_from_wire
 from ._config import Config
 from ._configured import ConfiguredClient
-from ._secrets import Secrets
-from ._session import AsyncSession, Session
+
+if TYPE_CHECKING:
+    # Named in quotes below, which ruff does not see.
+    from ._session import AsyncSession, Session  # noqa: F401
 
 
-class SmallLiabilityClient(ConfiguredClient[Session]):
+class SmallLiabilityClient(ConfiguredClient["Session"]):
     """A synchronous client. Threads may share it."""
 
-    _session_type = Session
+    def _connect(self, config: Config, auth: BinanceAuth) -> None:
+        # Only here: what sends is imported with the first client, as httpx does with httpcore.
+        from . import _session
 
-    def _open(self, secrets: Secrets, config: Config) -> None:
-        super()._open(secrets, config)
+        self._session = _session.Session(config, auth)
         self._wire_client.set_httpx_client(self._session)
 
     def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
@@ -51,13 +55,13 @@ class SmallLiabilityClient(ConfiguredClient[Session]):
         self.close()
 
 
-class AsyncSmallLiabilityClient(ConfiguredClient[AsyncSession]):
+class AsyncSmallLiabilityClient(ConfiguredClient["AsyncSession"]):
     """An asynchronous client. The tasks of one event loop may share it."""
 
-    _session_type = AsyncSession
+    def _connect(self, config: Config, auth: BinanceAuth) -> None:
+        from . import _session
 
-    def _open(self, secrets: Secrets, config: Config) -> None:
-        super()._open(secrets, config)
+        self._session = _session.AsyncSession(config, auth)
         self._wire_client.set_async_httpx_client(self._session)
 
     async def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:

@@ -1,14 +1,12 @@
 """The clock by which requests are stamped: local time and what is known of its offset."""
 
 from collections.abc import Callable
-
-import attrs
+from typing import NamedTuple
 
 from . import _time
 
 
-@attrs.frozen(eq=False)
-class Correction:
+class Correction(NamedTuple):
     """One measurement of the offset, told apart from others by its identity.
 
     Attributes:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from operator import attrgetter, itemgetter
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import attrs
 from binance_small_liability_api.models.small_liability_coin import SmallLiabilityCoin
@@ -61,8 +61,7 @@ def _are_decimals(values: Sequence[Any]) -> bool:
     )
 
 
-@attrs.frozen
-class _Field:
+class _Field(NamedTuple):
     """How one attribute of `Coin` stands on the wire."""
 
     wire_name: str

@@ -1,9 +1,10 @@
 """What both clients share: how they are configured."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, Generic, NoReturn, Self, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypedDict, TypeVar, Unpack, cast
 
 import httpx
 from binance_small_liability_api import Client as WireClient
@@ -23,9 +24,11 @@ from ._errors import ConfigurationError
 from ._redaction import Hidden
 from ._retry import RetryDetails
 from ._secrets import VARIABLES, Secrets
-from ._session import AsyncSession, Session
 
-SessionT = TypeVar("SessionT", Session, AsyncSession)
+if TYPE_CHECKING:
+    from ._session import AsyncSession, Session
+
+SessionT = TypeVar("SessionT", "Session", "AsyncSession")
 
 
 class Options(TypedDict, total=False):
@@ -39,10 +42,10 @@ class Options(TypedDict, total=False):
     proxy: Any
 
 
-class ConfiguredClient(Generic[SessionT]):
+class ConfiguredClient(ABC, Generic[SessionT]):
     """A client that knows where to send and how to sign."""
 
-    _session_type: type[SessionT]
+    _session: SessionT
 
     def __init__(
         self,
@@ -130,9 +133,12 @@ class ConfiguredClient(Generic[SessionT]):
         api_key, key = secrets.read()
         self._config = config
         self._clock = Clock()
-        auth = BinanceAuth(api_key, key, self._clock)
-        self._session: SessionT = self._session_type(config, auth)
         self._wire_client = WireClient(base_url=config.base_url)
+        self._connect(config, BinanceAuth(api_key, key, self._clock))
+
+    @abstractmethod
+    def _connect(self, config: Config, auth: BinanceAuth) -> None:
+        """Opens a session, and has the wire client use it."""
 
     def _arguments(self, recv_window: int | None) -> dict[str, Any]:
         if recv_window is None:

@@ -2,8 +2,7 @@
 
 import os
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from ._errors import ConfigurationError
 from ._keys import AsymmetricKey, HmacKey, Key
@@ -21,8 +20,7 @@ VARIABLES = {
 _CREATE = "create one in Binance's API management"
 
 
-@attrs.frozen
-class Secrets:
+class Secrets(NamedTuple):
     """Secrets that nobody has looked at yet."""
 
     api_key: Hidden
@@ -34,7 +32,7 @@ class Secrets:
     def from_env(cls) -> "Secrets":
         """The secrets in the environment."""
         # One that is empty counts as not set.
-        variables = [VARIABLES[field.name] for field in attrs.fields(cls)]
+        variables = [VARIABLES[name] for name in cls._fields]
         values = [Hidden(os.environ.get(variable) or None) for variable in variables]
         api_key, api_secret, file, password = values
         private_key = Hidden(None if file.reveal() is None else Path(file.reveal()))

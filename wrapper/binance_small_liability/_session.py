@@ -15,6 +15,7 @@ from ._call import Call
 from ._clock import Correction
 from ._config import Config
 from ._correction import TIME_PATH, correcting
+from ._deadline import AsyncHTTPTransport, HTTPTransport
 from ._errors import ConfigurationError
 from ._limits import Limits
 from ._network import open_transport, takes_target
@@ -47,9 +48,6 @@ class Session(_Cookieless, httpx.Client):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        # Only here: like httpx, this package imports httpcore, which takes long, with a client.
-        from ._deadline import HTTPTransport
-
         transport = open_transport(config, httpx.BaseTransport, HTTPTransport)
         super().__init__(
             transport=Transport(transport, takes_target=takes_target(config)),
@@ -116,8 +114,6 @@ class AsyncSession(_Cookieless, httpx.AsyncClient):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
-        from ._deadline import AsyncHTTPTransport
-
         transport = open_transport(config, httpx.AsyncBaseTransport, AsyncHTTPTransport)
         super().__init__(
             transport=AsyncTransport(transport, takes_target=takes_target(config)),
