@@ -1,5 +1,6 @@
 """Everything that can come back over a real socket, and what becomes of it, in both clients."""
 
+import asyncio
 import gzip
 import itertools
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from binance_small_liability import (
     ApiError,
+    AsyncSmallLiabilityClient,
     ClockSkewError,
     Coin,
     ContractError,
@@ -19,10 +21,12 @@ from binance_small_liability import (
     RateLimitError,
     RequestTimeout,
     ServerError,
+    SmallLiabilityClient,
     SmallLiabilityError,
+    _deadline,
 )
 
-from tests.conftest import ETH, ListCoins
+from tests.conftest import CREDENTIALS, ETH, ListCoins
 from tests.contract import LIST_PATH, TIME_PATH
 from tests.wire import (
     DOCUMENTED,
@@ -368,6 +372,32 @@ def _assert_sent(server: WireServer, row: Row) -> None:
         (dict(request.query)["timestamp"], dict(request.query)["signature"]) for request in sent
     }
     assert len(stamps) == len(sent), "two attempts carried the same timestamp and signature"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_answer_over_a_connection_has_its_own_deadline(
+    monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    def a_minute_passes() -> None:
+        now = time.monotonic() + 60
+        monkeypatch.setattr(_deadline, "monotonic", lambda: now)
+
+    async def calls(url: str) -> None:
+        async with AsyncSmallLiabilityClient(base_url=url, **CREDENTIALS) as client:
+            await client.list_coins()
+            a_minute_passes()
+            await client.list_coins()
+
+    with serving(OK) as server:
+        if is_async:
+            asyncio.run(calls(server.url))
+        else:
+            with SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+                client.list_coins()
+                a_minute_passes()
+                client.list_coins()
+    # Or it was another attempt, over another connection.
+    assert len({request.connection for request in server.requests}) == 1
 
 
 def test_nobody_listens(list_coins: ListCoins) -> None:

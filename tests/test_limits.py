@@ -84,6 +84,7 @@ def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.timeout(20)  # to look again and again instead would take 50 s
 def test_a_task_waits_for_it_too() -> None:
     async def calls(server: WireServer) -> None:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
