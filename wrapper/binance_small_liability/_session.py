@@ -14,6 +14,7 @@ from ._auth import PARAMS, BinanceAuth
 from ._call import Call
 from ._clock import Correction
 from ._config import Config
+from ._cookieless import Cookieless
 from ._correction import TIME_PATH, correcting
 from ._deadline import AsyncHTTPTransport, HTTPTransport
 from ._errors import ConfigurationError
@@ -26,25 +27,7 @@ if TYPE_CHECKING:
     import anyio
 
 
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Leaves them: they have no use here, and looking for them takes httpx long."""
-
-
-_NO_COOKIES = _NoCookies()
-
-
-class _Cookieless:
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """None, whatever answers or callers set."""
-        return _NO_COOKIES
-
-    @cookies.setter
-    def cookies(self, cookies: Any) -> None: ...
-
-
-class Session(_Cookieless, httpx.Client):
+class Session(Cookieless, httpx.Client):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
@@ -110,7 +93,7 @@ class Session(_Cookieless, httpx.Client):
             return self._clock.correction
 
 
-class AsyncSession(_Cookieless, httpx.AsyncClient):
+class AsyncSession(Cookieless, httpx.AsyncClient):
     """Sends signed requests, as often as they may be sent."""
 
     def __init__(self, config: Config, auth: BinanceAuth) -> None:
