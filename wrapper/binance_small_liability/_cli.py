@@ -157,6 +157,9 @@ def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader, say `head`, has what it wants. Python would flush once more at its end.
+    except OSError as error:
+        # Python would flush what is left once more at its end, and complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Otherwise the reader, say `head`, has what it wants.
+        if not isinstance(error, BrokenPipeError):
+            raise
