@@ -45,7 +45,7 @@ _MOST_REPORTS = 100
 _DECIMALS = re.compile(r"(?:-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]{1,9}+)?+\n)*+")
 
 
-# Both judge many values at once, which takes a fraction of the time of judging each.
+# Both judge one field of all coins at once: of long lists that takes a fifth of the time.
 def _are_texts(values: Sequence[object]) -> bool:
     return set(map(type, values)) <= {str} and all(values)
 
@@ -105,7 +105,7 @@ _KNOWN = {field.wire_name for field in _FIELDS}
 
 def coins_from_wire(wire_coins: Sequence[SmallLiabilityCoin]) -> list[Coin]:
     """The coins that the generated parser read from an answer in which `find_fault` found none."""
-    # Field by field instead of coin by coin, which takes half the time.
+    # Field by field instead of coin by coin: of long lists that takes two thirds of it.
     return list(
         map(Coin, *(map(field.make, map(field.from_model, wire_coins)) for field in _FIELDS))
     )

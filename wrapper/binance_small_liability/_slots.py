@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     import anyio
 
 # The time that httpx's asynchronous pool takes for a request grows with the number of connections:
-# with 50 of them a call costs half as much again.
-# The limit of the API is 120 calls a minute.
+# with 50 of them a call costs half as much again. The limit of the API is 120 calls a minute.
 ASYNC_MOST = 20
 
 
