@@ -6,6 +6,8 @@ from .limit_error import LimitError
 from .limit_error_code import LimitErrorCode
 from .server_time import ServerTime
 from .small_liability_coin import SmallLiabilityCoin
+from .small_liability_exchange import SmallLiabilityExchange
+from .small_liability_exchange_page import SmallLiabilityExchangePage
 
 __all__ = (
     "Error",
@@ -13,4 +15,6 @@ __all__ = (
     "LimitErrorCode",
     "ServerTime",
     "SmallLiabilityCoin",
+    "SmallLiabilityExchange",
+    "SmallLiabilityExchangePage",
 )
