@@ -1,7 +1,7 @@
-"""A typed client for Binance's "Get Small Liability Exchange Coin List"."""
+"""A typed client for Binance's small-liability endpoints."""
 
+from ._call.retry import RetryDetails
 from ._client import AsyncSmallLiabilityClient, SmallLiabilityClient
-from ._coin import Coin
 from ._errors import (
     ApiError,
     AuthenticationError,
@@ -11,12 +11,13 @@ from ._errors import (
     FirewallError,
     IpBanError,
     NetworkError,
+    OutcomeUnknownError,
     RateLimitError,
     RequestTimeout,
     ServerError,
     SmallLiabilityError,
 )
-from ._retry import RetryDetails
+from ._records import Coin, Exchange
 
 __all__ = [
     "ApiError",
@@ -26,9 +27,11 @@ __all__ = [
     "Coin",
     "ConfigurationError",
     "ContractError",
+    "Exchange",
     "FirewallError",
     "IpBanError",
     "NetworkError",
+    "OutcomeUnknownError",
     "RateLimitError",
     "RequestTimeout",
     "RetryDetails",

@@ -13,7 +13,7 @@ def main() -> int:
         install = "pip install 'binance-small-liability[cli]'"
         sys.stderr.write(f"binance-small-liability: the command line needs: {install}\n")
         return 2
-    from ._cli import run
+    from .cli.main import run
 
     return run()
 

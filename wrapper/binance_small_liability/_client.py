@@ -1,50 +1,245 @@
-"""The two clients: configuration in, coins out."""
+"""The two clients: one short method per endpoint."""
 
-from typing import TYPE_CHECKING, Self, cast
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack, cast
 
-from binance_small_liability_api.api.margin import (
-    get_small_liability_exchange_coin_list as endpoint,
+import httpx
+
+from . import _operations as operations
+from ._call.call import Caller
+from ._call.limits import LocalLimits
+from ._call.redaction import Hidden
+from ._call.retry import RetryDetails
+from ._config import (
+    BASE_URL,
+    MAX_ATTEMPTS,
+    MAX_RETRY_WAIT,
+    RECV_WINDOW,
+    TIMEOUT,
+    VARIABLES,
+    Config,
+    Credentials,
+    check_recv_window,
+    environment,
 )
-from binance_small_liability_api.models import SmallLiabilityCoin
-
-from ._auth import BinanceAuth
-from ._coin import Coin, coins_from_wire
-from ._config import Config
-from ._configured import ConfiguredClient
+from ._errors import ConfigurationError
+from ._history import list_exchanges
+from ._records import Coin, Exchange
 
 if TYPE_CHECKING:
-    # Named in quotes below, which ruff does not see.
-    from ._session import AsyncSession, Session  # noqa: F401
+    from ._io.messages import Io
+    from ._io.tasks import TaskIo
+    from ._io.threads import ThreadIo
 
 
-class SmallLiabilityClient(ConfiguredClient["Session"]):
+class Options(TypedDict, total=False):
+    base_url: str
+    recv_window: int
+    timeout: float
+    max_attempts: int
+    max_retry_wait: float
+    on_retry: Callable[[RetryDetails], object] | None
+    transport: Any
+    proxy: Any
+
+
+class ConfiguredClient:
+    """What both clients share: their options."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        private_key: str | bytes | PathLike[str] | None = None,
+        private_key_password: str | bytes | None = None,
+        base_url: str = BASE_URL,
+        recv_window: int = RECV_WINDOW,
+        timeout: float = TIMEOUT,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_retry_wait: float = MAX_RETRY_WAIT,
+        on_retry: Callable[[RetryDetails], object] | None = None,
+        transport: Any = None,
+        proxy: str | httpx.Proxy | None = None,
+    ) -> None:
+        """Checks the options; sends nothing. Raises ConfigurationError.
+
+        Args:
+            api_key: from Binance's API management, with permission to read; for `exchange` also
+                with permission for margin.
+            api_secret: the secret of an HMAC key.
+            private_key: instead of the secret, the private half of an RSA or Ed25519 key: PEM text,
+                bytes, or the path of a file. Needs the extra `asymmetric`.
+            private_key_password: decrypts an encrypted private key.
+            base_url: where to send; https://api.binance.com by default. Plain http only to a
+                loopback address.
+            recv_window: for how many milliseconds a request stays valid, 1 to 60000; 5000 by
+                default.
+            timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
+                receiving the whole answer. Binance itself gives up after 10 s.
+            max_attempts: how often a request is tried at most, 3 by default. 1 switches retries
+                off, and all waiting for limits.
+            max_retry_wait: how many seconds a call waits at most before one retry or for a limit;
+                60 by default.
+            on_retry: called before each retry, for services that count them.
+            transport: any httpx transport, or an AiohttpTransport, instead of our connections.
+            proxy: URL of a proxy. Proxies named in the environment are not used.
+        """
+        credentials = Credentials(
+            Hidden.of(api_key),
+            Hidden.of(api_secret),
+            Hidden.of(private_key),
+            Hidden.of(private_key_password),
+        )
+        hidden_proxy = Hidden.of(proxy)
+        # Tracebacks may print the local variables of this frame.
+        del api_key, api_secret, private_key, private_key_password, proxy
+        signer = credentials.signer()
+        self._config = Config(
+            base_url=base_url,
+            recv_window=recv_window,
+            timeout=timeout,
+            max_attempts=max_attempts,
+            max_retry_wait=max_retry_wait,
+            on_retry=on_retry,
+            transport=transport,
+            proxy=hidden_proxy,
+        )
+        self._caller = Caller(
+            self._config, signer, LocalLimits(), self._open_io(), operations.SERVER_TIME
+        )
+
+    def _open_io(self) -> "Io":
+        raise TypeError("Make a SmallLiabilityClient or an AsyncSmallLiabilityClient.")
+
+    @classmethod
+    def from_env(cls, **options: Unpack[Options]) -> Self:
+        """A client with the credentials, and the base URL and proxy if set, of the environment.
+
+        Reads `BINANCE_API_KEY`, `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY_FILE` (with
+        `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL` and `BINANCE_PROXY`; an empty variable
+        counts as unset. `options` are those of the constructor and take precedence. Raises
+        ConfigurationError, which names the variable.
+        """
+        for name in options.keys() - Options.__annotations__.keys():
+            # It may be a secret, which no frame of the error may hold.
+            cast(dict[str, Any], options).clear()
+            instead = f"; set {VARIABLES[name]}" if name in VARIABLES else ""
+            raise ConfigurationError(name, f"is not an option of from_env{instead}")
+        given = set(options)
+        settings: dict[str, Any] = {**environment(), **options}
+        # Hidden values may show in the frames of an error.
+        settings["proxy"] = Hidden.of(settings.get("proxy"))
+        options.pop("proxy", None)
+        if settings.get("transport") is not None and "proxy" not in given:
+            del settings["proxy"]
+        try:
+            return cls(**settings)
+        except ConfigurationError as error:
+            is_given = error.option in given
+            option = error.option if is_given else VARIABLES.get(error.option, error.option)
+            raise ConfigurationError(option, error.problem) from None
+
+    def _recv_window(self, recv_window: int | None) -> int:
+        return self._config.recv_window if recv_window is None else check_recv_window(recv_window)
+
+    @property
+    def used_weight(self) -> int | None:
+        """The weight that this IP address had used in the minute of the last list of coins.
+
+        From `X-SAPI-USED-IP-WEIGHT-1M`; None before the first answer. The budget is 12000.
+        """
+        return self._caller.used_weight.get(operations.LIST_COINS.name)
+
+    def __repr__(self) -> str:
+        # Tracebacks also show clients whose options were refused.
+        base_url = self._config.base_url if hasattr(self, "_config") else None
+        return f"{type(self).__name__}(base_url={base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"A {type(self).__name__} cannot be pickled or copied; make another one.")
+
+
+class SmallLiabilityClient(ConfiguredClient):
     """A synchronous client. Threads may share it."""
 
-    def _connect(self, config: Config, auth: BinanceAuth) -> None:
-        # Only here: what sends is imported with the first client, as httpx does with httpcore.
-        from . import _session
+    _io: "ThreadIo"
 
-        self._session = _session.Session(config, auth)
-        self._wire_client.set_httpx_client(self._session)
+    def _open_io(self) -> "Io":
+        # Imported with the first client: `import binance_small_liability` alone sends nothing.
+        from ._io import threads
+
+        self._run = threads.run
+        self._io = threads.ThreadIo(threads.connector(self._config))
+        return self._io
 
     def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
-        """The coins whose small debts can be exchanged; an empty list where there are none.
+        """The coins whose small debts can be exchanged; an empty list if there are none.
 
-        Costs 100 of request weight, of which an IP address has 12000 a minute. Source:
+        Request weight: 100 of 12000 per minute and IP address. Source:
         https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-Coin-List
 
         Args:
             recv_window: for how many milliseconds this request stays valid, 1 to 60000.
 
         Raises:
-            SmallLiabilityError: whatever went wrong; its subclasses say what.
+            SmallLiabilityError: the call failed; the subclasses say how.
         """
-        wire_coins = endpoint.sync(**self._arguments(recv_window))
-        return coins_from_wire(_documented(wire_coins))
+        window = self._recv_window(recv_window)
+        return self._run(self._caller.call(operations.LIST_COINS, recv_window=window))
+
+    def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
+        """Exchanges the small debts in `assets` for a debt in a coin that Binance chooses.
+
+        Returning means that Binance accepted the exchange. `list_exchanges` shows what was
+        exchanged. Request weight: 3000 of 180000 per minute and account. Source:
+        https://developers.binance.com/docs/margin_trading/trade/Small-Liability-Exchange
+
+        Args:
+            assets: 1 to 10 names of coins, without duplicates.
+            recv_window: for how many milliseconds this request stays valid, 1 to 60000.
+
+        Raises:
+            ConfigurationError: `assets` are wrong; nothing was sent.
+            OutcomeUnknownError: the exchange may have taken effect; do not repeat it.
+            SmallLiabilityError: the exchange did not take effect; the other subclasses say why.
+        """
+        names = operations.checked_assets(assets)
+        window = self._recv_window(recv_window)
+        self._run(
+            self._caller.call(operations.EXCHANGE, names, **operations.exchanging(names, window))
+        )
+
+    def list_exchanges(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        recv_window: int | None = None,
+    ) -> list[Exchange]:
+        """Past exchanges, oldest first: all pages, or an error.
+
+        Request weight: 100 of 180000 per minute and account, for each page of 100. Source:
+        https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-History
+
+        Args:
+            start: the earliest time, an aware datetime; 30 days before `end` by default.
+            end: the latest time, an aware datetime; now by default.
+            recv_window: for how many milliseconds each request stays valid, 1 to 60000.
+
+        Raises:
+            SmallLiabilityError: a call failed; the subclasses say how.
+        """
+        window = self._recv_window(recv_window)
+        return self._run(list_exchanges(self._caller, start, end, window))
 
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        self._io.close()
+        if self._config.transport is not None:
+            self._config.transport.close()
 
     def __enter__(self) -> Self:
         """This client."""
@@ -55,23 +250,48 @@ class SmallLiabilityClient(ConfiguredClient["Session"]):
         self.close()
 
 
-class AsyncSmallLiabilityClient(ConfiguredClient["AsyncSession"]):
-    """An asynchronous client. The tasks of one event loop may share it."""
+class AsyncSmallLiabilityClient(ConfiguredClient):
+    """An asynchronous client. Tasks may share it; each event loop has its own connections."""
 
-    def _connect(self, config: Config, auth: BinanceAuth) -> None:
-        from . import _session
+    _io: "TaskIo"
 
-        self._session = _session.AsyncSession(config, auth)
-        self._wire_client.set_async_httpx_client(self._session)
+    def _open_io(self) -> "Io":
+        from ._io import tasks
+
+        self._io = tasks.TaskIo(tasks.connector(self._config))
+        return self._io
 
     async def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
         """As `SmallLiabilityClient.list_coins`."""
-        wire_coins = await endpoint.asyncio(**self._arguments(recv_window))
-        return coins_from_wire(_documented(wire_coins))
+        window = self._recv_window(recv_window)
+        return await self._caller.call(operations.LIST_COINS, recv_window=window)
+
+    async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
+        """As `SmallLiabilityClient.exchange`.
+
+        If the task is cancelled after sending began, the cancellation passes through, and a warning
+        with the assets and the time of sending is logged: the outcome is unknown.
+        """
+        names = operations.checked_assets(assets)
+        window = self._recv_window(recv_window)
+        await self._caller.call(operations.EXCHANGE, names, **operations.exchanging(names, window))
+
+    async def list_exchanges(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        recv_window: int | None = None,
+    ) -> list[Exchange]:
+        """As `SmallLiabilityClient.list_exchanges`."""
+        window = self._recv_window(recv_window)
+        return await list_exchanges(self._caller, start, end, window)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._session.aclose()
+        await self._io.close()
+        if self._config.transport is not None:
+            await self._config.transport.aclose()
 
     async def __aenter__(self) -> Self:
         """This client."""
@@ -80,8 +300,3 @@ class AsyncSmallLiabilityClient(ConfiguredClient["AsyncSession"]):
     async def __aexit__(self, *_: object) -> None:
         """Closes the connections."""
         await self.close()
-
-
-def _documented(answer: object) -> list[SmallLiabilityCoin]:
-    # The session lets nothing else through.
-    return cast(list[SmallLiabilityCoin], answer)

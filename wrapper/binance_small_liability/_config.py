@@ -1,24 +1,30 @@
-"""What a client is told, checked before anything is sent."""
+"""Options and credentials, checked before anything is sent."""
 
 import ipaddress
+import os
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import attrs
 import httpx
 
+from ._call.keys import AsymmetricKey, HmacKey
+from ._call.limits import LONGEST_BAN
+from ._call.redaction import Hidden
+from ._call.retry import RetryDetails
+from ._call.signing import Signer
 from ._errors import ConfigurationError
-from ._limits import LONGEST_BAN
-from ._redaction import Hidden
-from ._retry import RetryDetails
 
 _LAST_PORT = 65_535
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
 RECV_WINDOW = 5_000  # milliseconds
 MAX_RECV_WINDOW = 60_000  # milliseconds
-TIMEOUT = 10.0  # seconds
+# Binance gives up after 10 s and reports -1007.
+TIMEOUT = 15.0  # seconds
 MAX_ATTEMPTS = 3
 MAX_RETRY_WAIT = 60.0  # seconds
 
@@ -101,9 +107,33 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _proxy(config: Any, _: Any, value: Hidden) -> None:
+    if value.reveal() is None:
+        return
+    if config.transport is not None:
+        raise ConfigurationError(
+            "proxy", "cannot be combined with transport; give it to the transport"
+        )
+    url = _proxy_url(value)
+    if url is None:
+        raise ConfigurationError(
+            "proxy", "is not a proxy that httpx can use; give a URL such as http://host:3128"
+        )
+    if httpx.URL(config.base_url).scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError(
+            "proxy", "would read the API key in clear text, because base_url is http://"
+        )
+
+
+def _proxy_url(proxy: Hidden) -> httpx.URL | None:
+    given = proxy.reveal()
+    url = parsed_url(str(given.url) if isinstance(given, httpx.Proxy) else given)
+    return url if url is not None and url.host and url.scheme in _PROXY_SCHEMES else None
+
+
 @attrs.frozen(kw_only=True)
 class Config:
-    """Everything a client is told, but its secrets."""
+    """The options of a client, except its credentials."""
 
     base_url: str = attrs.field(default=BASE_URL, validator=_base_url)
     recv_window: int = attrs.field(default=RECV_WINDOW, validator=_recv_window)
@@ -114,5 +144,73 @@ class Config:
     on_retry: Callable[[RetryDetails], object] | None = attrs.field(
         default=None, validator=_callable
     )
-    # Hidden, since the URL of a proxy may carry a password.
-    proxy: Hidden = attrs.field(factory=lambda: Hidden(None))
+    # Hidden, because the URL of a proxy may carry a password.
+    proxy: Hidden = attrs.field(factory=lambda: Hidden(None), validator=_proxy)
+
+
+# The variable of the environment from which each option is read.
+VARIABLES = {
+    "api_key": "BINANCE_API_KEY",
+    "api_secret": "BINANCE_API_SECRET",
+    "private_key": "BINANCE_PRIVATE_KEY_FILE",
+    "private_key_password": "BINANCE_PRIVATE_KEY_PASSWORD",
+    "base_url": "BINANCE_BASE_URL",
+    "proxy": "BINANCE_PROXY",
+}
+
+_CREATE = "create one in Binance's API management"
+
+
+class Credentials(NamedTuple):
+    """What signs, before it is checked."""
+
+    api_key: Hidden
+    api_secret: Hidden
+    private_key: Hidden
+    private_key_password: Hidden
+
+    def signer(self) -> Signer:
+        """Checks them. Raises ConfigurationError."""
+        _check_token("api_key", self.api_key)
+        if self.private_key.reveal() is None:
+            if self.private_key_password.reveal() is not None:
+                raise ConfigurationError(
+                    "private_key_password", "was given without a private key; remove it"
+                )
+            _check_token("api_secret", self.api_secret)
+            return Signer(self.api_key, HmacKey(self.api_secret))
+        if self.api_secret.reveal() is not None:
+            raise ConfigurationError("private_key", "cannot be combined with a secret; give one")
+        key = AsymmetricKey(self.private_key, self.private_key_password)
+        return Signer(self.api_key, key)
+
+
+def _check_token(option: str, token: Hidden) -> None:
+    # Raised from here, where no local variable holds the value.
+    if problem := _problem(token):
+        raise ConfigurationError(option, problem)
+
+
+def _problem(token: Hidden) -> str | None:
+    value = token.reveal()
+    if value is None:
+        return f"is missing; {_CREATE}"
+    if not isinstance(value, str):
+        return "must be a string"
+    if not value.strip():
+        return f"is blank; {_CREATE}"
+    if not all("!" <= character <= "~" for character in value):
+        return "holds a space, a line break or a character outside ASCII; copy it again"
+    return None
+
+
+def environment() -> dict[str, Any]:
+    """The options that the environment sets, hidden where they may be secret."""
+    # An empty variable counts as not set.
+    found = {option: Hidden(os.environ.get(name) or None) for option, name in VARIABLES.items()}
+    settings: dict[str, Any] = {k: v for k, v in found.items() if v.reveal() is not None}
+    if "base_url" in settings:
+        settings["base_url"] = settings["base_url"].reveal()
+    if "private_key" in settings:
+        settings["private_key"] = Hidden(Path(settings["private_key"].reveal()))
+    return settings

@@ -1,22 +1,24 @@
-"""What can go wrong, as a tree:
+"""The errors of this package, as a tree:
 
     SmallLiabilityError
-    ├── ConfigurationError (also ValueError)   wrong or missing configuration; nothing was sent
-    ├── NetworkError                           no usable answer arrived; its cause is httpx's error
+    ├── ConfigurationError (also ValueError)  a wrong or missing option or argument; nothing was sent
+    ├── NetworkError                          no usable answer arrived; the cause is the transport's
     │   └── RequestTimeout
-    ├── ContractError                          a success that breaks the contract; says where
-    └── ApiError                               Binance refused
-        ├── AuthenticationError                401, -1002, -1022, -2014, -2015
-        ├── ClockSkewError                     -1021
-        ├── FirewallError                      403
-        ├── RateLimitError                     429
-        │   └── IpBanError                     418
-        └── ServerError                        5xx; the outcome is unknown
+    ├── ContractError                         a success that does not match the contract, and where
+    ├── OutcomeUnknownError                   an exchange may have taken effect; it is not repeated
+    └── ApiError                              Binance refused
+        ├── AuthenticationError               401, -1002, -1022, -2008, -2014, -2015
+        ├── ClockSkewError                    -1021
+        ├── FirewallError                     403
+        ├── RateLimitError                    429
+        │   └── IpBanError                    418
+        └── ServerError                       5xx
 
 Every error survives pickling and holds neither a secret nor an API key nor a signature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 _LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` holds it whole
@@ -31,10 +33,15 @@ class SmallLiabilityError(Exception):
 
     attempts: int = 0
 
+    @property
+    def message(self) -> str:
+        """The message alone."""
+        return Exception.__str__(self)
+
     def __str__(self) -> str:
         """The message, and how many attempts were made."""
         plural = "" if self.attempts == 1 else "s"
-        return f"{super().__str__()} ({self.attempts} attempt{plural})"
+        return f"{self.message} ({self.attempts} attempt{plural})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The constructors take more than Exception's `args`, from which unpickling would call them.
@@ -50,10 +57,10 @@ def _revive(
 
 
 class ConfigurationError(SmallLiabilityError, ValueError):
-    """Wrong or missing configuration; nothing was sent.
+    """A wrong or missing option or argument; nothing was sent.
 
     Attributes:
-        option: the keyword or environment variable that is to be corrected.
+        option: the keyword or environment variable to correct.
         problem: what is wrong with it and what to do.
     """
 
@@ -63,38 +70,63 @@ class ConfigurationError(SmallLiabilityError, ValueError):
         self.problem = problem
 
     def __str__(self) -> str:
-        """The message. There never was an attempt."""
+        """The message. There was no attempt."""
         return f"{self.option} {self.problem}"
 
 
 class NetworkError(SmallLiabilityError):
     """No usable answer arrived: no connection, a broken one, or bytes that are not HTTP.
 
-    The httpx error is its `__cause__`, without the frames that held the signed request.
+    The transport's error, an `httpx.TransportError`, is its `__cause__`, without the frames that
+    held the signed request.
     """
 
 
 class RequestTimeout(NetworkError):
-    """The connection or the answer took longer than `timeout`."""
+    """The whole attempt, or the wait for a connection, took longer than `timeout`."""
 
 
 class ContractError(SmallLiabilityError):
-    """A success that breaks the contract, most often a 200; the message says where.
+    """A success that does not match the contract; the message says where.
 
     Either the API has changed, or something between Binance and here has changed the answer.
     """
 
 
+class OutcomeUnknownError(SmallLiabilityError):
+    """An exchange may have taken effect. It is never sent again.
+
+    It is neither a NetworkError nor a ServerError, so that code which retries those cannot repeat
+    an exchange. One of them, or an ApiError, is its `__cause__`.
+
+    Attributes:
+        assets: the assets of the exchange.
+        sent_at: an aware datetime in UTC, by Binance's clock as far as known. The exchange, if it
+            took effect, is not older: Binance accepts timestamps up to 1 s ahead of its clock, and
+            this second is subtracted.
+    """
+
+    def __init__(self, *, assets: Sequence[str], sent_at: datetime) -> None:
+        names = ", ".join(assets)
+        super().__init__(
+            f"The exchange of {names} may have taken effect. Do not repeat it: check"
+            f" list_exchanges(start=sent_at), where sent_at is {sent_at.isoformat()}."
+        )
+        self.assets = tuple(assets)
+        self.sent_at = sent_at
+
+
 class ApiError(SmallLiabilityError):
-    """Binance, or what stands in front of it, refused.
+    """Binance, or a server in front of it, refused.
 
     Attributes:
         status_code: the HTTP status.
         code: Binance's error code (negative), or None where the body holds none. Codes are stable.
         msg: Binance's text for people, or "" where the body holds none. Texts change.
         headers: the headers of the answer; names are matched without regard to case.
-        retry_after: seconds until requests are welcome again, or None where that was not said.
-        used_weight: the request weight that this IP address used in the current minute, or None.
+        retry_after: seconds until Binance accepts requests again, or None where that is not known.
+        used_weight: the weight that the operation's limiter (IP address or account) had used in the
+            current minute, or None where the answer did not report it.
     """
 
     advice: ClassVar[str] = ""
@@ -124,14 +156,14 @@ class ApiError(SmallLiabilityError):
         self.used_weight = used_weight
 
     def __str__(self) -> str:
-        """The message, and when requests are welcome again, if that is known."""
+        """The message, and when Binance accepts requests again, if that is known."""
         if self.retry_after is None:
             return super().__str__()
         return f"{super().__str__()} Retry after {self.retry_after:.9g} s."
 
 
 class AuthenticationError(ApiError):
-    """The key or the signature was not accepted: 401, -1002, -1022, -2014, -2015."""
+    """The key or the signature was not accepted: 401, -1002, -1022, -2008, -2014, -2015."""
 
     advice = "Check the API key, its secret, its list of IP addresses and its permissions."
 
@@ -150,7 +182,7 @@ class ClockSkewError(ApiError):
     problem: str | None = None
 
     def __str__(self) -> str:
-        """The message, and what was found out about the clock."""
+        """The message, and what is known of the clock."""
         if self.problem is not None:
             return f"{super().__str__()} The clock could not be corrected: {self.problem}."
         if self.offset is not None:
@@ -165,9 +197,9 @@ class FirewallError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """A limit is used up: 429. Going on leads to a ban."""
+    """A limit is used up: 429. Continuing to send leads to a ban."""
 
-    advice = "Send less: this IP address has used up its request weight."
+    advice = "Send less: the request weight of this minute is used up."
 
 
 class IpBanError(RateLimitError):
@@ -177,9 +209,9 @@ class IpBanError(RateLimitError):
 
 
 class ServerError(ApiError):
-    """Binance failed: 5xx. The outcome is unknown."""
+    """Binance, or the network in front of it, failed: any 5xx status."""
 
-    advice = "Binance failed; the outcome is unknown. Try again later."
+    advice = "Binance failed."
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -192,13 +224,14 @@ _BY_CODE: dict[int | None, type[ApiError]] = {
     -1002: AuthenticationError,
     -1021: ClockSkewError,
     -1022: AuthenticationError,
+    -2008: AuthenticationError,
     -2014: AuthenticationError,
     -2015: AuthenticationError,
 }
 
 
 def api_error_class(status_code: int, code: int | None) -> type[ApiError]:
-    """The class for a refusal. A limit or a failure of the service counts before the code."""
+    """The class for a refusal. The statuses of limits and failures count before the code."""
     if 500 <= status_code <= 599:
         return ServerError
     if status_code in (418, 429):

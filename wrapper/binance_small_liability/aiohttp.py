@@ -1,19 +1,26 @@
-"""An httpx transport over aiohttp, for asynchronous clients; needs the extra `aiohttp`::
+"""A transport over aiohttp, for asynchronous clients; needs the extra `aiohttp`::
 
     async with AsyncSmallLiabilityClient.from_env(transport=AiohttpTransport()) as client:
         coins = await client.list_coins()
 
-It is quicker than httpx's own. Other transports over aiohttp will not do: aiohttp decodes what need
-not be encoded in a URL, so that what is sent is not what was signed; where a connection breaks it
-sends again what was signed for one attempt; and not all of its errors become errors of httpx.
+It is faster than httpx. Other transports over aiohttp do not work: aiohttp decodes parts of a URL,
+so that it sends other bytes than were signed; it sends a request again if the connection breaks;
+and not all of its errors become errors of httpx.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
-from ._network import MAX_CONNECTIONS, tls
+from ._call.redaction import Hidden
+from ._errors import ConfigurationError
+from ._io.http import MAX_BODY
+from ._io.messages import Answer, Connector, Request, Signature
+from ._io.network import tls
 
 try:
     import aiohttp
@@ -23,86 +30,146 @@ except ImportError:
         "AiohttpTransport needs another package: pip install 'binance-small-liability[aiohttp]'"
     ) from None
 
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends requests over aiohttp, as they were signed and once each.
 
-    Raises httpx.TransportError where a request or its answer fails.
-    """
+class AiohttpTransport(Connector):
+    """Gives a client connections over aiohttp. Each event loop gets its own."""
 
-    # Instead of the URL's own path and query.
-    takes_target = True
+    def __init__(self, *, proxy: str | None = None) -> None:
+        """Opens nothing yet. Raises ConfigurationError.
 
-    def __init__(self) -> None:
-        """Opens nothing yet. It belongs to the event loop of its first request."""
-        self._session: aiohttp.ClientSession | None = None
+        Args:
+            proxy: URL of an HTTP proxy.
+        """
+        self._proxy = Hidden(proxy)
+        if proxy is not None and httpx.URL(proxy).scheme not in ("http", "https"):
+            raise ConfigurationError("proxy", "must be the URL of an HTTP proxy")
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends `request`."""
-        if self._session is None:
-            self._session = _session()
-        url = request.url
-        target = request.extensions.get("target", url.raw_path)
-        origin = b"%b://%b" % (url.raw_scheme, url.netloc)
-        timeout = request.extensions["timeout"]
+    def connect(self) -> "AiohttpConnection":
+        """A connection that is not open yet. Raises ConfigurationError."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "transport", "needs asyncio; leave out AiohttpTransport to run on trio"
+            ) from None
+        return AiohttpConnection(self._proxy)
+
+    async def aclose(self) -> None:
+        """Nothing is shared by the connections."""
+
+
+class AiohttpConnection:
+    """A connection that is lent to one call at a time."""
+
+    def __init__(self, proxy: Hidden) -> None:
+        self.usable = True
+        self.sent = False
+        self._proxy = proxy
+        self._signature: Signature | None = None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls(), limit=1, keepalive_timeout=3600),
+            request_class=_Request,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(self._hand_over,),
+            headers=_HEADERS,
+            skip_auto_headers=("User-Agent", "Content-Type"),
+        )
+
+    async def exchange(self, request: Request, timeout: float) -> Answer:
+        """Sends one request and receives its answer."""
+        self.usable = self.sent = False
+        self._signature = request.signature
+        deadline = time.monotonic() + timeout
         with _errors_of_httpx():
             answer = await self._session.request(
                 request.method,
-                URL((origin + target).decode("ascii"), encoded=True),
-                headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
-                data=request.content or None,
+                URL(request.url, encoded=True),
                 allow_redirects=False,
-                middlewares=(_once(),),
-                timeout=aiohttp.ClientTimeout(
-                    # Each of the others counts anew with every piece that arrives.
-                    total=sum(timeout.values()),
-                    connect=timeout["pool"],
-                    sock_connect=timeout["connect"],
-                    sock_read=timeout["read"],
-                ),
+                proxy=self._proxy.reveal(),
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=None),
             )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+        content, broken = await _body(answer, deadline)
+        self.usable = broken is None
+        headers = httpx.Headers(list(answer.raw_headers))
+        return Answer(answer.status, headers, content, broken)
 
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        if self._session is not None:
-            await self._session.close()
+    async def close(self) -> None:
+        """Closes it."""
+        await self._session.close()
 
-
-def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=tls(), limit=MAX_CONNECTIONS)
-    return aiohttp.ClientSession(
-        connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-    )
-
-
-def _once() -> aiohttp.ClientMiddlewareType:
-    """Lets one request pass; aiohttp would send it again where the connection breaks."""
-    sent = False
-
-    async def send(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    async def _hand_over(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        nonlocal sent
-        if sent:
+        # aiohttp would send a request again whose connection breaks.
+        if self.sent:
             raise aiohttp.ServerDisconnectedError
-        sent = True
+        if isinstance(request, _Request):
+            request.connection = self
         return await handler(request)
 
-    return send
+    def outgoing(self, head: bytes) -> bytes:
+        """The head of the request, signed."""
+        self.sent = True
+        signed = None if self._signature is None else self._signature.attach(head)
+        return head if signed is None else signed
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+class _Request(aiohttp.ClientRequest):
+    """A request whose key and signature are added to its bytes, below aiohttp's tracing."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    connection: AiohttpConnection
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        conn.protocol.transport = _SigningTransport(conn.protocol, self.connection)
+        return await super().send(conn)
+
+
+class _SigningTransport:
+    """Passes everything on to the transport of a protocol, and signs what is written first."""
+
+    def __init__(self, protocol: Any, connection: AiohttpConnection) -> None:
+        self._protocol = protocol
+        self._transport = protocol.transport
+        self._connection = connection
+
+    def write(self, content: bytes) -> None:
+        # Only the first bytes pass through here.
+        self._protocol.transport = self._transport
+        self._transport.write(self._connection.outgoing(bytes(content)))
+
+    def writelines(self, contents: Any) -> None:
+        self.write(b"".join(contents))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def _body(
+    answer: aiohttp.ClientResponse, deadline: float
+) -> tuple[bytes, httpx.HTTPError | None]:
+    pieces: list[bytes] = []
+    size = 0
+    try:
         with _errors_of_httpx():
-            async for chunk in self._answer.content.iter_any():
-                yield chunk
-
-    async def aclose(self) -> None:
-        self._answer.release()
+            if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise httpx.DecodingError(
+                    "The answer is encoded, although no encoding was asked for"
+                )
+            async for piece in answer.content.iter_any():
+                size += len(piece)
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("The answer did not arrive whole in time")
+                if size > MAX_BODY:
+                    raise httpx.ReadError(f"The answer is larger than {MAX_BODY} bytes")
+                pieces.append(piece)
+    except httpx.HTTPError as error:
+        answer.close()
+        return b"".join(pieces), error
+    answer.release()
+    return b"".join(pieces), None
 
 
 @contextmanager
@@ -110,15 +177,15 @@ def _errors_of_httpx() -> Iterator[None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout(_told(error)) from None
+        raise httpx.ConnectTimeout(_text(error)) from None
     except TimeoutError as error:
-        raise httpx.ReadTimeout(_told(error)) from None
+        raise httpx.ReadTimeout(_text(error)) from None
     except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(_told(error)) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise httpx.ReadError(_told(error)) from None
+        raise httpx.ConnectError(_text(error)) from None
+    except (aiohttp.ClientError, OSError, RuntimeError) as error:
+        raise httpx.ReadError(_text(error)) from None
 
 
-def _told(error: Exception) -> str:
-    # Those of answers quote the signed URL.
+def _text(error: Exception) -> str:
+    # Errors of answers quote the URL.
     return type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error)

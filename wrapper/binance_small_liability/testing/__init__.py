@@ -11,7 +11,7 @@ Within `with no_waiting():`, in every thread, the clients of this package do not
 try again: time moves on at once, for them and for the fake. The fixtures switch it on.
 """
 
-from binance_small_liability._time import skipping as no_waiting
+from binance_small_liability._io.real_time import skipping as no_waiting
 
 from ._fake import FakeBinance
 from ._record import ReceivedRequest

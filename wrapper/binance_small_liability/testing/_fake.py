@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from binance_small_liability import _time
-from binance_small_liability._coin import Coin
 from binance_small_liability._errors import ConfigurationError
+from binance_small_liability._io import real_time as _time
+from binance_small_liability._records import Coin
 
 from . import _replies as replies
 from ._books import LIMIT, Books

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from binance_small_liability_api.models import SmallLiabilityCoin
 
-from binance_small_liability._coin import Coin, coins_from_wire
+from binance_small_liability._records import Coin, Reader
 
 
 def exact_json(value: Any) -> str:
@@ -27,7 +27,7 @@ def exact_json(value: Any) -> str:
 
 def coins_from_example(example: list[dict[str, Any]]) -> list[Coin]:
     """The coins of an example of the contract."""
-    return coins_from_wire([SmallLiabilityCoin.from_dict(coin) for coin in example])
+    return Reader(list[Coin]).read(example)[0]
 
 
 def coins_as_json(coins: Iterable[Coin], *, quote_quantity: bool) -> str:

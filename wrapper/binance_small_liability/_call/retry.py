@@ -1,4 +1,4 @@
-"""May a read be tried again, and after how long: pure functions."""
+"""Whether a call is tried again, and after how long: pure functions."""
 
 import math
 import re
@@ -7,7 +7,13 @@ from email.utils import parsedate_to_datetime
 
 import attrs
 
-from ._errors import IpBanError, NetworkError, RateLimitError, ServerError, SmallLiabilityError
+from binance_small_liability._errors import (
+    IpBanError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+    SmallLiabilityError,
+)
 
 FIRST_BACKOFF = 0.5  # seconds
 LONGEST_BACKOFF = 8.0  # seconds
@@ -17,12 +23,12 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @attrs.frozen
 class RetryDetails:
-    """What `on_retry` is told before each retry.
+    """What `on_retry` receives before each retry.
 
     Attributes:
-        attempt: the attempt that failed, counted from 1.
-        wait: seconds until the next one.
-        error_class: what it failed with.
+        attempt: the number of the attempt that failed, from 1.
+        wait: seconds until the next attempt.
+        error_class: the class of the attempt's error.
         status: the HTTP status, or None where no answer arrived.
     """
 
@@ -32,15 +38,16 @@ class RetryDetails:
     status: int | None
 
 
-def may_retry(error: BaseException | None, method: str, max_retry_wait: float) -> bool:
-    """Whether a request that failed with `error` may be tried again.
+def may_retry(error: SmallLiabilityError, max_retry_wait: float) -> bool:
+    """Whether a call that failed with `error` may be tried again.
+
+    An exchange that may have taken effect fails with OutcomeUnknownError, which is not on the list.
 
     Args:
-        error: what the attempt failed with.
-        method: the HTTP method; what may change something is never tried again.
-        max_retry_wait: how many seconds a retry may be waited for.
+        error: the error of the attempt.
+        max_retry_wait: how many seconds a call waits at most before a retry.
     """
-    if method not in ("GET", "HEAD") or isinstance(error, IpBanError):
+    if isinstance(error, IpBanError):
         return False
     if isinstance(error, RateLimitError):
         return error.retry_after is None or error.retry_after <= max_retry_wait
@@ -48,16 +55,17 @@ def may_retry(error: BaseException | None, method: str, max_retry_wait: float) -
 
 
 def wait_before_retry(
-    error: BaseException | None, attempt: int, max_retry_wait: float, jitter: float
+    error: SmallLiabilityError, attempt: int, max_retry_wait: float, jitter: float
 ) -> float:
     """Seconds to wait after attempt number `attempt` failed with an `error` that may be retried.
 
-    What `Retry-After` says, or else 0.5 s, doubled per attempt, at most 8 s; of that, `jitter`
-    (0 to 1) takes away up to a half, so that clients which failed together do not return together.
+    That is the `Retry-After` of a rate limit, or else 0.5 s, doubled per attempt, at most 8 s.
+    `jitter` (0 to 1) takes away up to half of it, so that clients that failed together do not
+    return together.
     """
     if isinstance(error, RateLimitError) and error.retry_after:
         return error.retry_after
-    # Compared in the exponent, since powers of two outgrow a float.
+    # Compared in the exponent, because powers of two outgrow a float.
     doublings = min(attempt - 1, math.log2(LONGEST_BACKOFF / FIRST_BACKOFF))
     return min(FIRST_BACKOFF * 2**doublings * (1 - jitter / 2), max_retry_wait)
 
@@ -78,7 +86,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """The moment that an HTTP date tells, or None where it is no date."""
+    """The moment of an HTTP date, or None where `value` is not one."""
     try:
         moment = parsedate_to_datetime(value)
         # A date without a zone, "-0000", means UTC all the same.

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from ._cli_errors import WrongUseError
-from ._secrets import VARIABLES
+from binance_small_liability._config import VARIABLES
+
+from .errors import WrongUseError
 
 
 def use_env_file(name: str) -> None:

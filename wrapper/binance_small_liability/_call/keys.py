@@ -15,8 +15,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from ._errors import ConfigurationError
-from ._redaction import Hidden
+from binance_small_liability._errors import ConfigurationError
+
+from .redaction import Hidden
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

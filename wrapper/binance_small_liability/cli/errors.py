@@ -5,8 +5,9 @@ import sys
 import traceback
 from datetime import datetime, timedelta
 
-from ._answer import USED_WEIGHT
-from ._errors import (
+from binance_small_liability._call.operation import Limiter
+from binance_small_liability._config import VARIABLES
+from binance_small_liability._errors import (
     ApiError,
     ConfigurationError,
     ContractError,
@@ -14,12 +15,12 @@ from ._errors import (
     RateLimitError,
     SmallLiabilityError,
 )
-from ._listing import printable
-from ._secrets import VARIABLES
+
+from .formats import printable
 
 PROGRAM = "binance-small-liability"
 _CODES = "https://developers.binance.com/docs/margin_trading/error-code"
-_HEADERS = ("Date", "Content-Type", "Retry-After", USED_WEIGHT)
+_HEADERS = ("Date", "Content-Type", "Retry-After", *(limiter.header for limiter in Limiter))
 
 
 class WrongUseError(Exception):

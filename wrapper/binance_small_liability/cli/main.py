@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
-from ._cli_errors import PROGRAM, WrongUseError, exit_code, tell
-from ._client import SmallLiabilityClient
-from ._env_file import use_env_file
-from ._listing import FORMATS, render
+from binance_small_liability._client import SmallLiabilityClient
+
+from .env_file import use_env_file
+from .errors import PROGRAM, WrongUseError, exit_code, tell
+from .formats import FORMATS, render
 
 _DESCRIPTION = "The coins whose small debts can be exchanged at Binance, or at a fake exchange."
 _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_API_KEY, and
@@ -117,7 +118,7 @@ def _mock(options: argparse.Namespace) -> None:
     """Serve a fake Binance, with test credentials, until Ctrl-C."""
     import threading
 
-    from .testing import FakeBinance
+    from binance_small_liability.testing import FakeBinance
 
     fake = FakeBinance()
     with ExitStack() as stack:
@@ -148,7 +149,7 @@ def _set_up_log(verbose: bool) -> None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
     else:
         # Or Python would write warnings to stderr.
-        logging.getLogger(__package__).addHandler(logging.NullHandler())
+        logging.getLogger("binance_small_liability").addHandler(logging.NullHandler())
 
 
 def _write(text: str) -> None:

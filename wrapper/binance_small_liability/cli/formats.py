@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ._coin import Coin
+from binance_small_liability._records import Coin
 
 FORMATS = ("table", "tsv", "csv", "json")
 _COLUMNS = [field.name for field in attrs.fields(Coin)]

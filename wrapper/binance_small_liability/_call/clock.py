@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import _time
+from binance_small_liability._io import real_time
 
 
 class Correction(NamedTuple):
@@ -21,7 +21,7 @@ class Correction(NamedTuple):
 class Clock:
     """Unix time in whole milliseconds, as the exchange counts it."""
 
-    def __init__(self, unix_ns: Callable[[], int] = _time.unix_ns) -> None:
+    def __init__(self, unix_ns: Callable[[], int] = real_time.unix_ns) -> None:
         self._unix_ns = unix_ns
         self.correction = Correction()
 
@@ -34,10 +34,10 @@ class Clock:
 
         The exchange is taken to have looked at its clock midway.
         """
-        start, began = self._unix_ns() // 1_000_000, _time.monotonic()
+        start, began = self._unix_ns() // 1_000_000, real_time.monotonic()
 
         def stop(server_time: int) -> None:
-            midway = start + round((_time.monotonic() - began) * 1000 / 2)
+            midway = start + round((real_time.monotonic() - began) * 1000 / 2)
             self.correction = Correction(server_time - midway)
 
         return stop

@@ -1,0 +1,73 @@
+"""Which error an answer reports, if any."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+
+from binance_small_liability._errors import ApiError, api_error_class
+from binance_small_liability._io.messages import Answer
+
+from .operation import Limiter
+from .retry import parse_http_date, parse_retry_after
+
+_WEIGHT = re.compile("[0-9]{1,20}")
+# An error object whose code arrived whole, in a body that did not.
+_TRUNCATED_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
+# Binance does not know whether the request took effect, whatever the status says.
+_OUTCOME_UNKNOWN = (-1006, -1007)
+
+
+def refusal(
+    answer: Answer, limiter: Limiter, redact: Callable[[str], str], now: datetime
+) -> ApiError | None:
+    """The error that `answer` reports, or None for a success.
+
+    Args:
+        answer: what came back.
+        limiter: what the weight of the operation is counted by.
+        redact: removes what an answer may repeat of the request's secrets.
+        now: the time by which a `Retry-After` date is read if the answer has no `Date`.
+    """
+    code = error_code(answer)
+    # Binance has been seen to refuse with a 200.
+    if answer.is_success and (code is None or code >= 0):
+        return None
+    msg = answer.field("msg")
+    items = [(redact(name), redact(value)) for name, value in answer.headers.multi_items()]
+    return api_error_class(answer.status_code, code)(
+        status_code=answer.status_code,
+        code=code,
+        msg=redact(msg) if isinstance(msg, str) else "",
+        headers=httpx.Headers(items, encoding=answer.headers.encoding),
+        retry_after=_retry_after(answer, now),
+        used_weight=used_weight(answer, limiter),
+    )
+
+
+def error_code(answer: Answer) -> int | None:
+    """Binance's error code, where the body holds one."""
+    code = answer.field("code")
+    if code is None and answer.broken is not None:
+        found = _TRUNCATED_ERROR.match(answer.content)
+        code = int(found[1]) if found else None
+    return code if type(code) is int else None
+
+
+def leaves_outcome_unknown(answer: Answer) -> bool:
+    """Whether a request that is not repeatable may have taken effect, although it failed."""
+    unusual = answer.status_code < 200 or answer.status_code >= 500
+    return unusual or error_code(answer) in _OUTCOME_UNKNOWN
+
+
+def used_weight(answer: Answer, limiter: Limiter) -> int | None:
+    """The request weight used in the current minute, where `answer` reports it."""
+    value = answer.headers.get(limiter.header, "")
+    return int(value) if _WEIGHT.fullmatch(value) else None
+
+
+def _retry_after(answer: Answer, now: datetime) -> float | None:
+    # A date is read by the clock of the server that wrote it: this machine's may be off.
+    date = parse_http_date(answer.headers.get("Date", ""))
+    return parse_retry_after(answer.headers.get("Retry-After"), date or now.astimezone(UTC))

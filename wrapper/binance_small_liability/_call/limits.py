@@ -1,0 +1,184 @@
+"""What is known of Binance's limits: budgets of request weight, and cool-downs.
+
+Rules only: nothing here waits or sends. Each endpoint has a budget per limiter and calendar minute
+of Binance's clock. Source: "Limits" on
+https://developers.binance.com/docs/margin_trading/general-info
+"""
+
+import copy
+import threading
+from typing import Any, Protocol
+
+import attrs
+
+from binance_small_liability._errors import IpBanError, RateLimitError
+from binance_small_liability._io import real_time
+
+from .operation import Limiter, Operation
+
+# Bans last from 2 minutes to 3 days. Source: the page above.
+SHORTEST_BAN = 2 * 60  # seconds
+LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
+MINUTE = 60_000  # milliseconds
+# Binance refuses a timestamp that is 1000 ms ahead of its clock. So a minute of Binance's clock has
+# surely begun when it began on ours 1000 ms ago.
+MOST_AHEAD = 1_000  # milliseconds
+
+
+@attrs.frozen
+class Wait:
+    """Nothing may be sent for so many `seconds`; `error` says why."""
+
+    seconds: float
+    error: RateLimitError
+
+
+@attrs.frozen
+class Reservation:
+    """Weight that was reserved for one request.
+
+    Attributes:
+        minute: the number of the minute, counted from the epoch.
+        counted: Binance's last count at that moment.
+    """
+
+    operation: Operation[Any]
+    minute: int = 0
+    counted: int = 0
+
+
+class Budget:
+    """The weight of one endpoint in one calendar minute.
+
+    What Binance may have counted is at most its last count, and what was sent since and not yet
+    counted by an answer. A request that never got an answer counts until the minute ends.
+    """
+
+    def __init__(self) -> None:
+        self.minute = 0
+        self.counted = 0
+        self.in_flight = 0
+        self.unanswered = 0
+
+    def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
+        """A reservation at `now` (milliseconds), or the seconds until the next minute."""
+        minute = (now - MOST_AHEAD) // MINUTE
+        # A minute further back means that the clock was corrected.
+        if minute > self.minute or minute < self.minute - 1:
+            self._begin(minute)
+        total = self.counted + self.in_flight + self.unanswered + operation.weight
+        if operation.weight_per_minute is None or total <= operation.weight_per_minute:
+            self.in_flight += operation.weight
+            return Reservation(operation, self.minute, self.counted)
+        return ((self.minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+
+    def release(self, reservation: Reservation) -> None:
+        """The request was not sent."""
+        self.in_flight = max(0, self.in_flight - reservation.operation.weight)
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        """The request was sent; `count` is the used weight that its answer reported, if any."""
+        weight = reservation.operation.weight
+        self.release(reservation)
+        # Within a minute the count can only have grown by this request. A smaller one belongs to
+        # the next minute.
+        is_of_next = count is not None and count < reservation.counted + weight
+        if count is None or (reservation.minute < self.minute and not is_of_next):
+            self.unanswered += weight
+        elif reservation.minute == self.minute and is_of_next:
+            self._begin(self.minute + 1)
+            self.counted = count
+        else:
+            self.counted = max(self.counted, count)
+
+    def _begin(self, minute: int) -> None:
+        self.minute = minute
+        self.counted = self.unanswered = 0
+
+
+class Limits(Protocol):
+    """What a call asks before it sends, and reports afterwards."""
+
+    def cooling(self, operation: Operation[Any]) -> Wait | None:
+        """The cool-down that this process knows of."""
+
+    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
+        """Reserves the weight of one request at `now`, Binance's time in milliseconds."""
+
+    def release(self, reservation: Reservation) -> None:
+        """Gives a reservation back: nothing was sent."""
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        """Notes Binance's count after a request was sent; None where no answer reported one."""
+
+    async def cool_down(self, limiter: Limiter, error: RateLimitError) -> None:
+        """Notes a refusal. A 429 concerns its limiter, a 418 everything."""
+
+
+class LocalLimits:
+    """The limits as one process knows them. Threads and tasks share them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._budgets: dict[str, Budget] = {}
+        # By limiter: when the cool-down ends, as `real_time.monotonic()` counts, and what began it.
+        self._cooling: dict[Limiter, tuple[float, RateLimitError]] = {}
+
+    def cooling(self, operation: Operation[Any]) -> Wait | None:
+        """The cool-down of the operation's limiter, if one is on."""
+        if not self._cooling or operation.limiter not in self._cooling:
+            return None
+        end, error = self._cooling[operation.limiter]
+        seconds = end - real_time.monotonic()
+        return Wait(seconds, error) if seconds > 0 else None
+
+    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
+        """A reservation, or the wait for a cool-down or the next minute."""
+        if (wait := self.cooling(operation)) is not None:
+            return wait
+        with self._lock:
+            reserved = self._budget(operation).reserve(operation, now)
+        if isinstance(reserved, Reservation):
+            return reserved
+        return Wait(reserved, budget_used_up(operation))
+
+    def release(self, reservation: Reservation) -> None:
+        """Gives a reservation back."""
+        with self._lock:
+            self._budget(reservation.operation).release(reservation)
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        """Notes Binance's count."""
+        with self._lock:
+            self._budget(reservation.operation).settle(reservation, count)
+
+    async def cool_down(self, limiter: Limiter, error: RateLimitError) -> None:
+        """Sends nothing before the `Retry-After` of `error` has passed."""
+        seconds = cool_down_seconds(error)
+        if seconds is None:
+            return
+        end = real_time.monotonic() + seconds
+        for each in Limiter if isinstance(error, IpBanError) else (limiter,):
+            with self._lock:
+                if each not in self._cooling or end > self._cooling[each][0]:
+                    # A copy, because the original keeps the frames that it passed through.
+                    self._cooling[each] = end, copy.copy(error)
+
+    def _budget(self, operation: Operation[Any]) -> Budget:
+        return self._budgets.setdefault(operation.name, Budget())
+
+
+def cool_down_seconds(error: RateLimitError) -> float | None:
+    """How long to send nothing after `error`; None where it does not say."""
+    if error.retry_after is not None:
+        return min(error.retry_after, LONGEST_BAN)
+    return SHORTEST_BAN if isinstance(error, IpBanError) else None
+
+
+def budget_used_up(operation: Operation[Any]) -> RateLimitError:
+    """The error of a call that would exceed the budget. Nothing was sent."""
+    budget = f"{operation.weight_per_minute} per minute and {operation.limiter}"
+    return RateLimitError(
+        status_code=429,
+        msg=f"Not sent: the budget of {operation.name}, {budget}, is used up.",
+    )

@@ -1,0 +1,49 @@
+"""`Operation`: what is specific to an endpoint."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+import attrs
+
+from binance_small_liability._io.messages import Answer
+
+T = TypeVar("T")
+
+
+class Limiter(StrEnum):
+    """What Binance counts request weight by: the IP address, or the account (UID)."""
+
+    IP = "IP"
+    UID = "UID"
+
+    @property
+    def header(self) -> str:
+        """The header in which Binance reports the weight used in the current minute."""
+        return f"X-SAPI-USED-{self}-WEIGHT-1M"
+
+
+@attrs.frozen
+class Operation(Generic[T]):
+    """One endpoint.
+
+    Attributes:
+        name: the client's method, for messages.
+        function: the generated asynchronous function.
+        result: what the caller receives for a success; raises ContractError where the answer is
+            not the documented success. It also returns the names of unknown fields.
+        weight: request weight of one request.
+        limiter: what the weight is counted by.
+        weight_per_minute: the budget of this endpoint; None where it has none of its own.
+        signed: whether the request carries key and signature.
+        repeatable: whether it may be sent again although an earlier request may have arrived.
+    """
+
+    name: str
+    function: Callable[..., Awaitable[object]]
+    result: Callable[[Answer], tuple[T, set[str]]]
+    weight: int
+    limiter: Limiter
+    weight_per_minute: int | None
+    signed: bool = True
+    repeatable: bool = True

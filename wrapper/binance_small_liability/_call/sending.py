@@ -1,0 +1,201 @@
+"""One request: it waits for its turn, is signed and sent, and its answer is judged."""
+
+import copy
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+
+import httpx
+
+from binance_small_liability._errors import (
+    NetworkError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeout,
+    SmallLiabilityError,
+)
+from binance_small_liability._io import real_time
+from binance_small_liability._io.messages import Answer, Connection, Request
+
+from . import answer as judge
+from .limits import MOST_AHEAD, Reservation, Wait
+from .redaction import redact
+from .signing import encode
+
+if TYPE_CHECKING:
+    from .call import Call
+
+T = TypeVar("T")
+
+log = logging.getLogger("binance_small_liability")
+
+_SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
+_MOST_REPORTS = 100
+# The unknown fields that this process has warned of.
+_reported: set[str] = set()
+
+
+class Sending(Generic[T]):
+    """The client through which a generated function sends one request of a call."""
+
+    raise_on_unexpected_status = False  # the generated parser reads it
+
+    def __init__(self, call: "Call[T]", number: int) -> None:
+        """`number` is that of the attempt."""
+        self._call = call
+        self._caller = call.caller
+        self._operation = call.operation
+        self._number = number
+        self._connection: Connection | None = None
+        self._count: int | None = None
+        self._result: T | None = None
+
+    async def run(self, *, fresh: bool) -> T:
+        """Sends the request; returns the operation's result. Raises SmallLiabilityError."""
+        reservation = await self._turn(fresh)
+        connection = cast(Connection, self._connection)
+        self._call.attempts = self._number
+        try:
+            await self._operation.function(client=self, **self._arguments())
+        except httpx.HTTPError as cause:
+            error = self._network_error(cause, sent=connection.sent)
+            raise error from (error.__cause__ or cause)
+        except SmallLiabilityError:
+            raise
+        except BaseException:
+            self._warn(connection.sent)
+            raise
+        finally:
+            if connection.sent:
+                self._caller.limits.settle(reservation, self._count)
+            else:
+                self._caller.limits.release(reservation)
+            await self._caller.io.give_back(connection)
+        return cast(T, self._result)
+
+    async def _turn(self, fresh: bool) -> Reservation:
+        """Borrows a connection once the limits allow to send."""
+        caller, limits = self._caller, self._caller.limits
+        while True:
+            wait = limits.cooling(self._operation)
+            if wait is None:
+                connection = await self._borrow(fresh)
+                reserved: Reservation | Wait | None = None
+                try:
+                    # Asked again, because a limit may have been reached during the wait for a turn.
+                    reserved = await limits.reserve(self._operation, caller.clock.now())
+                finally:
+                    if not isinstance(reserved, Reservation):
+                        await caller.io.give_back(connection)
+                if isinstance(reserved, Reservation):
+                    self._connection = connection
+                    return reserved
+                wait = reserved
+            if wait.seconds > caller.max_wait:
+                refusal = copy.copy(wait.error)
+                refusal.retry_after = wait.seconds
+                raise refusal
+            await caller.io.sleep(wait.seconds)
+
+    async def _borrow(self, fresh: bool) -> Connection:
+        caller = self._caller
+        try:
+            return await caller.io.borrow(caller.config.timeout, fresh=fresh)
+        except httpx.PoolTimeout as cause:
+            self._call.attempts = self._number
+            raise self._network_error(cause, sent=False) from cause
+
+    def _arguments(self) -> dict[str, Any]:
+        if not self._operation.signed:
+            return self._call.arguments
+        now, before = self._caller.clock.now(), self._call.timestamp
+        # A retry within the same millisecond must not look like a replay.
+        self._call.timestamp = before + 1 if 0 <= before - now < _SOON else now
+        return {**self._call.arguments, "timestamp": self._call.timestamp}
+
+    def get_async_httpx_client(self) -> Self:
+        """What the generated function sends its request with."""
+        return self
+
+    async def request(self, method: str, url: str, params: dict[str, Any] | None = None) -> Answer:
+        """Signs and sends the request of the generated function, and judges the answer."""
+        query = encode(params or {})
+        signature = None
+        if self._operation.signed:
+            signature = self._caller.signer.sign(query)
+            self._call.signatures.append(signature)
+        target = f"{self._caller.base_url}{url}"
+        if query:
+            target = f"{target}?{query.decode('ascii')}"
+        request = Request(method.upper(), target, signature)
+        connection = cast(Connection, self._connection)
+        return await self._judged(await connection.exchange(request, self._caller.config.timeout))
+
+    async def _judged(self, answer: Answer) -> Answer:
+        """The answer, if it is a success. The generated parser reads it once more."""
+        operation = self._operation
+        self._count = judge.used_weight(answer, operation.limiter)
+        if self._count is not None:
+            self._caller.used_weight[operation.name] = self._count
+        now = datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
+        error = judge.refusal(answer, operation.limiter, self._redact, now)
+        if isinstance(error, RateLimitError):
+            await self._caller.limits.cool_down(operation.limiter, error)
+        if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
+            raise self._outcome_unknown(error) from error
+        if answer.broken is not None and operation.repeatable and not answer.is_client_error:
+            raise answer.broken
+        if error is not None:
+            raise error
+        self._result, unknown = operation.result(answer)
+        self._report(unknown)
+        return answer
+
+    def _redact(self, text: str) -> str:
+        signer, signatures = self._caller.signer, self._call.signatures
+        return redact(text, [signer.api_key.reveal(), *(each.value for each in signatures)])
+
+    def _report(self, unknown: Iterable[str]) -> None:
+        """Warns of fields that the contract does not know, once for each in this process."""
+        for name in unknown:
+            if name not in _reported and len(_reported) < _MOST_REPORTS:
+                _reported.add(name)
+                log.warning(
+                    "The API has changed: %s has a new field %.80r; regenerate",
+                    self._operation.name,
+                    self._redact(name),
+                )
+
+    def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
+        # Its frames and causes may hold what was signed.
+        cause.__cause__ = cause.__context__ = cause.__traceback__ = None
+        cause.args = tuple(self._redact(str(argument)) for argument in cause.args)
+        kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
+        host = self._caller.host
+        error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
+        error.attempts = self._number
+        if self._operation.repeatable or not sent:
+            return error
+        error.__cause__ = cause
+        return self._outcome_unknown(error)
+
+    def _outcome_unknown(self, cause: SmallLiabilityError) -> OutcomeUnknownError:
+        cause.attempts = self._number
+        error = OutcomeUnknownError(assets=self._call.subject, sent_at=self._sent_at())
+        error.__cause__ = cause
+        return error
+
+    def _sent_at(self) -> datetime:
+        # Binance accepts a timestamp that is up to 1000 ms ahead of its clock.
+        earliest = self._call.timestamp - MOST_AHEAD
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=earliest)
+
+    def _warn(self, sent: bool) -> None:
+        if sent and not self._operation.repeatable:
+            log.warning(
+                "%s of %s was interrupted after sending began at %s; its outcome is unknown",
+                self._operation.name,
+                ", ".join(self._call.subject),
+                self._sent_at().isoformat(),
+            )

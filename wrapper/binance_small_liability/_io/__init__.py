@@ -1,0 +1,1 @@
+"""What sleeps, opens connections, and knows threads from event loops."""

@@ -1,0 +1,218 @@
+"""What passes between a call and the network: requests, signatures, answers, and `Io` itself."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal, DecimalException
+from typing import Any, NoReturn, Protocol
+
+import attrs
+import httpx
+
+from binance_small_liability._errors import ContractError
+
+API_KEY_HEADER = "X-MBX-APIKEY"
+# No 64-bit integer is longer. Python refuses to make an int of very many digits, and makes 0 of -0;
+# Decimal keeps both.
+_LONGEST_INT = 20
+
+
+def _integer(digits: str) -> int | Decimal:
+    fits = len(digits) <= _LONGEST_INT and digits != "-0"
+    return int(digits) if fits else Decimal(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# Numbers go from their digits straight to Decimal.
+_decoder = json.JSONDecoder(
+    parse_float=Decimal, parse_int=_integer, parse_constant=_refuse_constant
+)
+
+
+@attrs.define(eq=False)
+class Answer:
+    """Status, headers and body of one answer. It offers what the generated parser reads.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: names are matched without regard to case.
+        content: the body, as far as it arrived.
+        broken: the transport's error, where the body did not arrive whole.
+    """
+
+    status_code: int
+    headers: httpx.Headers = attrs.field(repr=False)
+    content: bytes = attrs.field(repr=False)
+    broken: httpx.HTTPError | None = None
+    _payload: Any = attrs.field(init=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", errors="replace")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code <= 299
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the status is 4xx."""
+        return 400 <= self.status_code <= 499
+
+    def json(self) -> Any:
+        """The body, its numbers exact. Raises ContractError where it is not JSON."""
+        try:
+            return self._payload
+        except AttributeError:
+            self._payload = self._decode()
+            return self._payload
+
+    def _decode(self) -> Any:
+        try:
+            return _decoder.decode(self.content.decode("utf-8"))
+        except (ValueError, DecimalException, RecursionError) as cause:
+            reason = type(cause).__name__
+        # Raised outside the handler, because the cause quotes the body.
+        raise ContractError(f"The answer breaks the contract: its body is not JSON ({reason})")
+
+    def field(self, name: str) -> object:
+        """A field of the body, or None where the body is not an object with such a field."""
+        try:
+            payload = self.json()
+        except ContractError:
+            return None
+        return payload.get(name) if isinstance(payload, dict) else None
+
+
+class Signature:
+    """Key and signature of one request. Only its methods show them.
+
+    They are added to the bytes that leave, below everything that logs or traces. What httpx,
+    aiohttp and their instrumentation see is the request without them.
+    """
+
+    # A closure, because `vars()` and reprs of containers show attributes.
+    __slots__ = ("_reveal",)
+
+    def __init__(self, api_key: str, query: bytes, value: str) -> None:
+        """`value` is the percent-encoded signature of `query`."""
+        self._reveal: Callable[[], tuple[str, bytes, str]] = lambda: (api_key, query, value)
+
+    def attach(self, head: bytes) -> bytes | None:
+        """`head` with signature and key, or None where it is not the head of this request.
+
+        Args:
+            head: the first bytes of a request: request line and headers.
+        """
+        key, query, value = self._reveal()
+        before, found, after = head.partition(b"?%b HTTP/1.1\r\n" % query)
+        if not found:
+            return None
+        return (
+            b"%b?%b&signature=%b HTTP/1.1\r\n%b: %b\r\n"
+            % (
+                before,
+                query,
+                value.encode("ascii"),
+                API_KEY_HEADER.encode("ascii"),
+                key.encode("ascii"),
+            )
+            + after
+        )
+
+    @property
+    def api_key(self) -> str:
+        """The API key."""
+        return self._reveal()[0]
+
+    @property
+    def value(self) -> str:
+        """The signature, percent-encoded."""
+        return self._reveal()[2]
+
+    def __repr__(self) -> str:
+        return "Signature([hidden])"
+
+
+@attrs.frozen
+class Request:
+    """One request, before it is sent.
+
+    Attributes:
+        method: the HTTP method.
+        url: with the query, without signature.
+        signature: None for a request that is not signed.
+    """
+
+    method: str
+    url: str
+    signature: Signature | None
+
+    @property
+    def signed_url(self) -> str:
+        """The URL with the signature, for a transport of the caller."""
+        return (
+            self.url if self.signature is None else f"{self.url}&signature={self.signature.value}"
+        )
+
+
+class Connection(Protocol):
+    """A connection that is lent to one call.
+
+    Attributes:
+        sent: whether any byte of its last request may have left.
+        usable: whether another request can follow.
+    """
+
+    usable: bool
+
+    @property
+    def sent(self) -> bool:
+        """See above."""
+
+    async def exchange(self, request: Request, timeout: float) -> Answer:
+        """Sends one request and receives its answer, both within `timeout` seconds.
+
+        Raises httpx.TransportError, unless the headers of the answer were complete.
+        """
+
+    async def close(self) -> None:
+        """Closes it."""
+
+
+class Connector(ABC):
+    """A transport that is not httpx's: it makes connections of its own."""
+
+    @abstractmethod
+    def connect(self) -> Connection:
+        """A connection that is not open yet. Raises ConfigurationError."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes what the connections share."""
+
+
+class Io(Protocol):
+    """What a call needs from the world: it sleeps, lends connections, and holds a lock."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+    async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
+        """Lends a connection: a new one if `fresh`, else the most recently used one.
+
+        Waits up to `timeout` seconds for a turn. Raises httpx.PoolTimeout, and ConfigurationError
+        where the client is closed.
+        """
+
+    async def give_back(self, connection: Connection) -> None:
+        """Takes a connection back. One that is not usable is closed."""
+
+    def correcting_clock(self) -> AbstractAsyncContextManager[None]:
+        """Held by the one call that asks for Binance's time."""

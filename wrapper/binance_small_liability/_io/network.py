@@ -1,0 +1,220 @@
+"""Connections over httpx: one deadline per attempt, and the signature added as the bytes leave.
+
+This is the one module that uses a private attribute of a library: httpx offers no other way to
+choose what its connections are made with.
+"""
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+import httpx
+
+from binance_small_liability._errors import ConfigurationError
+
+from .messages import Signature
+
+if TYPE_CHECKING:
+    from binance_small_liability._call.redaction import Hidden
+
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
+
+
+class Wire:
+    """What the streams of one connection know of the request under way.
+
+    Attributes:
+        sent: whether any byte of the request may have left. It is true until httpcore opens a
+            connection: a library that replaces the network sends in its own way.
+    """
+
+    def __init__(self) -> None:
+        self.sent = True
+        self._signature: Signature | None = None
+        self._deadline = 0.0
+
+    def begin(self, signature: Signature | None, deadline: float) -> None:
+        """A request begins. `deadline` is a moment of `time.monotonic()`."""
+        self._signature = signature
+        self._deadline = deadline
+
+    def left(self, timed_out: type[Exception]) -> float:
+        """The seconds left for this attempt."""
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise timed_out("The attempt took longer than its time-out")
+        return seconds
+
+    def outgoing(self, content: bytes) -> bytes:
+        """`content` of the request, signed if it is its head."""
+        if self._signature is None:
+            self.sent = True
+            return content
+        signed = self._signature.attach(content)
+        if signed is None:  # what a proxy receives before the request
+            return content
+        self._signature = None
+        self.sent = True
+        return signed
+
+
+def transport(wire: Wire, proxy: Any) -> httpx.HTTPTransport:
+    """A transport that opens one connection at a time."""
+    opened = httpx.HTTPTransport(verify=tls(), trust_env=False, limits=_ONE, proxy=proxy)
+    opened._pool._network_backend = _Backend(opened._pool._network_backend, wire)
+    return opened
+
+
+def async_transport(wire: Wire, proxy: Any) -> httpx.AsyncHTTPTransport:
+    """As `transport`."""
+    opened = httpx.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=_ONE, proxy=proxy)
+    opened._pool._network_backend = _AsyncBackend(opened._pool._network_backend, wire)
+    return opened
+
+
+def check(proxy: "Hidden") -> None:
+    """Whether transports can be opened. Raises ConfigurationError."""
+    tls()
+    if proxy.reveal() is None:
+        return
+    try:
+        httpx.HTTPTransport(verify=tls(), trust_env=False, proxy=proxy.reveal())
+    except ImportError:
+        problem = "needs another package: pip install 'httpx[socks]'"
+    except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
+        problem = "is not a proxy that httpx can use; give a URL such as http://host:3128"
+    else:
+        return
+    # Raised outside the handlers, because the frames of the failure hold the proxy's password.
+    raise ConfigurationError("proxy", problem)
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """The authorities that all clients trust. Loading them takes about 20 ms."""
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if folder and not file and not Path(folder).is_dir():
+        raise ConfigurationError("SSL_CERT_DIR", f"names {folder}, which is not a folder")
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it holds no certificates"
+    raise ConfigurationError("SSL_CERT_FILE", f"names {file}, which cannot be read: {reason}")
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, inner: httpcore.NetworkBackend, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        self._wire.sent = False
+        failure: Exception = httpcore.ConnectError("The host has no address")
+        for address, share in _addresses(host, port):
+            seconds = self._wire.left(httpcore.ConnectTimeout) * share
+            try:
+                stream = self._inner.connect_tcp(
+                    address, port, seconds, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._wire)
+        raise failure
+
+
+def _addresses(host: str, port: int) -> Iterator[tuple[str, float]]:
+    """The addresses of a host, each with its share of the time that is left."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    for index, address in enumerate(addresses):
+        yield address, 1 / (len(addresses) - index)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._wire.left(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        left = self._wire.left(httpcore.WriteTimeout)
+        self._inner.write(self._wire.outgoing(buffer), left)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._wire.left(httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, inner: httpcore.AsyncNetworkBackend, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self._wire.sent = False
+        left = self._wire.left(httpcore.ConnectTimeout)
+        stream = await self._inner.connect_tcp(host, port, left, local_address, socket_options)
+        return _AsyncStream(stream, self._wire)
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, self._wire.left(httpcore.ReadTimeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        left = self._wire.left(httpcore.WriteTimeout)
+        await self._inner.write(self._wire.outgoing(buffer), left)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left = self._wire.left(httpcore.ConnectTimeout)
+        stream = await self._inner.start_tls(ssl_context, server_hostname, left)
+        return _AsyncStream(stream, self._wire)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

@@ -1,0 +1,176 @@
+"""The `Io` of the asynchronous client, for asyncio and trio."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import anyio
+import httpx
+
+from binance_small_liability._errors import ConfigurationError
+
+from . import network, real_time
+from .connections import MOST_IN_FLIGHT, IdleConnections
+from .http import httpx_request, receive_async
+from .messages import Answer, Connection, Connector, Request
+from .transport_errors import transport_error
+
+if TYPE_CHECKING:
+    from binance_small_liability._config import Config
+
+
+class HttpxConnection:
+    """A connection over an httpx transport: one of ours, or the caller's."""
+
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, wire: network.Wire | None = None
+    ) -> None:
+        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        self._transport = transport
+        self._wire = wire
+        self.usable = True
+
+    @property
+    def sent(self) -> bool:
+        """Whether any byte may have left; of a caller's transport that is never known."""
+        return self._wire is None or self._wire.sent
+
+    async def exchange(self, request: Request, timeout: float) -> Answer:
+        """Sends one request and receives its answer."""
+        self.usable = False
+        deadline = time.monotonic() + timeout
+        if self._wire is not None:
+            self._wire.begin(request.signature, deadline)
+        try:
+            sending = httpx_request(request, timeout, signed=self._wire is None)
+            response = await self._transport.handle_async_request(sending)
+        except BaseException as error:
+            raise transport_error(error) from None
+        answer = await receive_async(response, deadline)
+        self.usable = answer.broken is None
+        return answer
+
+    async def close(self) -> None:
+        """Closes it; the caller's transport stays open."""
+        if self._wire is not None:
+            with suppress(Exception):  # it may be broken
+                await self._transport.aclose()
+
+
+def connector(config: "Config") -> Callable[[], Connection]:
+    """What makes the connections of a client. Raises ConfigurationError."""
+    given = config.transport
+    if isinstance(given, Connector):
+        return given.connect
+    if isinstance(given, httpx.AsyncBaseTransport):
+        return lambda: HttpxConnection(given)
+    if given is not None:
+        raise ConfigurationError(
+            "transport", "must be an httpx.AsyncBaseTransport or an AiohttpTransport"
+        )
+    network.check(config.proxy)
+
+    def connect() -> HttpxConnection:
+        wire = network.Wire()
+        return HttpxConnection(network.async_transport(wire, config.proxy.reveal()), wire)
+
+    return connect
+
+
+class _EventLoop:
+    """What one event loop has of a client."""
+
+    def __init__(self) -> None:
+        self.idle: IdleConnections[Connection] = IdleConnections()
+        self.turns = anyio.Semaphore(MOST_IN_FLIGHT, fast_acquire=True)
+        self.correcting = anyio.Lock()
+
+
+class TaskIo:
+    """Tasks share it. Each event loop has connections of its own."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        """`connect` makes a connection that is not open yet."""
+        self._connect = connect
+        self._closed = False
+        self._loops: WeakKeyDictionary[Any, _EventLoop] = WeakKeyDictionary()
+
+    def _loop(self) -> _EventLoop:
+        try:
+            key: Any = asyncio.get_running_loop()
+        except RuntimeError:
+            key = _trio_token()
+        if key not in self._loops:
+            self._loops[key] = _EventLoop()
+        return self._loops[key]
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits, and lets other tasks run."""
+        await real_time.async_sleep(seconds)
+
+    async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
+        """Lends a connection."""
+        loop = self._loop()
+        try:
+            loop.turns.acquire_nowait()
+        except anyio.WouldBlock:
+            await _acquire(loop.turns, timeout)
+        if self._closed:
+            loop.turns.release()
+            raise ConfigurationError("The client", "is closed; make a new one")
+        return (None if fresh else loop.idle.take()) or self._connect()
+
+    async def give_back(self, connection: Connection) -> None:
+        """Takes a connection back."""
+        loop = self._loop()
+        # First, because a cancelled task may not get any further.
+        loop.turns.release()
+        if connection.usable and not self._closed:
+            loop.idle.put(connection)
+        else:
+            await _close(connection)
+        while (stale := loop.idle.take_stale()) is not None:
+            await _close(stale)
+
+    @asynccontextmanager
+    async def correcting_clock(self) -> AsyncIterator[None]:
+        """One task at a time."""
+        async with self._loop().correcting:
+            yield
+
+    async def close(self) -> None:
+        """Closes the idle connections; those in use are closed when they are given back."""
+        self._closed = True
+        idle = self._loop().idle
+        while (connection := idle.take_any()) is not None:
+            await _close(connection)
+
+
+async def _acquire(turns: anyio.Semaphore, timeout: float) -> None:
+    with anyio.move_on_after(timeout):
+        await turns.acquire()
+        return
+    raise httpx.PoolTimeout("No connection became free in time")
+
+
+async def _close(connection: Connection) -> None:
+    with anyio.CancelScope(shield=True):
+        await connection.close()
+
+
+def _trio_token() -> Any:
+    try:
+        import trio
+    except ImportError:
+        raise ConfigurationError(
+            "AsyncSmallLiabilityClient", "needs a running event loop; await it in a coroutine"
+        ) from None
+    try:
+        return trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        raise ConfigurationError(
+            "AsyncSmallLiabilityClient", "needs a running event loop; await it in a coroutine"
+        ) from None

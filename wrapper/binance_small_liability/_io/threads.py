@@ -1,0 +1,147 @@
+"""The `Io` of the synchronous client. It never suspends: `run` runs a coroutine to its end."""
+
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import httpx
+
+from binance_small_liability._errors import ConfigurationError
+
+from . import network, real_time
+from .connections import MOST_IN_FLIGHT, IdleConnections
+from .http import httpx_request, receive
+from .messages import Answer, Connection, Request
+from .transport_errors import transport_error
+
+if TYPE_CHECKING:
+    from binance_small_liability._config import Config
+
+T = TypeVar("T")
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    coroutine.close()
+    raise RuntimeError("A synchronous call suspended; please report this bug.")
+
+
+class HttpxConnection:
+    """A connection over an httpx transport: one of ours, or the caller's."""
+
+    def __init__(self, transport: httpx.BaseTransport, wire: network.Wire | None = None) -> None:
+        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        self._transport = transport
+        self._wire = wire
+        self.usable = True
+
+    @property
+    def sent(self) -> bool:
+        """Whether any byte may have left; of a caller's transport that is never known."""
+        return self._wire is None or self._wire.sent
+
+    async def exchange(self, request: Request, timeout: float) -> Answer:
+        """Sends one request and receives its answer."""
+        self.usable = False
+        deadline = time.monotonic() + timeout
+        if self._wire is not None:
+            self._wire.begin(request.signature, deadline)
+        try:
+            sending = httpx_request(request, timeout, signed=self._wire is None)
+            response = self._transport.handle_request(sending)
+        except BaseException as error:
+            raise transport_error(error) from None
+        answer = receive(response, deadline)
+        self.usable = answer.broken is None
+        return answer
+
+    async def close(self) -> None:
+        """Closes it; the caller's transport stays open."""
+        if self._wire is not None:
+            with suppress(Exception):  # it may be broken
+                self._transport.close()
+
+
+def connector(config: "Config") -> Callable[[], Connection]:
+    """What makes the connections of a client. Raises ConfigurationError."""
+    given = config.transport
+    if isinstance(given, httpx.BaseTransport):
+        return lambda: HttpxConnection(given)
+    if given is not None:
+        raise ConfigurationError("transport", "must be an httpx.BaseTransport")
+    network.check(config.proxy)
+
+    def connect() -> HttpxConnection:
+        wire = network.Wire()
+        return HttpxConnection(network.transport(wire, config.proxy.reveal()), wire)
+
+    return connect
+
+
+class _Process:
+    """What one process has of a client. A forked child starts with nothing."""
+
+    def __init__(self) -> None:
+        self.idle: IdleConnections[Connection] = IdleConnections()
+        self.turns = threading.Semaphore(MOST_IN_FLIGHT)
+        self.correcting = threading.Lock()
+
+
+class ThreadIo:
+    """Threads share it."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        """`connect` makes a connection that is not open yet."""
+        self._connect = connect
+        self._closed = False
+        self._processes: dict[int, _Process] = {}
+
+    def _process(self) -> _Process:
+        pid = os.getpid()
+        # setdefault is atomic, and a lock could be held by another thread during a fork.
+        return self._processes.get(pid) or self._processes.setdefault(pid, _Process())
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        real_time.sleep(seconds)
+
+    async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
+        """Lends a connection."""
+        process = self._process()
+        if not process.turns.acquire(timeout=timeout):
+            raise httpx.PoolTimeout("No connection became free in time")
+        if self._closed:
+            process.turns.release()
+            raise ConfigurationError("The client", "is closed; make a new one")
+        return (None if fresh else process.idle.take()) or self._connect()
+
+    async def give_back(self, connection: Connection) -> None:
+        """Takes a connection back."""
+        process = self._process()
+        if connection.usable and not self._closed:
+            process.idle.put(connection)
+        else:
+            await connection.close()
+        process.turns.release()
+        while (stale := process.idle.take_stale()) is not None:
+            await stale.close()
+
+    @asynccontextmanager
+    async def correcting_clock(self) -> AsyncIterator[None]:
+        """One thread at a time."""
+        with self._process().correcting:
+            yield
+
+    def close(self) -> None:
+        """Closes the idle connections; those in use are closed when they are given back."""
+        self._closed = True
+        idle = self._process().idle
+        while (connection := idle.take_any()) is not None:
+            run(connection.close())
