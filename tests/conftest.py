@@ -4,7 +4,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,27 +12,17 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     Coin,
     SmallLiabilityClient,
-    _time,
 )
+from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
+from tests.operations import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, ETH, RunClient
 from tests.prism import prism
 
-API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
-API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+__all__ = ["API_KEY", "API_SECRET", "CREDENTIALS", "ETH"]
+
 # What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
-
-# The coin of the documented answer.
-ETH = Coin(
-    asset="ETH",
-    principal=Decimal("0.001"),
-    interest=Decimal("0.00083334"),
-    liability_asset="USDT",
-    liability_qty=Decimal("0.3552"),
-)
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
 
@@ -64,8 +53,14 @@ def prism_url() -> Iterator[str]:
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Where a client would wait, time moves on at once."""
-    with _time.skipping():
+    with real_time.skipping():
         yield
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> RunClient:
+    """Runs a call with a client of each kind."""
+    return CLIENTS[request.param]
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -37,7 +37,7 @@ from binance_small_liability import (
     SmallLiabilityClient,
     _time,
 )
-from binance_small_liability._keys import HmacKey
+from binance_small_liability._call.keys import HmacKey
 from binance_small_liability.testing import FakeBinance, no_waiting
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa

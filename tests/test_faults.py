@@ -23,7 +23,6 @@ from binance_small_liability import (
     ServerError,
     SmallLiabilityClient,
     SmallLiabilityError,
-    _deadline,
 )
 
 from tests.conftest import CREDENTIALS, ETH, ListCoins
@@ -380,7 +379,7 @@ def test_each_answer_over_a_connection_has_its_own_deadline(
 ) -> None:
     def a_minute_passes() -> None:
         now = time.monotonic() + 60
-        monkeypatch.setattr(_deadline, "monotonic", lambda: now)
+        monkeypatch.setattr(time, "monotonic", lambda: now)
 
     async def calls(url: str) -> None:
         async with AsyncSmallLiabilityClient(base_url=url, **CREDENTIALS) as client:

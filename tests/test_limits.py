@@ -15,10 +15,9 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
     SmallLiabilityError,
-    _slots,
-    _time,
 )
-from binance_small_liability._slots import ASYNC_MOST
+from binance_small_liability._io import real_time, threads
+from binance_small_liability._io.connections import MOST_IN_FLIGHT
 
 from tests.conftest import CREDENTIALS
 from tests.contract import TIME_PATH
@@ -53,7 +52,7 @@ def test_nothing_is_sent_during_a_ban() -> None:
         _client(server) as client,
     ):
         first = _error(client)
-        _time.sleep(200)
+        real_time.sleep(200)
         second = _error(client)
         assert len(server.requests) == 1
         for error in (first, second):
@@ -66,21 +65,21 @@ def test_nothing_is_sent_during_a_ban() -> None:
         assert second.retry_after == pytest.approx(100, abs=5)
         assert "(0 attempts)" in str(second)
         # What is left of the ban can be waited for.
-        _time.sleep(second.retry_after or 0)
+        real_time.sleep(second.retry_after or 0)
         assert client.list_coins()
     assert len(server.requests) == 2
 
 
 def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
     with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
-        before = _time.monotonic()
+        before = real_time.monotonic()
         assert client.list_coins()
-        assert _time.monotonic() - before >= 30
+        assert real_time.monotonic() - before >= 30
     with _serving(response(BODY, 418, {"Retry-After": "50"})) as server, _client(server) as client:
         assert isinstance(_error(client), IpBanError)
-        before = _time.monotonic()
+        before = real_time.monotonic()
         assert client.list_coins()
-        assert 49 <= _time.monotonic() - before <= 60
+        assert 49 <= real_time.monotonic() - before <= 60
         assert len(server.requests) == 2
 
 
@@ -90,9 +89,9 @@ def test_a_task_waits_for_it_too() -> None:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
             with pytest.raises(IpBanError):
                 await client.list_coins()
-            before = _time.monotonic()
+            before = real_time.monotonic()
             assert await client.list_coins()
-            assert 49 <= _time.monotonic() - before <= 60
+            assert 49 <= real_time.monotonic() - before <= 60
 
     with _serving(response(BODY, 418, {"Retry-After": "50"})) as server:
         asyncio.run(calls(server))
@@ -105,7 +104,7 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
     arrivals: list[float] = []
 
     def answer(request: Request) -> Answer:
-        arrivals.append(_time.monotonic())
+        arrivals.append(real_time.monotonic())
         if request.path == TIME_PATH:
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
@@ -132,7 +131,7 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
 
 
 def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_slots, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(threads, "MOST_IN_FLIGHT", 5)
     full = threading.Barrier(5)
 
     def answer(_: Request) -> Answer:
@@ -156,13 +155,13 @@ def test_without_retries_no_cool_down_is_waited_for() -> None:
 
 
 def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
-    from binance_small_liability._limits import Limits
+    from binance_small_liability._call.limits import Limits
 
     limits = Limits(max_wait=0)
     limits.cool_down(IpBanError(status_code=418, retry_after=100.0))
     limits.cool_down(RateLimitError(status_code=429, retry_after=1.0))
     limits.cool_down(RateLimitError(status_code=429))
-    _time.sleep(50)
+    real_time.sleep(50)
     with pytest.raises(IpBanError):
         next(limits.pauses())
 
@@ -173,7 +172,7 @@ def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
         error = _error(client)
         assert isinstance(error, IpBanError)
         assert error.retry_after == 1e12
-        _time.sleep(3 * 24 * 60 * 60)
+        real_time.sleep(3 * 24 * 60 * 60)
         assert client.list_coins()
 
 
@@ -214,12 +213,12 @@ def test_no_task_touches_the_network_during_a_ban() -> None:
 def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
     async def calls(server: WireServer) -> list[Any]:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
-            tasks = [client.list_coins() for _ in range(10 * ASYNC_MOST)]
+            tasks = [client.list_coins() for _ in range(10 * MOST_IN_FLIGHT)]
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     with serving(BAN) as server:
         errors = asyncio.run(calls(server))
-        assert len(server.requests) <= ASYNC_MOST
+        assert len(server.requests) <= MOST_IN_FLIGHT
     assert {type(error) for error in errors} == {IpBanError}
 
 

@@ -18,8 +18,8 @@ from binance_small_liability import (
     ConfigurationError,
     SmallLiabilityClient,
     SmallLiabilityError,
-    _time,
 )
+from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.contract import LIST_PATH, TIME_PATH
@@ -49,7 +49,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("BINANCE_API_KEY", KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", SECRET)
     monkeypatch.delenv("BINANCE_PRIVATE_KEY_FILE", raising=False)
-    with _time.skipping():
+    with real_time.skipping():
         yield
 
 

@@ -48,6 +48,7 @@ class Sending(Generic[T]):
         self._operation = call.operation
         self._number = number
         self._connection: Connection | None = None
+        self._answered = False
         self._count: int | None = None
         self._result: T | None = None
 
@@ -67,10 +68,7 @@ class Sending(Generic[T]):
             self._warn(connection.sent)
             raise
         finally:
-            if connection.sent:
-                self._caller.limits.settle(reservation, self._count)
-            else:
-                self._caller.limits.release(reservation)
+            self._settle(reservation, connection)
             await self._caller.io.give_back(connection)
         return cast(T, self._result)
 
@@ -106,6 +104,15 @@ class Sending(Generic[T]):
             self._call.attempts = self._number
             raise self._network_error(cause, sent=False) from cause
 
+    def _settle(self, reservation: Reservation, connection: Connection) -> None:
+        limits = self._caller.limits
+        if self._answered:
+            limits.settle(reservation, self._count)
+        elif connection.sent:
+            limits.lose(reservation)
+        else:
+            limits.release(reservation)
+
     def _arguments(self) -> dict[str, Any]:
         if not self._operation.signed:
             return self._call.arguments
@@ -135,13 +142,16 @@ class Sending(Generic[T]):
     async def _judged(self, answer: Answer) -> Answer:
         """The answer, if it is a success. The generated parser reads it once more."""
         operation = self._operation
+        self._answered = True
         self._count = judge.used_weight(answer, operation.limiter)
         if self._count is not None:
             self._caller.used_weight[operation.name] = self._count
         now = datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
         error = judge.refusal(answer, operation.limiter, self._redact, now)
         if isinstance(error, RateLimitError):
-            await self._caller.limits.cool_down(operation.limiter, error)
+            await self._caller.limits.cool_down(operation, error)
+            if error.retry_after:
+                self._count = None
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:
