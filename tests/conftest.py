@@ -17,7 +17,7 @@ from binance_small_liability import (
 )
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.prism import prism
+from tools.prism import prism
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
