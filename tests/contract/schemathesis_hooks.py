@@ -11,10 +11,16 @@ from binance_small_liability.testing import FakeBinance
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from tools.contract import LIST_PATH
+from tools.contract import load
 
 _KEY = FakeBinance().api_key
 _SECRET = os.environ.get("FAKE_API_SECRET", FakeBinance().api_secret or "").encode()
+# Only the server time has an operation without security.
+_SIGNED = {
+    path
+    for path, item in load()["paths"].items()
+    if any(operation.get("security") != [] for operation in item.values())
+}
 _TIMESTAMPS = range(9007199254740991 + 1)
 # As far ahead as may be, nearly, because a recvWindow of 1 ms is valid too.
 _AHEAD = 900  # milliseconds
@@ -28,7 +34,7 @@ class Signed(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         url = urlsplit(str(request.url))
-        if url.path == LIST_PATH:
+        if url.path in _SIGNED:
             pieces = [_stamped(piece) for piece in url.query.split("&") if not _is_signature(piece)]
             request.url = urlunsplit(url._replace(query=_signed("&".join(pieces))))
             request.headers["X-MBX-APIKEY"] = _KEY

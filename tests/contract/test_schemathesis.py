@@ -4,17 +4,19 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
 import requests
 import schemathesis
 from binance_small_liability.testing import FakeBinance
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
@@ -25,6 +27,10 @@ _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
 # Enough where it is to fail.
 _ONE_FAILURE = ("--phases=coverage", "--max-failures=1")
 _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
+_SCHEMA = schemathesis.openapi.from_path(
+    OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
+)
+_OPERATIONS = {found.ok().label: found.ok() for found in _SCHEMA.get_all_operations()}
 
 
 def _run(
@@ -43,7 +49,7 @@ def _run(
 def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:
     done = _run(tmp_path, _PRISM_CONFIG, prism_url, MOCK_API_KEY="key")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 2" in done.stdout
+    assert f"Tested: {len(_OPERATIONS)}" in done.stdout
 
 
 def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
@@ -65,7 +71,7 @@ def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:
     with fake.serve() as url:
         done = _run(tmp_path, _FAKE_CONFIG, url)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 2" in done.stdout
+    assert f"Tested: {len(_OPERATIONS)}" in done.stdout
     assert {received.status for received in fake.requests} == {200, 400, 401, 404, 405}
 
 
@@ -102,27 +108,43 @@ class _InProcess(HTTPAdapter):
         return self.build_response(request, raw)
 
 
-schema = schemathesis.openapi.from_path(
-    OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
-)
+# schemathesis's own parametrization gives all operations one node id, and xdist runs only one test
+# of each node id.
+@pytest.mark.parametrize("label", _OPERATIONS)
+def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -> None:
+    operation = _OPERATIONS[label]
+    statuses = set()
+
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+    @given(case=st.one_of(*map(operation.as_strategy, GenerationMode)))
+    def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
+        with requests.Session() as session:
+            session.mount("http://", _InProcess(fake))
+            # This check opens connections of its own, so it runs over the socket alone.
+            answer = case.call_and_validate(
+                base_url="http://fake", session=session, excluded_checks=[ignored_auth]
+            )
+        statuses.add(answer.status_code)
+
+    keeps_the_contract()
+    # Without parameters there is nothing to refuse.
+    assert statuses >= ({200, 400} if operation.query else {200})
 
 
-@pytest.fixture(scope="module")
-def statuses() -> Iterator[set[int | None]]:
-    """What the requests in process were answered with."""
-    seen: set[int | None] = set()
-    yield seen
-    assert seen >= {200, 400, 401, 405}, "some must be accepted and some refused"
-
-
-@schema.parametrize()
-@settings(max_examples=60, derandomize=True, deadline=None)
-def test_the_fake_keeps_the_contract_in_process(
-    case: schemathesis.Case[Any], fake: FakeBinance, statuses: set[int | None]
-) -> None:
-    with requests.Session() as session:
-        session.mount("http://", _InProcess(fake))
-        # This check opens connections of its own, so it runs over the socket alone.
-        excluded = [ignored_auth]
-        case.call_and_validate(base_url="http://fake", session=session, excluded_checks=excluded)
-    statuses.add(fake.requests[-1].status)
+def test_xdist_runs_every_operation(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    name = test_the_fake_keeps_the_contract_in_process.__name__
+    command = [sys.executable, "-m", "pytest", "--numprocesses=2", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, f"{__file__}::{name}", f"--junitxml={report}"],
+        # What a worker of xdist or a run with coverage leaves there is not meant for this run.
+        env={k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 - pytest wrote it
+    ran = sorted(case.attrib["name"] for case in cases)
+    assert ran == sorted(f"{name}[{label}]" for label in _OPERATIONS), done.stdout
