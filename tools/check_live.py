@@ -1,9 +1,10 @@
 """Does a live service keep the contract?
 
-The client lists the coins once, with the keys in the environment, and the time is asked for.
-Status, headers and body of the answers are held to openapi.yaml. At most two requests are sent.
+The client calls every operation that only reads, with the keys in the environment, and the time is
+asked for. Status, headers and body of the answers are held to openapi.yaml. Each operation is sent
+at most once, and a POST never.
 
-    BINANCE_API_KEY=… BINANCE_API_SECRET=… python -m tools.check_live https://api.binance.com
+    BINANCE_API_KEY=… BINANCE_API_SECRET=… make check-live URL=https://api.binance.com
 """
 
 import sys
@@ -26,9 +27,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tools.contract import LIST_PATH, OPENAPI_YAML, TIME_PATH, answer_of, load
+from tools.contract import OPENAPI_YAML, answer_of, load
+from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
-_MOST_REQUESTS = 2
 _SECONDS = 10.0
 _CHECKS = [
     status_code_conformance,
@@ -38,28 +39,41 @@ _CHECKS = [
 ]
 
 
+def _reads() -> list[Operation]:
+    return [operation for operation in OPERATIONS if operation.method == "GET"]
+
+
 class Recorder(httpx.BaseTransport):
-    """Lets two requests through, and keeps what came, without what was secret in what was sent."""
+    """Sends each operation that only reads once, and keeps its answer without the credentials."""
 
     def __init__(self) -> None:
         self._http = httpx.HTTPTransport()
-        self.answers: dict[str, httpx.Response] = {}
-        self._left = _MOST_REQUESTS
+        self.answers: dict[Operation, httpx.Response] = {}
+        self._left = [*_reads(), SERVER_TIME]
+        self._most_requests = len(self._left)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request`, if one is left, and keep its answer."""
-        if not self._left:
-            raise httpx.ConnectError(f"no more than {_MOST_REQUESTS} requests may be sent")
-        self._left -= 1
+        """Send `request`, if it is the first of its operation, and keep the answer."""
+        operation = next((each for each in self._left if _belongs(request, each)), None)
+        if operation is None:
+            raise httpx.ConnectError(
+                f"no more than {self._most_requests} requests may be sent, one of each operation"
+                f" that only reads; {request.method} {request.url.path} would be another"
+            )
+        self._left.remove(operation)
         response = self._http.handle_request(request)
         response.read()
-        path = LIST_PATH if request.url.path.endswith(LIST_PATH) else TIME_PATH
-        self.answers[path] = _without_secrets(request, response)
+        self.answers[operation] = _without_secrets(request, response)
         return response
 
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
+
+
+def _belongs(request: httpx.Request, operation: Operation) -> bool:
+    # The address of the service may have a path of its own.
+    return request.method == operation.method and request.url.path.endswith(operation.path)
 
 
 def _without_secrets(request: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -86,15 +100,16 @@ def _without_secrets(request: httpx.Request, response: httpx.Response) -> httpx.
     return clean
 
 
-def _departures(path: str, response: httpx.Response) -> Iterator[str]:
+def _departures(operation: Operation, response: httpx.Response) -> Iterator[str]:
     """Where an answer is not what openapi.yaml documents."""
-    case = schemathesis.openapi.from_path(OPENAPI_YAML)[path]["GET"].Case()
+    method, path = operation.method, operation.path
+    case = schemathesis.openapi.from_path(OPENAPI_YAML)[path][method].Case()
     try:
         case.validate_response(response, checks=_CHECKS)
     except FailureGroup as group:
         for failure in group.exceptions:
             yield _in_one_line(failure)
-    documented = answer_of(load(), path, str(response.status_code)) or {}
+    documented = answer_of(load(), method, path, str(response.status_code)) or {}
     for name in documented.get("headers", {}):
         # The contract cannot say so: see its note on headers.
         if name not in response.headers:
@@ -109,34 +124,39 @@ def _in_one_line(failure: Exception) -> str:
     return ": ".join([failure.title, *lines[:1], *places])
 
 
-def main(url: str) -> int:
-    """0 if the contract is kept, 1 if it is not or the coins are refused, 2 without credentials."""
-    recorder = Recorder()
-    faults = []
-    try:
-        with SmallLiabilityClient.from_env(
-            base_url=url, transport=recorder, max_attempts=1
-        ) as client:
+def _ask(url: str, recorder: Recorder) -> Iterator[str]:
+    """Call every operation that only reads; yields what fails."""
+    with SmallLiabilityClient.from_env(base_url=url, transport=recorder, max_attempts=1) as client:
+        for operation in _reads():
             try:
-                client.list_coins()
+                operation.call(client)
             except SmallLiabilityError as error:
-                faults.append(f"{type(error).__name__}: {error}")
-            if TIME_PATH not in recorder.answers:
-                # The client only asks for the time when its clock was refused.
-                plain = httpx.Client(transport=recorder, timeout=_SECONDS, trust_env=False)
-                plain.get(url.rstrip("/") + TIME_PATH)
+                yield f"{type(error).__name__}: {error}"
+        # The client itself asks for the time only after its clock was refused.
+        if SERVER_TIME not in recorder.answers:
+            plain = httpx.Client(transport=recorder, timeout=_SECONDS, trust_env=False)
+            try:
+                plain.get(url.rstrip("/") + SERVER_TIME.path)
+            except httpx.HTTPError as error:
+                yield f"{SERVER_TIME}: {type(error).__name__}: {error}"
+
+
+def main(url: str) -> int:
+    """0 if the contract is kept, 1 if it is not or a call is refused, 2 without credentials."""
+    recorder = Recorder()
+    try:
+        faults = list(_ask(url, recorder))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    except httpx.HTTPError as error:
-        faults.append(f"{TIME_PATH}: {type(error).__name__}: {error}")
-    for path, response in recorder.answers.items():
+    for operation, response in recorder.answers.items():
         departures = [
-            f"{path}: {response.status_code}: {each}" for each in _departures(path, response)
+            f"{operation}: {response.status_code}: {each}"
+            for each in _departures(operation, response)
         ]
         faults += departures
         if not departures:
-            print(f"{path}: {response.status_code}, as documented")
+            print(f"{operation}: {response.status_code}, as documented")
     for fault in faults:
         print(f"BREAKS: {fault}")
     return 1 if faults else 0

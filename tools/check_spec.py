@@ -4,7 +4,7 @@ The client, as it stands, is run against Prism, which serves the other contract:
 answers made up from its schemas. What no run can show, such as a status that is documented no
 longer, is read from the two contracts.
 
-    python -m tools.check_spec other.yaml
+    make check-spec SPEC=other.yaml
 """
 
 import json
@@ -21,16 +21,8 @@ import yaml
 from binance_small_liability import ApiError, SmallLiabilityClient
 
 from tools.check_generated import PACKAGE, differences, generate
-from tools.contract import (
-    LIST_PATH,
-    TIME_PATH,
-    answer_of,
-    inlined,
-    load,
-    operation,
-    resolved,
-    responses,
-)
+from tools.contract import answer_of, definition_of, inlined, load, resolved, responses
+from tools.operations import OPERATIONS, SERVER_TIME, Operation
 from tools.prism import prisms
 
 _TODAY = load()
@@ -39,8 +31,12 @@ _MADE_UP = "made up"
 # Enough for each alternative of a schema to occur; refusals share most of theirs.
 _TIMES_200 = 20
 _TIMES = 5
-# The headers that the client reads, and the attributes that tell them.
-_HEADERS = {"Retry-After": "retry_after", "X-SAPI-USED-IP-WEIGHT-1M": "used_weight"}
+# The documented headers, and the attributes in which the client gives them to its caller.
+_HEADERS = {
+    "Retry-After": "retry_after",
+    "X-SAPI-USED-IP-WEIGHT-1M": "used_weight",
+    "X-SAPI-USED-UID-WEIGHT-1M": None,
+}
 # Milliseconds that may lie between the exchange's time and a timestamp corrected by it.
 _CORRECTED = 60_000
 
@@ -55,39 +51,39 @@ class Api:
 
 
 class Call(httpx.BaseTransport):
-    """One call of today's client, in which Prism answers the requests for `path` as it is told.
+    """One call of today's client, in which Prism answers one operation as it is asked to.
 
-    Where `path` is that of the time, the client is told at first that its clock is wrong.
+    For the server time, a first answer refuses the client's clock.
     """
 
     request: httpx.Request
     response: httpx.Response
 
     def __init__(
-        self, api: Api, path: str, answer: str, kind: str = "*/*", recv_window: int | None = None
+        self, api: Api, operation: Operation, answer: str, kind: str = "*/*", **options: Any
     ) -> None:
         self._http = api.http
-        self._path = path
-        self._told = {"Prefer": answer, "Accept": kind}
+        self._operation = operation
+        self._asked = {"Prefer": answer, "Accept": kind}
         self.timestamps: list[int] = []
         self.error: Exception | None = None
-        options: dict[str, Any] = {"base_url": api.url, "transport": self, "max_attempts": 1}
+        options |= {"base_url": api.url, "transport": self, "max_attempts": 1}
         with SmallLiabilityClient(
             api_key="test-api-key", api_secret="test-api-secret", **options
         ) as client:
             try:
-                client.list_coins(recv_window=recv_window)
+                operation.call(client)
             except Exception as error:
                 self.error = error
             self.used_weight = client.used_weight
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask Prism, and ask for the answer that is on trial where it belongs."""
-        if request.url.path != self._path == TIME_PATH:
-            return self._judge_timestamp(int(request.url.params["timestamp"]))
-        if request.url.path != self._path:
+        if (request.method, request.url.path) != (self._operation.method, self._operation.path):
+            if self._operation is SERVER_TIME:
+                return self._judge_timestamp(int(request.url.params["timestamp"]))
             return self._http.handle_request(request)
-        request.headers.update(self._told)
+        request.headers.update(self._asked)
         self.request, self.response = request, self._http.handle_request(request)
         self.response.read()
         return self.response
@@ -97,6 +93,14 @@ class Call(httpx.BaseTransport):
         if len(self.timestamps) == 1:
             return httpx.Response(400, json={"code": -1021, "msg": "The clock is wrong."})
         return httpx.Response(200, json=[])
+
+    @property
+    def refusal(self) -> ApiError | None:
+        """The error that has the status of the answer; it may be the cause of another."""
+        error: BaseException | None = self.error
+        while error is not None and not isinstance(error, ApiError):
+            error = error.__cause__
+        return error
 
     @property
     def body(self) -> dict[str, Any]:
@@ -130,40 +134,46 @@ class Call(httpx.BaseTransport):
 
 def breaks(api: Api) -> Iterator[str]:
     """What today's client does not survive, each in one line."""
-    host = _TODAY["servers"][0]["url"]
-    for path in (LIST_PATH, TIME_PATH):
-        refusals = _refusals(api, path)
-        hosts = [] if refusals else _hosts(api.contract, path)
-        if hosts and host not in hosts:
-            yield f"{path}: {host} is no longer among the servers"
-        yield from (f"{path}: {refusal}" for refusal in refusals)
-        for status, promised in {} if refusals else responses(_TODAY, path).items():
-            answer = answer_of(api.contract, path, status)
-            if answer is None:
-                yield f"{path}: {status} is no longer documented"
-            # What is documented as today needs no trial: the contract tests do it.
-            elif inlined(api.contract, answer) != inlined(_TODAY, promised) and (
-                path == LIST_PATH or status == "200"
-            ):
-                faults = _faults(api, path, status, promised, answer)
-                yield from (f"{path}: {status} {fault}" for fault in faults)
+    for operation in (*OPERATIONS, SERVER_TIME):
+        refusals = _refusals(api, operation)
+        yield from (f"{operation}: {fault}" for fault in refusals or _departures(api, operation))
     yield from _times(api.contract)
+
+
+def _departures(api: Api, operation: Operation) -> Iterator[str]:
+    """What breaks the client although the other API takes its requests."""
+    host = _TODAY["servers"][0]["url"]
+    hosts = _hosts(api.contract, operation)
+    if hosts and host not in hosts:
+        yield f"{host} is no longer among the servers"
+    for status, promised in responses(_TODAY, operation.method, operation.path).items():
+        answer = answer_of(api.contract, operation.method, operation.path, status)
+        if answer is None:
+            yield f"{status} is no longer documented"
+        # What is documented as today needs no trial: the contract tests do it.
+        elif inlined(api.contract, answer) != inlined(_TODAY, promised) and (
+            operation is not SERVER_TIME or status == "200"
+        ):
+            yield from (
+                f"{status} {fault}" for fault in _faults(api, operation, status, promised, answer)
+            )
 
 
 def _times(contract: Any) -> Iterator[str]:
     """Another unit of time: what is made up of such a schema is taken for nonsense, not tried."""
-    schema = inlined(contract, answer_of(contract, TIME_PATH, "200") or {})
+    answer = answer_of(contract, SERVER_TIME.method, SERVER_TIME.path, "200")
+    schema = inlined(contract, answer or {})
     media = schema.get("content", {}).get("application/json", {})
     theirs = media.get("schema", {}).get("properties", {}).get("serverTime", {})
     earliest, latest = _TIME["minimum"], _TIME["maximum"]
     if theirs.get("maximum", latest) < earliest or theirs.get("minimum", earliest) > latest:
-        yield f"{TIME_PATH}: 200 serverTime: never between {earliest} and {latest}"
+        yield f"{SERVER_TIME}: 200 serverTime: never between {earliest} and {latest}"
 
 
-def _hosts(contract: Any, path: str) -> list[str]:
-    """The URLs at which a path is served, with the defaults of what varies in them."""
+def _hosts(contract: Any, operation: Operation) -> list[str]:
+    """The URLs at which an operation is served, with the defaults of what varies in them."""
     hosts = []
-    for server in operation(contract, path)["servers"]:
+    for server in definition_of(contract, operation.method, operation.path)["servers"]:
         host = server["url"].rstrip("/")
         for name, variable in server.get("variables", {}).items():
             host = host.replace(f"{{{name}}}", str(variable["default"]))
@@ -171,22 +181,22 @@ def _hosts(contract: Any, path: str) -> list[str]:
     return hosts
 
 
-def _refusals(api: Api, path: str) -> list[str]:
+def _refusals(api: Api, operation: Operation) -> list[str]:
     """Why the other API does not take what the client sends, whatever its recvWindow."""
     bounds = _TODAY["components"]["parameters"]["RecvWindow"]["schema"]
     for recv_window in (bounds["default"], bounds["minimum"], bounds["maximum"]):
-        call = Call(api, path, "code=200", recv_window=recv_window)
-        if operation(api.contract, path) is None:
+        call = Call(api, operation, "code=200", recv_window=recv_window)
+        documented = definition_of(api.contract, operation.method, operation.path)
+        if documented is None:
             return [call.problem or "no longer documented"]
-        refusals = _misfits(api.contract, path, call.request) or call.violations("request")
+        refusals = _misfits(api.contract, documented, call.request) or call.violations("request")
         if refusals:
             return refusals
     return []
 
 
-def _misfits(contract: Any, path: str, request: httpx.Request) -> list[str]:
+def _misfits(contract: Any, documented: Any, request: httpx.Request) -> list[str]:
     """What a request lacks or has too much, to the letter: Prism heeds neither case nor surplus."""
-    documented = operation(contract, path)
     schemes = contract.get("components", {}).get("securitySchemes", {})
     credentials = [
         {_place(resolved(contract, schemes[name])) for name in alternative}
@@ -210,7 +220,9 @@ def _place(parameter: Any) -> tuple[str, str]:
     return where, name.lower() if where == "header" else name
 
 
-def _faults(api: Api, path: str, status: str, promised: Any, answer: Any) -> Iterator[str]:
+def _faults(
+    api: Api, operation: Operation, status: str, promised: Any, answer: Any
+) -> Iterator[str]:
     """What the client cannot tell of the answers with one status."""
     code = status.replace("XX", "00")
     content = answer.get("content", {})
@@ -223,12 +235,12 @@ def _faults(api: Api, path: str, status: str, promised: Any, answer: Any) -> Ite
     found: dict[str, list[str]] = {}
     made_up = [(_MADE_UP, f"code={code}, dynamic=true")] * (_TIMES_200 if code == "200" else _TIMES)
     for name, prefer in [*asked.items(), *made_up]:
-        call = Call(api, path, prefer, kind)
+        call = Call(api, operation, prefer, kind)
         # What Prism makes up may break that contract, or be no time at which Binance exists.
         if name == _MADE_UP and (call.violations("response") or call.is_no_time):
             continue
         fault = call.problem or (
-            _uncorrected(call) if path == TIME_PATH else _untold(call, int(code), promised)
+            _uncorrected(call) if operation is SERVER_TIME else _untold(call, int(code), promised)
         )
         if fault:
             found.setdefault(fault, []).append(name)
@@ -240,18 +252,19 @@ def _faults(api: Api, path: str, status: str, promised: Any, answer: Any) -> Ite
 
 def _untold(call: Call, code: int, promised: Any) -> str | None:
     """What the client does not tell of an answer of which today's contract promises it."""
-    error = call.error
-    if (error is not None) if code == 200 else getattr(error, "status_code", None) != code:
+    error, refusal = call.error, call.refusal
+    if (error is not None) if code == 200 else getattr(refusal, "status_code", None) != code:
         return f"{type(error).__name__}: {error}"
-    if isinstance(error, ApiError) and "application/json" in promised["content"]:
+    if refusal is not None and "application/json" in promised["content"]:
         body = call.body
-        for name, told in (("code", error.code), ("msg", error.msg)):
+        for name, told in (("code", refusal.code), ("msg", refusal.msg)):
             if name not in body:
                 return f"{name}: missing"
             if body[name] != told:
                 return f"{name}: the client cannot read {body[name]!r}"
     for name in promised.get("headers", {}):
-        if getattr(error or call, _HEADERS[name]) is None:
+        attribute = _HEADERS[name]
+        if attribute and getattr(refusal or call, attribute) is None:
             value = call.response.headers.get(name)
             return f"header {name}: " + (
                 f"the client cannot read {value!r}" if value else "missing"

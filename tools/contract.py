@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OPENAPI_YAML = ROOT / "openapi.yaml"
 LIST_PATH = "/sapi/v1/margin/exchange-small-liability"
 TIME_PATH = "/api/v3/time"
+_METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
 class _ExactLoader(yaml.SafeLoader):
@@ -33,7 +34,7 @@ def load(path: Path = OPENAPI_YAML) -> Any:
 
 @dataclass(frozen=True)
 class Example:
-    """One documented answer of the endpoint."""
+    """One documented answer of an operation."""
 
     status: str  # as the contract writes it, so perhaps "5XX"
     name: str
@@ -74,32 +75,41 @@ def inlined(contract: Any, node: Any, within: tuple[str, ...] = ()) -> Any:
     return node
 
 
-def operation(contract: Any, path: str) -> Any:
-    """The GET of `path`, with what its path and the contract add to it, if there is one."""
+def operations(contract: Any) -> Iterator[tuple[str, str]]:
+    """Method and path of every operation."""
+    for path, item in contract["paths"].items():
+        for method in resolved(contract, item):
+            if method in _METHODS:
+                yield method.upper(), path
+
+
+def definition_of(contract: Any, method: str, path: str) -> Any:
+    """An operation with what its path and the contract add to it; None if there is none."""
     item = resolved(contract, contract["paths"].get(path, {}))
-    if "get" not in item:
+    if method.lower() not in item:
         return None
+    own = item[method.lower()]
     shared = {"security": contract.get("security", []), "parameters": []}
     shared["servers"] = item.get("servers") or contract.get("servers", [])
-    parameters = [*item.get("parameters", []), *item["get"].get("parameters", [])]
-    return shared | item["get"] | {"parameters": [resolved(contract, each) for each in parameters]}
+    parameters = [*item.get("parameters", []), *own.get("parameters", [])]
+    return shared | own | {"parameters": [resolved(contract, each) for each in parameters]}
 
 
-def responses(contract: Any, path: str) -> dict[str, Any]:
-    """The documented answers of the GET of `path`, by their status as the contract writes it."""
-    documented = (operation(contract, path) or {}).get("responses", {})
+def responses(contract: Any, method: str, path: str) -> dict[str, Any]:
+    """The documented answers of an operation, by their status as the contract writes it."""
+    documented = (definition_of(contract, method, path) or {}).get("responses", {})
     return {str(status): resolved(contract, node) for status, node in documented.items()}
 
 
-def answer_of(contract: Any, path: str, status: str) -> Any:
+def answer_of(contract: Any, method: str, path: str, status: str) -> Any:
     """The documented answer with a status, be it by a range or by default; None without one."""
-    documented = responses(contract, path)
+    documented = responses(contract, method, path)
     return documented.get(status) or documented.get(f"{status[0]}XX") or documented.get("default")
 
 
-def examples(contract: Any) -> Iterator[Example]:
-    """Every named example of every documented answer of the endpoint."""
-    for status, answer in responses(contract, LIST_PATH).items():
+def examples(contract: Any, method: str = "GET", path: str = LIST_PATH) -> Iterator[Example]:
+    """Every named example of every documented answer of an operation."""
+    for status, answer in responses(contract, method, path).items():
         headers = {
             name: resolved(contract, header)["example"]
             for name, header in answer.get("headers", {}).items()

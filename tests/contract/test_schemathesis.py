@@ -20,7 +20,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
-from tools.contract import OPENAPI_YAML, ROOT
+from tools.contract import OPENAPI_YAML, ROOT, load, operations
 
 _ST = Path(sys.executable).parent / "st"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
@@ -30,7 +30,7 @@ _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
 _SCHEMA = schemathesis.openapi.from_path(
     OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
 )
-_OPERATIONS = {found.ok().label: found.ok() for found in _SCHEMA.get_all_operations()}
+_OPERATIONS = {f"{method} {path}": _SCHEMA[path][method] for method, path in operations(load())}
 
 
 def _run(

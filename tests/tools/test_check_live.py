@@ -1,14 +1,17 @@
-"""`make check-live URL=` holds a service to the contract in two requests, and tells no secret."""
+"""`make check-live URL=` holds a service to the contract, only reads, and shows no secret."""
 
 from collections.abc import Callable
 
+import httpx
 import pytest
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import Request, response, serving
+from tools import check_live
 from tools.check_live import main
 from tools.contract import LIST_PATH, TIME_PATH
+from tools.operations import OPERATIONS, Operation
 
 Run = Callable[..., tuple[int, list[str], list[Request]]]
 _WEIGHT = {"X-SAPI-USED-IP-WEIGHT-1M": "100"}
@@ -110,3 +113,22 @@ def test_without_credentials_nothing_is_sent(
         assert main(server.url) == 2
     assert server.requests == []
     assert "BINANCE_API_KEY" in capsys.readouterr().err
+
+
+def test_a_post_is_never_sent() -> None:
+    with serving(response()) as server:
+        recorder = check_live.Recorder()
+        with httpx.Client(transport=recorder) as client, pytest.raises(httpx.ConnectError):
+            client.post(server.url + LIST_PATH)
+    assert server.requests == []
+
+
+def test_only_reads_are_called(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exchange(_: object) -> None:
+        pytest.fail("the exchange was called")
+
+    post = Operation("smallLiabilityExchange", "POST", LIST_PATH, call=exchange)
+    monkeypatch.setattr(check_live, "OPERATIONS", (*OPERATIONS, post))
+    status, _, sent = run(response(headers=_WEIGHT))
+    assert status == 0
+    assert {each.method for each in sent} == {"GET"}
