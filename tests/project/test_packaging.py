@@ -95,7 +95,8 @@ def test_the_source_can_run_the_tests(unpacked: Path) -> None:
         assert (unpacked / name).exists(), name
     packages = f"{unpacked / 'generated'}{os.pathsep}{unpacked / 'wrapper'}"
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    said = _run(*command, "tests/client/test_signing.py", cwd=unpacked, PYTHONPATH=packages)
+    tests = ("tests/client/test_signing.py", "tests/tools/test_check_generated.py")
+    said = _run(*command, *tests, cwd=unpacked, PYTHONPATH=packages)
     assert re.search(r"^[0-9]+ passed", said, re.MULTILINE)
 
 
