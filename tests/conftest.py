@@ -16,10 +16,13 @@ from binance_small_liability import (
 from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.operations import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, ETH, RunClient
-from tests.prism import prism
+from tests.clients import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, RunClient
+from tools.operations import LIST_COINS
+from tools.prism import prism
 
-__all__ = ["API_KEY", "API_SECRET", "CREDENTIALS", "ETH"]
+__all__ = ["API_KEY", "API_SECRET", "CREDENTIALS"]
+
+ETH: Coin = LIST_COINS.documented[0]
 
 # What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,169 @@
+"""The decisions about retries: pure functions, and what services are told of them."""
+
+import logging
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    ApiError,
+    ClockSkewError,
+    ConfigurationError,
+    ContractError,
+    IpBanError,
+    NetworkError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeout,
+    RetryDetails,
+    ServerError,
+    SmallLiabilityError,
+)
+from binance_small_liability._call.retry import may_retry, parse_retry_after, wait_before_retry
+from binance_small_liability._io import real_time
+
+from tests.conftest import ListCoins
+from tests.wire import response, serving
+
+NOW = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("0.5", 0.5),
+        ("1e3", None),
+        ("\x1f7", None),
+        ("1_0", None),
+        ("٣", None),
+        ("-0", None),
+        ("9" * 400, None),
+        ("259200", 259_200.0),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("-inf", None),
+        ("1e400", None),
+        ("soon", None),
+        ("7 seconds", None),
+        ("Thu, 15 Jan 2026 12:00:07 GMT", 7.0),
+        ("Thu, 15 Jan 2026 13:00:07 +0100", 7.0),
+        ("Thu, 15 Jan 2026 12:00:07 -0000", 7.0),
+        ("Thursday, 15-Jan-26 12:00:07 GMT", 7.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Fri, 01 Jan 100000 00:00:00 GMT", None),
+        ("Thu, 15 Jan 2026 99:00:07 GMT", None),
+        ("Thu, 15 Jan", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (NetworkError(), True),
+        (RequestTimeout(), True),
+        (ServerError(status_code=500), True),
+        (ServerError(status_code=520), True),
+        (RateLimitError(status_code=429), True),
+        (RateLimitError(status_code=429, retry_after=60.0), True),
+        (RateLimitError(status_code=429, retry_after=60.1), False),
+        (IpBanError(status_code=418), False),
+        (IpBanError(status_code=418, retry_after=1.0), False),
+        (ApiError(status_code=400), False),
+        (ClockSkewError(status_code=400), False),
+        (ContractError(), False),
+        (OutcomeUnknownError(assets=["BTC"], sent_at=NOW), False),
+        (ConfigurationError("x", "y"), False),
+    ],
+)
+def test_what_is_tried_again(error: SmallLiabilityError, again: bool) -> None:
+    assert may_retry(error, max_retry_wait=60) is again
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "jitter", "seconds"),
+    [
+        (NetworkError(), 1, 0.0, 0.5),
+        (NetworkError(), 1, 1.0, 0.25),
+        (NetworkError(), 2, 0.0, 1.0),
+        (NetworkError(), 3, 0.0, 2.0),
+        (NetworkError(), 4, 0.0, 4.0),
+        (NetworkError(), 5, 0.0, 8.0),
+        (NetworkError(), 6, 0.0, 8.0),
+        (NetworkError(), 10_000, 0.5, 6.0),
+        (ServerError(status_code=500, retry_after=30.0), 1, 0.0, 0.5),
+        (RateLimitError(status_code=429), 1, 0.0, 0.5),
+        (RateLimitError(status_code=429, retry_after=0.0), 1, 0.0, 0.5),
+        (RateLimitError(status_code=429, retry_after=30.0), 1, 1.0, 30.0),
+    ],
+)
+def test_how_long_to_wait(
+    error: SmallLiabilityError, attempt: int, jitter: float, seconds: float
+) -> None:
+    assert wait_before_retry(error, attempt, 60, jitter) == seconds
+
+
+def test_no_wait_is_longer_than_allowed() -> None:
+    assert wait_before_retry(NetworkError(), 9, 2, 0.0) == 2
+
+
+def test_services_are_told_of_retries(
+    list_coins: ListCoins, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    answers = iter([response({}, 503), lambda _: None, response({}, 429, {"Retry-After": "7"})])
+    told: list[RetryDetails] = []
+
+    def answer(_: Any) -> Any:
+        return next(answers, response())
+
+    caplog.set_level(logging.INFO, "binance_small_liability")
+    with real_time.skipping(), serving(answer) as server:
+        list_coins(base_url=server.url, max_attempts=4, on_retry=told.append)
+    assert [(d.attempt, d.error_class, d.status) for d in told] == [
+        (1, ServerError, 503),
+        (2, NetworkError, None),
+        (3, RateLimitError, 429),
+    ]
+    assert [d.wait for d in told] == [0.375, 0.75, 7.0]
+    lines = [r.getMessage() for r in caplog.records if r.name == "binance_small_liability"]
+    assert len(lines) == 3
+    assert "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0." in lines[0]
+
+
+def test_a_hook_that_fails_costs_no_coins(
+    list_coins: ListCoins, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: RetryDetails) -> None:
+        raise KeyError("counter")
+
+    answers = iter([response({}, 503)])
+    with real_time.skipping(), serving(lambda _: next(answers, response())) as server:
+        assert list_coins(base_url=server.url, on_retry=fail)
+    assert "on_retry failed" in caplog.text
+
+
+def test_retries_at_once_are_no_replays(list_coins: ListCoins) -> None:
+    with serving(response({}, 503)) as server, pytest.raises(ServerError):
+        list_coins(base_url=server.url, max_retry_wait=0, max_attempts=8)
+    stamps = [dict(request.query)["timestamp"] for request in server.requests]
+    assert len(set(stamps)) == 8
+
+
+def test_a_retry_really_waits(list_coins: ListCoins) -> None:
+    answers = iter([response({}, 503)])
+    told: list[RetryDetails] = []
+    with serving(lambda _: next(answers, response())) as server:
+        list_coins(base_url=server.url, max_retry_wait=0.02, on_retry=told.append)
+    first, second = [int(dict(request.query)["timestamp"]) for request in server.requests]
+    assert told[0].wait == 0.02
+    assert second - first >= 19
