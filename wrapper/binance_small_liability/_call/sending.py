@@ -4,9 +4,10 @@ import copy
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
+from binance_small_liability_api import Client
 
 from binance_small_liability._errors import (
     NetworkError,
@@ -37,9 +38,7 @@ _reported: set[str] = set()
 
 
 class Sending(Generic[T]):
-    """The client through which a generated function sends one request of a call."""
-
-    raise_on_unexpected_status = False  # the generated parser reads it
+    """One request of a call. The generated function sends it as if through an httpx client."""
 
     def __init__(self, call: "Call[T]", number: int) -> None:
         """`number` is that of the attempt."""
@@ -58,7 +57,8 @@ class Sending(Generic[T]):
         connection = cast(Connection, self._connection)
         self._call.attempts = self._number
         try:
-            await self._operation.function(client=self, **self._arguments())
+            client = Client(base_url="").set_async_httpx_client(cast(httpx.AsyncClient, self))
+            await self._operation.function(client=client, **self._arguments())
         except httpx.HTTPError as cause:
             error = self._network_error(cause, sent=connection.sent)
             raise error from (error.__cause__ or cause)
@@ -120,10 +120,6 @@ class Sending(Generic[T]):
         # A retry within the same millisecond must not look like a replay.
         self._call.timestamp = before + 1 if 0 <= before - now < _SOON else now
         return {**self._call.arguments, "timestamp": self._call.timestamp}
-
-    def get_async_httpx_client(self) -> Self:
-        """What the generated function sends its request with."""
-        return self
 
     async def request(self, method: str, url: str, params: dict[str, Any] | None = None) -> Answer:
         """Signs and sends the request of the generated function, and judges the answer."""

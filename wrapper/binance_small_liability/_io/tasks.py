@@ -51,7 +51,7 @@ class HttpxConnection:
             if self._wire is not None and isinstance(error, Exception):
                 self._wire.failed()
             raise transport_error(error) from None
-        answer = await receive_async(response, deadline)
+        answer = await receive_async(response, deadline, keep_transport=self._wire is None)
         self.usable = answer.broken is None
         return answer
 
