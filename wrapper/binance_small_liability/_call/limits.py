@@ -23,6 +23,8 @@ MINUTE = 60_000  # milliseconds
 # Binance refuses a timestamp that is 1000 ms ahead of its clock. So a minute of Binance's clock has
 # surely begun when it began on ours 1000 ms ago.
 MOST_AHEAD = 1_000  # milliseconds
+# Binance's count may or may not include the requests in flight. Their answers show it.
+SOON = 0.05  # seconds
 
 
 @attrs.frozen
@@ -66,14 +68,17 @@ class Budget:
         self._last_lost = 0
 
     def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
-        """A reservation at `now` (milliseconds), or the seconds until the next minute."""
+        """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
         # A minute further back means that the clock was corrected.
         if minute > self._minute or minute < self._minute - 1:
             self._begin(minute, 0)
-        total = self._counted + self._in_flight + self._lost + operation.weight
-        if operation.weight_per_minute is not None and total > operation.weight_per_minute:
-            return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+        known = self._counted + self._lost + operation.weight
+        if operation.weight_per_minute is not None:
+            if known > operation.weight_per_minute:
+                return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+            if known + self._in_flight > operation.weight_per_minute:
+                return SOON
         self._in_flight += operation.weight
         self._number += 1
         return Reservation(operation, self._number, self._minute, self._counted)
@@ -85,8 +90,7 @@ class Budget:
     def lose(self, reservation: Reservation) -> None:
         """The request was sent and no answer arrived: Binance may count it."""
         self.release(reservation)
-        self._lost += reservation.operation.weight
-        self._last_lost = self._number
+        self._keep(reservation)
 
     def settle(self, reservation: Reservation, count: int | None) -> None:
         """The request was answered; `count` is the used weight that the answer reported, if any."""
@@ -95,19 +99,24 @@ class Budget:
             # Its answer counts what was lost before.
             self._lost = 0
         if count is None:
+            # A server that reports no counts has no budget that we could know.
+            if self._counted:
+                self._keep(reservation)
             return
         # Within a minute the count has grown at least by this request. A smaller one belongs to the
         # next minute: Binance's clock is ahead of ours.
         is_of_next = count < reservation.counted + reservation.operation.weight
-        if reservation.minute == self._minute:
-            if is_of_next:
-                self._begin(self._minute + 1, count)
-            self._counted = max(self._counted, count)
-        elif is_of_next:
+        if reservation.minute == self._minute and is_of_next:
+            self._begin(self._minute + 1, count)
+        elif reservation.minute == self._minute or is_of_next:
             self._counted = max(self._counted, count)
         else:  # it may belong to either minute
-            self._lost += reservation.operation.weight
-            self._last_lost = self._number
+            self._keep(reservation)
+
+    def _keep(self, reservation: Reservation) -> None:
+        """The request counts until an answer to a later one includes it."""
+        self._lost += reservation.operation.weight
+        self._last_lost = self._number
 
     def forget(self) -> None:
         """Binance has said when it accepts requests again; its count no longer matters."""
@@ -123,8 +132,16 @@ class Limits(Protocol):
     def cooling(self, operation: Operation[Any]) -> Wait | None:
         """The cool-down that this process knows of."""
 
-    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
-        """Reserves the weight of one request at `now`, Binance's time in milliseconds."""
+    async def reserve(
+        self, operation: Operation[Any], now: int, *, is_trusted: bool
+    ) -> Reservation | Wait:
+        """Reserves the weight of one request.
+
+        Args:
+            operation: what will be requested.
+            now: Binance's time in milliseconds, as far as known.
+            is_trusted: whether Binance has accepted a timestamp of this clock.
+        """
 
     def release(self, reservation: Reservation) -> None:
         """Gives a reservation back: nothing was sent."""
@@ -137,6 +154,9 @@ class Limits(Protocol):
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Notes a refusal. A 429 concerns the operation's limiter, a 418 everything."""
+
+    async def close(self) -> None:
+        """Closes what it has opened."""
 
 
 class LocalLimits:
@@ -156,7 +176,13 @@ class LocalLimits:
         seconds = end - real_time.monotonic()
         return Wait(seconds, error) if seconds > 0 else None
 
-    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
+    async def reserve(
+        self,
+        operation: Operation[Any],
+        now: int,
+        *,
+        is_trusted: bool,  # noqa: ARG002 - one process has one clock
+    ) -> Reservation | Wait:
         """A reservation, or the wait for a cool-down or the next minute."""
         if (wait := self.cooling(operation)) is not None:
             return wait
@@ -194,6 +220,9 @@ class LocalLimits:
                 if limiter not in self._cooling or end > self._cooling[limiter][0]:
                     # A copy, because the original keeps the frames that it passed through.
                     self._cooling[limiter] = end, copy.copy(error)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def _budget(self, operation: Operation[Any]) -> Budget:
         return self._budgets.setdefault(operation.name, Budget())

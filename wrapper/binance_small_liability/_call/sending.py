@@ -82,7 +82,11 @@ class Sending(Generic[T]):
                 reserved: Reservation | Wait | None = None
                 try:
                     # Asked again, because a limit may have been reached during the wait for a turn.
-                    reserved = await limits.reserve(self._operation, caller.clock.now())
+                    reserved = await limits.reserve(
+                        self._operation,
+                        caller.clock.now(),
+                        is_trusted=caller.clock.is_trusted,
+                    )
                 finally:
                     if not isinstance(reserved, Reservation):
                         await caller.io.give_back(connection)
@@ -155,6 +159,7 @@ class Sending(Generic[T]):
         if error is not None:
             raise error
         self._result, unknown = operation.result(answer)
+        self._caller.clock.is_trusted |= operation.signed
         self._report(unknown)
         return answer
 
