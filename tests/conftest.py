@@ -9,12 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from binance_small_liability import (
-    AsyncSmallLiabilityClient,
-    Coin,
-    SmallLiabilityClient,
-    _time,
-)
+from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
+from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.prism import prism
@@ -64,7 +60,7 @@ def prism_url() -> Iterator[str]:
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Where a client would wait, time moves on at once."""
-    with _time.skipping():
+    with real_time.skipping():
         yield
 
 

@@ -130,11 +130,12 @@ class ConfiguredClient:
             raise ConfigurationError(name, f"is not an option of from_env{instead}")
         given = set(options)
         settings: dict[str, Any] = {**environment(), **options}
-        # Hidden values may show in the frames of an error.
-        settings["proxy"] = Hidden.of(settings.get("proxy"))
-        options.pop("proxy", None)
+        if "proxy" in settings:
+            # Frames of an error may show hidden values.
+            settings["proxy"] = Hidden.of(settings["proxy"])
+            options.pop("proxy", None)
         if settings.get("transport") is not None and "proxy" not in given:
-            del settings["proxy"]
+            settings.pop("proxy", None)
         try:
             return cls(**settings)
         except ConfigurationError as error:
