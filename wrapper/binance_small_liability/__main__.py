@@ -1,8 +1,6 @@
 """`python -m binance_small_liability`: the same as the command `binance-small-liability`."""
 
-import sys
-
 from binance_small_liability_command import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
