@@ -30,9 +30,7 @@ def test_takes_the_place_of_the_environment(capsys: Captured, tmp_path: Path) ->
     assert os.environ["PATH"] != "/nowhere"
 
 
-def test_its_key_never_meets_a_secret_of_the_environment(
-    capsys: Captured, tmp_path: Path
-) -> None:
+def test_its_key_never_meets_a_secret_of_the_environment(capsys: Captured, tmp_path: Path) -> None:
     file = write(tmp_path, "BINANCE_API_KEY=key\n")
     assert "BINANCE_API_SECRET is missing" in fails(capsys, 2, "list", "--env-file", file)
 

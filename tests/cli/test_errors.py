@@ -132,7 +132,10 @@ def test_a_wrong_variable(variable: str, value: str, wanted: str) -> None:
         (["-v", "list"], "-v is not known here; options stand after the command"),
         (["list", "ETH"], "an argument is not known"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
-        (["history", "--since", "2026-02-01", "--until", "2026-01-01"], "--since must not be later"),
+        (
+            ["history", "--since", "2026-02-01", "--until", "2026-01-01"],
+            "--since must not be later",
+        ),
         (["completion", "cmd"], "invalid choice"),
     ],
 )

@@ -118,8 +118,8 @@ def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run_file(file: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     # Without site-packages, and so without the metadata of this project.
-    alone = [sys.executable, "-E", "-S", file]
-    return subprocess.run([*alone, *arguments], check=False, capture_output=True, text=True)
+    words = [sys.executable, "-E", "-S", str(file), *arguments]
+    return subprocess.run(words, check=False, capture_output=True, text=True)
 
 
 def test_in_one_file_it_lists(one_file: Path) -> None:
