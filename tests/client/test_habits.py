@@ -140,6 +140,8 @@ def test_coins_and_errors_cross_processes() -> None:
     assert (limit.value.retry_after, limit.value.code, limit.value.attempts) == (7, -1003, 1)
 
 
+# 400 calls are more than one minute's budget.
+@pytest.mark.usefixtures("no_waiting")
 def test_a_storm_of_cancellations_leaves_a_client_that_works() -> None:
     steps = random.Random(1)
 
