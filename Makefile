@@ -27,33 +27,33 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract generate mock docs lint bench lock clean
+.PHONY: help setup demo test contract check-spec check-live generate mock docs lint bench lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into this folder
 
 demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
-	@python -m tests.demo
+	@python -m tools.demo
 
 test: $(CONTRACT_TOOLS) lint ## all that must pass: drift, lint, types, contract, tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
-contract: $(CONTRACT_TOOLS) ## the contract tests alone; try another API: SPEC=other.yaml or URL=https://…
-ifdef SPEC
-	@python -m tests.survival "$(SPEC)"
-else ifdef URL
-	@python -m tests.live "$(URL)"
-else
-	pytest tests/test_contract.py tests/test_schemathesis.py --junitxml=reports/contract.xml
-endif
+contract: $(CONTRACT_TOOLS) ## run the contract tests alone
+	pytest tests/contract --junitxml=reports/contract.xml
+
+check-spec: $(CONTRACT_TOOLS) ## check whether the client survives another contract: SPEC=other.yaml
+	@python -m tools.check_spec $(if $(SPEC),"$(SPEC)")
+
+check-live: $(CONTRACT_TOOLS) ## check whether a live service keeps the contract: URL=https://…
+	@python -m tools.check_live $(if $(URL),"$(URL)")
 
 generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
 	python generated/generate.py
 
 mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRICT=1 verifies requests
-	@exec $(if $(STRICT),python -m tests.strict $(PORT),$(NODE) node_modules/.bin/prism mock openapi.yaml --port $(PORT) --multiprocess=false)
+	@exec $(if $(STRICT),python -m tools.strict_mock $(PORT),$(NODE) node_modules/.bin/prism mock openapi.yaml --port $(PORT) --multiprocess=false)
 
 docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	cp benchmarks/results.md docs/pages/benchmarks.md
@@ -67,7 +67,7 @@ docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	rm docs/site/http-api/contract.json
 
 lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
-	@python -m tests.generated
+	@python -m tools.check_generated
 	ruff format --check
 	ruff check
 	mypy

@@ -4,7 +4,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +16,8 @@ from binance_small_liability import (
 )
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.prism import prism
+from tools.operations import LIST_COINS
+from tools.prism import prism
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -27,13 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
 
 # The coin of the documented answer.
-ETH = Coin(
-    asset="ETH",
-    principal=Decimal("0.001"),
-    interest=Decimal("0.00083334"),
-    liability_asset="USDT",
-    liability_qty=Decimal("0.3552"),
-)
+ETH: Coin = LIST_COINS.documented[0]
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
 

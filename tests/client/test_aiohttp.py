@@ -1,0 +1,53 @@
+"""The transport over aiohttp keeps what the other transports keep."""
+
+import subprocess
+import sys
+
+import pytest
+from binance_small_liability import NetworkError, RequestTimeout
+from binance_small_liability.testing import FakeBinance
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from tests.client.test_faults import ROWS, Row, assert_outcome
+from tests.conftest import ETH, list_coins_aiohttp
+from tests.wire import response, serving
+
+# What an answer says is judged alike whatever brought it, so those rows need no second transport.
+_ROWS = [row for row in ROWS if row.expected in (NetworkError, RequestTimeout, [ETH])]
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=str)
+@pytest.mark.usefixtures("no_waiting")
+def test_faults(row: Row) -> None:
+    assert_outcome(list_coins_aiohttp, row)
+
+
+def test_what_is_signed_is_what_is_sent() -> None:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    fake = FakeBinance(public_key=public)
+    keys = {**fake.credentials, "api_secret": None, "private_key": pem}
+    with fake.serve() as url:
+        # Often enough for a slash to stand in a signature, which aiohttp would not leave encoded.
+        assert list_coins_aiohttp(calls=20, base_url=url, **keys) == fake.coins
+
+
+def test_connections_are_kept_and_cookies_are_not() -> None:
+    with serving(response(headers={"Set-Cookie": "a=b"})) as server:
+        assert list_coins_aiohttp(calls=2, base_url=server.url) == [ETH]
+    first, second = server.requests
+    assert first.connection == second.connection
+    assert second.header("Cookie") is None
+
+
+def test_without_aiohttp_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['aiohttp'] = None; import binance_small_liability.aiohttp"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "pip install 'binance-small-liability[aiohttp]'" in done.stderr

@@ -1,0 +1,162 @@
+"""A clock that is off is corrected once, for all calls."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    ClockSkewError,
+    Coin,
+    SmallLiabilityClient,
+    _time,
+)
+from binance_small_liability._clock import Clock
+
+from tests.conftest import CREDENTIALS
+from tests.wire import Answer, Request, WireServer, response, serving
+from tools.contract import TIME_PATH
+
+REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
+SKEW = 3_600_000  # milliseconds by which the exchange's clock is ahead
+
+
+def _exchange(time_answer: Callable[[int], Answer] | None = None) -> Callable[[Request], Answer]:
+    """An exchange that judges timestamps by a clock of its own."""
+
+    def answer(request: Request) -> Answer:
+        now = time.time_ns() // 1_000_000 + SKEW
+        if request.path == TIME_PATH:
+            return time_answer(now) if time_answer else response({"serverTime": now})
+        timestamp = int(dict(request.query)["timestamp"])
+        if timestamp < now + 1000 and now - timestamp <= 5000:
+            return response()
+        return REFUSED
+
+    return answer
+
+
+def _client(server: WireServer, **options: Any) -> SmallLiabilityClient:
+    return SmallLiabilityClient(base_url=server.url, **CREDENTIALS, **options)
+
+
+def _paths(server: WireServer) -> list[str]:
+    return ["time" if request.path == TIME_PATH else "list" for request in server.requests]
+
+
+def test_later_calls_use_the_corrected_clock() -> None:
+    with serving(_exchange()) as server, _client(server) as client:
+        for _ in range(3):
+            assert client.list_coins()
+    assert _paths(server) == ["list", "time", "list", "list", "list"]
+
+
+def test_the_midpoint_of_the_round_trip_counts() -> None:
+    now = 1_000_000_000_000
+    clock = Clock(unix_ns=lambda: now * 1_000_000)
+    with _time.skipping():
+        stop = clock.stopwatch()
+        _time.sleep(4)
+        stop(now + 10_000)
+    assert clock.correction.offset == pytest.approx(8_000, abs=200)
+    assert clock.now() == now + clock.correction.offset
+
+
+def test_what_is_known_of_the_offset_survives_a_failure_to_measure_it() -> None:
+    clock = Clock(unix_ns=lambda: 0)
+    clock.stopwatch()(5_000)
+    clock.fail("no answer")
+    assert clock.now() == pytest.approx(5_000, abs=200)
+
+
+def _threads(server: WireServer, count: int) -> list[Any]:
+    outcomes: list[Any] = []
+    start = threading.Barrier(count)
+
+    def call() -> None:
+        start.wait()
+        try:
+            outcomes.append(client.list_coins())
+        except ClockSkewError as error:
+            outcomes.append(error)
+
+    with _client(server) as client:
+        threads = [threading.Thread(target=call) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return outcomes
+
+
+def _tasks(server: WireServer, count: int) -> list[Any]:
+    async def calls() -> list[Any]:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            tasks = [client.list_coins() for _ in range(count)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    return asyncio.run(calls())
+
+
+def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Request], Answer]:
+    """The time is told only when so many calls were refused, so that all of them want it."""
+    refusals = threading.Semaphore(0)
+
+    def answer(request: Request) -> Answer:
+        if request.path == TIME_PATH:
+            for _ in range(count):
+                assert refusals.acquire(timeout=10)
+        told = exchange(request)
+        if told == REFUSED:
+            refusals.release()
+        return told
+
+    return answer
+
+
+@pytest.mark.parametrize("calls", [_threads, _tasks])
+def test_many_calls_that_are_refused_together_ask_for_the_time_once(
+    calls: Callable[[WireServer, int], list[Any]],
+) -> None:
+    with serving(_patient(_exchange(), 50)) as server:
+        outcomes = calls(server, 50)
+    assert _paths(server).count("time") == 1
+    assert [type(outcome) for outcome in outcomes] == [list] * 50
+    assert {type(coin) for coins in outcomes for coin in coins} == {Coin}
+
+
+@pytest.mark.parametrize("calls", [_threads, _tasks])
+def test_many_calls_ask_once_too_where_the_time_cannot_be_had(
+    calls: Callable[[WireServer, int], list[Any]],
+) -> None:
+    with serving(_patient(_exchange(lambda _: response(b"", 503)), 50)) as server:
+        outcomes = calls(server, 50)
+    assert _paths(server).count("time") == 1
+    assert [type(outcome) for outcome in outcomes] == [ClockSkewError] * 50
+    assert "answered HTTP 503 without a time" in str(outcomes[0])
+
+
+def test_a_second_refusal_names_the_measured_offset() -> None:
+    with (
+        serving(_exchange(lambda now: response({"serverTime": now - SKEW - 7_000}))) as server,
+        _client(server) as client,
+        pytest.raises(ClockSkewError) as caught,
+    ):
+        client.list_coins()
+    assert caught.value.offset == pytest.approx(-7_000, abs=200)
+    assert f"{caught.value.offset:+d} ms" in str(caught.value)
+    assert caught.value.problem is None
+
+
+def test_a_clock_that_could_not_be_corrected_is_tried_again_by_the_next_call() -> None:
+    answers = iter([response({})])
+    exchange = _exchange(lambda now: next(answers, response({"serverTime": now})))
+    with serving(exchange) as server, _client(server) as client:
+        with pytest.raises(ClockSkewError, match="could not be corrected") as caught:
+            client.list_coins()
+        assert caught.value.offset is None
+        assert client.list_coins()
+    assert _paths(server) == ["list", "time", "list", "time", "list"]

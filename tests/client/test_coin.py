@@ -1,0 +1,157 @@
+"""Coins are exact, and a 200 that breaks the contract says where."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from binance_small_liability import Coin, ContractError
+
+from tests.conftest import ETH, ListCoins
+from tests.wire import DOCUMENTED, response, serving
+from tools.contract import load
+
+
+def _body(**values: str) -> bytes:
+    """The documented answer, with other JSON text for some of its values."""
+    texts = {
+        "asset": '"ETH"',
+        "interest": '"0.00083334"',
+        "principal": '"0.001"',
+        "liabilityAsset": '"USDT"',
+        "liabilityQty": "0.3552",
+        **values,
+    }
+    return ("[{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}]").encode()
+
+
+@pytest.mark.parametrize("field", ["principal", "interest", "liabilityQty"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "123456789012.123456789012345678",
+        '"123456789012.123456789012345678"',
+        "1E-8",
+        "3",
+        '"0.01490522"',
+        "0",
+        "-0.5",
+        "1e+20",
+        "0.1000",
+        "9" * 5000,
+        "0." + "1" * 5000,
+    ],
+)
+def test_amounts_are_exact(list_coins: ListCoins, field: str, text: str) -> None:
+    with serving(response(_body(**{field: text}))) as server:
+        [coin] = list_coins(base_url=server.url)
+    name = {"liabilityQty": "liability_qty"}.get(field, field)
+    amount = getattr(coin, name)
+    assert type(amount) is Decimal
+    # Digits and exponent, not only the value: 0.1000 stays 0.1000.
+    assert amount.as_tuple() == Decimal(text.strip('"')).as_tuple()
+
+
+def test_the_documented_answer(list_coins: ListCoins) -> None:
+    with serving(response(DOCUMENTED)) as server:
+        assert list_coins(base_url=server.url) == [ETH]
+
+
+def test_no_coins(list_coins: ListCoins) -> None:
+    with serving(response([])) as server:
+        assert list_coins(base_url=server.url) == []
+
+
+def test_names_outside_ascii_and_unknown_fields_are_taken(list_coins: ListCoins) -> None:
+    with serving(response(_body(asset='"币安人生"', somethingNew='{"a": 1}'))) as server:
+        [coin] = list_coins(base_url=server.url)
+    assert coin == attrs.evolve(ETH, asset="币安人生")
+
+
+def test_a_coin_is_a_value() -> None:
+    assert repr(ETH).startswith("Coin(asset='ETH', principal=Decimal('0.001'), interest=Decimal(")
+    assert len({ETH, attrs.evolve(ETH), attrs.evolve(ETH, asset="BTC")}) == 2
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        ETH.asset = "BTC"  # type: ignore[misc]
+
+
+def test_the_docstring_of_a_coin_describes_what_it_has() -> None:
+    _, _, attributes = str(Coin.__doc__).partition("Attributes:")
+    described = set(re.findall(r"^ +(\w+): ", attributes, re.MULTILINE))
+    assert len(described) >= 5
+    assert described <= {field.name for field in attrs.fields(Coin)}, (
+        "The docstring of Coin in _coin.py describes a field that it does not have"
+    )
+
+
+def test_a_coin_has_every_field_of_the_contract() -> None:
+    fields = load()["components"]["schemas"]["SmallLiabilityCoin"]["properties"]
+    ours = {field.name.replace("_", "") for field in attrs.fields(Coin)}
+    assert ours == {name.lower() for name in fields}, (
+        "The contract's fields differ from those of Coin: add or rename them in _coin.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"{}", "$: expected an array, got an object"),
+        (b"null", "$: expected an array, got null"),
+        (b"3", "$: expected an array, got a number"),
+        (b'""', "$: expected an array, got a string"),
+        (b"[[]]", "$[0]: expected an object, got an array"),
+        (b'[[["asset","ETH"]]]', "$[0]: expected an object, got an array"),
+        (DOCUMENTED[:-1] + b",1]", "$[1]: expected an object, got a number"),
+        (b"[{}]", "$[0].asset: missing"),
+        (_body(principal="null"), "$[0].principal: expected a decimal, got null"),
+        (_body(principal="true"), "$[0].principal: expected a decimal, got a boolean"),
+        (_body(interest='"NaN"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest='" 1"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest=r'"1\n2"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest=r'"1\n"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest='""'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest='"1_0"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(interest='"١"'), "$[0].interest: expected a decimal, got a string"),
+        (_body(liabilityQty="[]"), "$[0].liabilityQty: expected a decimal, got an array"),
+        (_body(liabilityQty="{}"), "$[0].liabilityQty: expected a decimal, got an object"),
+        (_body(asset="1"), "$[0].asset: expected a string that is not empty, got a number"),
+        (_body(asset='""'), "$[0].asset: expected a string that is not empty, got a string"),
+        (_body(liabilityQty="NaN"), "its body is not JSON"),
+        (_body(liabilityQty="-Infinity"), "its body is not JSON"),
+        (_body(liabilityQty="1e99999999999999999999"), "its body is not JSON"),
+        (b"", "its body is not JSON"),
+        (b"[", "its body is not JSON"),
+        (b"<html></html>", "its body is not JSON"),
+        (b'["\xff"]', "its body is not JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "its body is not JSON"),
+    ],
+)
+def test_a_200_that_breaks_the_contract_says_where(
+    list_coins: ListCoins, body: bytes, where: str
+) -> None:
+    with serving(response(body)) as server, pytest.raises(ContractError) as caught:
+        list_coins(base_url=server.url)
+    assert where in str(caught.value)
+    assert caught.value.attempts == 1
+
+
+def test_another_success_than_200_is_not_in_the_contract(list_coins: ListCoins) -> None:
+    with serving(response(DOCUMENTED, 202)) as server, pytest.raises(ContractError, match="202"):
+        list_coins(base_url=server.url)
+
+
+def test_a_field_that_the_contract_does_not_require(monkeypatch: Any) -> None:
+    from binance_small_liability import _coin
+
+    @attrs.frozen
+    class Newer:
+        tier: str | None = None
+        fee: Decimal | None = None
+
+    fields = [_coin._Field.of(attribute) for attribute in attrs.fields(Newer)]
+    monkeypatch.setattr(_coin, "_FIELDS", fields)
+    assert _coin.find_fault([{}, {"tier": None, "fee": 1}, {"tier": "A", "fee": "0.1"}]) is None
+    fault = "$[0].fee: expected a decimal, got a boolean"
+    assert _coin.find_fault([{"fee": True}]) == fault
+    assert [field.make(None) for field in fields] == [None, None]

@@ -1,0 +1,171 @@
+"""RSA and Ed25519 keys: official vectors, the wire, and what is wrong with a key."""
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from binance_small_liability import ConfigurationError, SmallLiabilityClient
+from binance_small_liability._keys import AsymmetricKey
+from binance_small_liability._redaction import Hidden
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from tests.client.test_signing import VECTORS
+from tests.conftest import API_KEY, API_SECRET, ListCoins
+from tests.wire import response, serving
+
+PKCS8 = serialization.PrivateFormat.PKCS8
+PEM = serialization.Encoding.PEM
+
+
+def _pem(der_base64: str) -> str:
+    lines = [der_base64[start : start + 64] for start in range(0, len(der_base64), 64)]
+    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+
+
+RSA = _pem(VECTORS["rsa_pkcs8_der_base64"])
+ED25519 = _pem(VECTORS["ed25519_pkcs8_der_base64"])
+PASSWORD = "correct horse"
+
+
+def _encrypted(pem: str) -> bytes:
+    encryption = serialization.BestAvailableEncryption(PASSWORD.encode())
+    return bytes(_load(pem).private_bytes(PEM, PKCS8, encryption))
+
+
+def _load(pem: str) -> Any:
+    return serialization.load_pem_private_key(pem.encode(), None)
+
+
+def _vectors() -> list[Any]:
+    return [
+        pytest.param(_pem(VECTORS[vector["key"]]), vector["payload"], vector["signature"])
+        for vector in VECTORS["vectors"]
+        if vector["algorithm"] != "HMAC-SHA256"
+    ]
+
+
+@pytest.mark.parametrize(("pem", "payload", "signature"), _vectors())
+def test_official_vectors(pem: str, payload: str, signature: str) -> None:
+    signed = AsymmetricKey(Hidden(pem), Hidden(None)).sign(payload.encode())
+    assert unquote(signed) == signature
+    assert set(signed).isdisjoint("+/="), "base64 must be percent-encoded"
+
+
+def _verify(pem: str, payload: str, signature: str) -> None:
+    public = _load(pem).public_key()
+    raw = base64.b64decode(unquote(signature), validate=True)
+    if isinstance(public, rsa.RSAPublicKey):
+        public.verify(raw, payload.encode(), padding.PKCS1v15(), hashes.SHA256())
+    else:
+        public.verify(raw, payload.encode())
+
+
+@pytest.mark.parametrize("pem", [RSA, ED25519], ids=["RSA", "Ed25519"])
+@pytest.mark.parametrize("form", ["text", "bytes", "file", "encrypted", "encrypted file"])
+def test_every_form_of_a_key_signs_what_is_sent(
+    list_coins: ListCoins, tmp_path: Path, pem: str, form: str
+) -> None:
+    content = _encrypted(pem) if "encrypted" in form else pem.encode()
+    (tmp_path / "key.pem").write_bytes(content)
+    forms: dict[str, Any] = {"text": pem, "file": tmp_path / "key.pem"}
+    options: dict[str, Any] = {
+        "private_key": forms.get(form.split()[-1], content),
+        "private_key_password": PASSWORD if "encrypted" in form else None,
+    }
+    with serving(response()) as server:
+        list_coins(api_secret=None, base_url=server.url, **options)
+    [request] = server.requests
+    payload, signature = request.target.partition("?")[2].rsplit("&signature=", 1)
+    _verify(pem, payload, signature)
+    assert request.header("X-MBX-APIKEY") == API_KEY
+
+
+def _pem_of(key: Any) -> bytes:
+    return bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
+
+
+WEAK_RSA = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
+PUBLIC = (
+    _load(ED25519).public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "password", "option", "problem"),
+    [
+        (_encrypted(ED25519), "wrong", "private_key_password", "does not decrypt"),
+        (_encrypted(RSA), None, "private_key_password", "is missing"),
+        (ED25519, PASSWORD, "private_key_password", "was given for a key without one"),
+        (ED25519, 7, "private_key_password", "must be text or bytes"),
+        (PUBLIC, None, "private_key", "is a public key"),
+        (_pem_of(ec.generate_private_key(ec.SECP256R1())), None, "private_key", "Ed25519, or RSA"),
+        (_pem_of(WEAK_RSA), None, "private_key", "2048 or 4096 bits"),
+        ("garbage", None, "private_key", "is not PEM"),
+        (_encrypted(RSA), "", "private_key_password", "is missing"),
+        (ED25519, "", "private_key_password", "was given for a key without one"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", PASSWORD, "private_key", "openssl genpkey"),
+        ("/etc/key.pem", None, "private_key", "pathlib.Path"),
+        ("", None, "private_key", "is not PEM"),
+        ("ключ", None, "private_key", "is not PEM"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----",
+            None,
+            "private_key",
+            "not a",
+        ),
+        (ED25519.replace("C4CAQ", "C4DAQ"), None, "private_key", "is not a private key"),
+        (Path("/nonexistent/key.pem"), None, "private_key", "cannot be read: No such file"),
+        (Path("/"), None, "private_key", "cannot be read"),
+        (7, None, "private_key", "must be PEM text, bytes or the path"),
+    ],
+)
+def test_what_is_wrong_with_a_key(key: Any, password: Any, option: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        SmallLiabilityClient(api_key=API_KEY, private_key=key, private_key_password=password)
+    assert caught.value.option == option
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_secret_and_a_private_key_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be combined with a secret"):
+        SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
+
+
+def test_a_password_without_a_private_key_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match="was given without a private key"):
+        SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key_password="x")
+
+
+def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key.pem"
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", str(file))
+    with pytest.raises(ConfigurationError, match=r"^BINANCE_PRIVATE_KEY_FILE cannot be read"):
+        SmallLiabilityClient.from_env()
+    file.write_bytes(_encrypted(ED25519))
+    with pytest.raises(ConfigurationError, match=r"^BINANCE_PRIVATE_KEY_PASSWORD is missing"):
+        SmallLiabilityClient.from_env()
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_PASSWORD", PASSWORD)
+    with serving(response()) as server, SmallLiabilityClient.from_env(base_url=server.url) as ours:
+        ours.list_coins()
+    payload, signature = server.requests[0].target.partition("?")[2].rsplit("&signature=", 1)
+    _verify(ED25519, payload, signature)
+
+
+def test_without_cryptography_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from binance_small_liability import *\n"
+        "SmallLiabilityClient(api_key='k', api_secret='s').close()\n"
+        "try: SmallLiabilityClient(api_key='k', private_key='-----BEGIN')\n"
+        "except ConfigurationError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'binance-small-liability[asymmetric]'" in done.stdout

@@ -1,0 +1,272 @@
+"""After a 429 or 418 nothing is sent before its time; the used weight is known."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    ApiError,
+    AsyncSmallLiabilityClient,
+    ClockSkewError,
+    IpBanError,
+    NetworkError,
+    RateLimitError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+    _slots,
+    _time,
+)
+from binance_small_liability._slots import ASYNC_MOST
+
+from tests.conftest import CREDENTIALS
+from tests.wire import Answer, Request, WireServer, reset, response, serving
+from tools.contract import TIME_PATH
+
+BODY = {"code": -1003, "msg": "Too much."}
+BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
+LIMIT = response(BODY, 429, {"Retry-After": "30"})
+
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+
+def _serving(*answers: Answer) -> Any:
+    queue = iter(answers)
+    return serving(lambda _: next(queue, response()))
+
+
+def _client(server: WireServer, **options: Any) -> SmallLiabilityClient:
+    return SmallLiabilityClient(base_url=server.url, **CREDENTIALS, **options)
+
+
+def _error(client: SmallLiabilityClient) -> SmallLiabilityError:
+    with pytest.raises(SmallLiabilityError) as caught:
+        client.list_coins()
+    return caught.value
+
+
+def test_nothing_is_sent_during_a_ban() -> None:
+    with (
+        _serving(BAN) as server,
+        _client(server) as client,
+    ):
+        first = _error(client)
+        _time.sleep(200)
+        second = _error(client)
+        assert len(server.requests) == 1
+        for error in (first, second):
+            assert isinstance(error, IpBanError)
+            assert (error.code, error.msg, error.used_weight) == (-1003, "Too much.", 12_100)
+        assert isinstance(first, IpBanError)
+        assert isinstance(second, IpBanError)
+        assert (first.retry_after, first.attempts) == (300.0, 1)
+        assert second.attempts == 0
+        assert second.retry_after == pytest.approx(100, abs=5)
+        assert "(0 attempts)" in str(second)
+        # What is left of the ban can be waited for.
+        _time.sleep(second.retry_after or 0)
+        assert client.list_coins()
+    assert len(server.requests) == 2
+
+
+def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
+    with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
+        before = _time.monotonic()
+        assert client.list_coins()
+        assert _time.monotonic() - before >= 30
+    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server, _client(server) as client:
+        assert isinstance(_error(client), IpBanError)
+        before = _time.monotonic()
+        assert client.list_coins()
+        assert 49 <= _time.monotonic() - before <= 60
+        assert len(server.requests) == 2
+
+
+@pytest.mark.timeout(20)  # to look again and again instead would take 50 s
+def test_a_task_waits_for_it_too() -> None:
+    async def calls(server: WireServer) -> None:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            with pytest.raises(IpBanError):
+                await client.list_coins()
+            before = _time.monotonic()
+            assert await client.list_coins()
+            assert 49 <= _time.monotonic() - before <= 60
+
+    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server:
+        asyncio.run(calls(server))
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> None:
+    client: SmallLiabilityClient | AsyncSmallLiabilityClient
+    arrivals: list[float] = []
+
+    def answer(request: Request) -> Answer:
+        arrivals.append(_time.monotonic())
+        if request.path == TIME_PATH:
+            return response({"serverTime": 1_800_000_000_000})
+        if len(arrivals) == 1:
+            # As if another call had just been told.
+            client._session.limits.cool_down(RateLimitError(status_code=429, retry_after=30.0))
+            return response({"code": -1021, "msg": "Late."}, 400)
+        return response()
+
+    async def call() -> None:
+        assert isinstance(client, AsyncSmallLiabilityClient)
+        async with client:
+            await client.list_coins()
+
+    with serving(answer) as server:
+        if is_async:
+            client = AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS)
+            asyncio.run(call())
+        else:
+            client = _client(server)
+            with client:
+                client.list_coins()
+    refused, asked, _ = arrivals
+    assert asked - refused >= 30
+
+
+def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_slots, "MAX_CONNECTIONS", 5)
+    full = threading.Barrier(5)
+
+    def answer(_: Request) -> Answer:
+        full.wait(timeout=10)
+        return BAN
+
+    with serving(answer) as server, _client(server) as client, ThreadPoolExecutor(8) as threads:
+        errors = list(threads.map(lambda _: _error(client), range(8)))
+        assert len(server.requests) == 5
+    assert [type(error) for error in errors] == [IpBanError] * 8
+    assert sorted(error.attempts for error in errors) == [0] * 3 + [1] * 5
+
+
+def test_without_retries_no_cool_down_is_waited_for() -> None:
+    with _serving(LIMIT) as server, _client(server, max_attempts=1) as client:
+        assert isinstance(_error(client), RateLimitError)
+        second = _error(client)
+        assert isinstance(second, RateLimitError)
+        assert second.retry_after == pytest.approx(30, abs=5)
+        assert len(server.requests) == 1
+
+
+def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
+    from binance_small_liability._limits import Limits
+
+    limits = Limits(max_wait=0)
+    limits.cool_down(IpBanError(status_code=418, retry_after=100.0))
+    limits.cool_down(RateLimitError(status_code=429, retry_after=1.0))
+    limits.cool_down(RateLimitError(status_code=429))
+    _time.sleep(50)
+    with pytest.raises(IpBanError):
+        next(limits.pauses())
+
+
+def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
+    absurd = response(BODY, 418, {"Retry-After": "1000000000000"})
+    with _serving(absurd) as server, _client(server) as client:
+        error = _error(client)
+        assert isinstance(error, IpBanError)
+        assert error.retry_after == 1e12
+        _time.sleep(3 * 24 * 60 * 60)
+        assert client.list_coins()
+
+
+def test_no_thread_touches_the_network_during_a_ban() -> None:
+    with (
+        _serving(BAN) as server,
+        _client(server) as client,
+    ):
+        _error(client)
+        errors: list[SmallLiabilityError] = []
+        threads = [
+            threading.Thread(target=lambda: errors.append(_error(client))) for _ in range(50)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.requests) == 1
+    assert [type(error) for error in errors] == [IpBanError] * 50
+    # Each its own: errors carry the frames of their call.
+    assert len({id(error) for error in errors}) == 50
+
+
+def test_no_task_touches_the_network_during_a_ban() -> None:
+    async def calls(server: WireServer) -> list[Any]:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            with pytest.raises(IpBanError):
+                await client.list_coins()
+            tasks = [client.list_coins() for _ in range(50)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with _serving(BAN) as server:
+        errors = asyncio.run(calls(server))
+        assert len(server.requests) == 1
+    assert [type(error) for error in errors] == [IpBanError] * 50
+
+
+def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
+    async def calls(server: WireServer) -> list[Any]:
+        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            tasks = [client.list_coins() for _ in range(10 * ASYNC_MOST)]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with serving(BAN) as server:
+        errors = asyncio.run(calls(server))
+        assert len(server.requests) <= ASYNC_MOST
+    assert {type(error) for error in errors} == {IpBanError}
+
+
+def test_a_date_is_judged_by_the_clock_of_who_wrote_it() -> None:
+    headers = {
+        "Date": "Thu, 15 Jan 2026 12:00:00 GMT",
+        "Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT",
+    }
+    with _serving(response(BODY, 418, headers)) as server, _client(server) as client:
+        error = _error(client)
+    assert isinstance(error, IpBanError)
+    assert error.retry_after == 300
+
+
+def test_a_ban_of_the_clock_counts_too() -> None:
+    def answer(request: Request) -> Answer:
+        return BAN if request.path == TIME_PATH else response({"code": -1021, "msg": "Late."}, 400)
+
+    with serving(answer) as server, _client(server) as client:
+        assert isinstance(_error(client), ClockSkewError)
+        assert isinstance(_error(client), IpBanError)
+        assert len(server.requests) == 2
+
+
+def test_the_used_weight_is_that_of_the_last_answer() -> None:
+    def weighing(weight: str, status: int = 200) -> bytes:
+        return response([], status, {"X-SAPI-USED-IP-WEIGHT-1M": weight})
+
+    answers = [weighing("100"), weighing("200", 400), response([]), weighing("many"), weighing("7")]
+    with _serving(*answers) as server, _client(server) as client:
+        assert client.used_weight is None
+        client.list_coins()
+        assert client.used_weight == 100
+        error = _error(client)
+        assert isinstance(error, ApiError)
+        assert client.used_weight == error.used_weight == 200
+        client.list_coins()
+        client.list_coins()
+        assert client.used_weight == 200
+        client.list_coins()
+        assert client.used_weight == 7
+
+
+def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
+    weighing = {"X-SAPI-USED-IP-WEIGHT-1M": "300"}
+    refused = response({"code": -1021, "msg": "Late."}, 400, weighing)
+    time = response({"serverTime": 1_800_000_000_000})
+    with _serving(refused, time, reset()) as server, _client(server, max_attempts=1) as client:
+        assert isinstance(_error(client), NetworkError)
+        assert client.used_weight == 300

@@ -1,0 +1,334 @@
+"""No secret, API key or signature shows, wherever one looks: a canary is planted and searched."""
+
+import asyncio
+import logging
+import pickle
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    AuthenticationError,
+    ConfigurationError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+    _time,
+)
+from binance_small_liability.aiohttp import AiohttpTransport
+
+from tests.client.test_keys import ED25519
+from tests.wire import (
+    DOCUMENTED,
+    Answer,
+    Request,
+    WireServer,
+    closed,
+    reset,
+    response,
+    serving,
+    stalled,
+)
+from tools.contract import LIST_PATH, TIME_PATH
+
+Client = SmallLiabilityClient | AsyncSmallLiabilityClient
+
+KEY = "CanaryKey0123456789"
+SECRET = "CanarySecret0123456789"
+SKEWED = response({"code": -1021, "msg": "Late."}, 400)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # From the environment, so that no frame of the tests holds them.
+    monkeypatch.setenv("BINANCE_API_KEY", KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", SECRET)
+    monkeypatch.delenv("BINANCE_PRIVATE_KEY_FILE", raising=False)
+    with _time.skipping():
+        yield
+
+
+class Records(logging.Handler):
+    """Keeps what every logger writes, at every level."""
+
+    def __init__(self) -> None:
+        super().__init__(level=0)
+        self.kept: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record)
+
+
+@pytest.fixture
+def records() -> Iterator[Records]:
+    handler = Records()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(1)
+    yield handler
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def _list_sync(url: str) -> list[Any]:
+    """What there is to search after a call: the client, and the error if there was one."""
+    with SmallLiabilityClient.from_env(base_url=url, timeout=0.3, max_attempts=2) as client:
+        try:
+            return [client, client.list_coins()]
+        except SmallLiabilityError as error:
+            return [client, error]
+
+
+def _list_async(url: str, **options: Any) -> list[Any]:
+    async def call() -> list[Any]:
+        async with AsyncSmallLiabilityClient.from_env(
+            base_url=url, timeout=0.3, max_attempts=2, **options
+        ) as client:
+            try:
+                return [client, await client.list_coins()]
+            except SmallLiabilityError as error:
+                return [client, error]
+
+    return asyncio.run(call())
+
+
+def _list_aiohttp(url: str) -> list[Any]:
+    return _list_async(url, transport=AiohttpTransport())
+
+
+def _echo(request: Request) -> str:
+    """All that a request holds, as an answer may repeat it."""
+    return f"{request.target} {request.header('X-MBX-APIKEY')}"
+
+
+def _named(request: Request) -> str:
+    """Key and signature alone, as names may be."""
+    return f"{request.header('X-MBX-APIKEY')}{request.query[-1][1]}"
+
+
+class _Late:
+    """Fails once, and repeats then what it was sent at first."""
+
+    first: str | None = None
+
+    def __call__(self, request: Request) -> Answer:
+        first, self.first = self.first, None if self.first else _echo(request)
+        return response({"code": -1, "msg": first}, 400 if first else 503)
+
+
+ANSWERS: dict[str, Callable[[Request], Answer]] = {
+    "success": lambda _: response(),
+    "a new field": lambda _: response(DOCUMENTED.replace(b"[{", b'[{"new":1,')),
+    "no JSON": lambda _: response(b"<html>"),
+    "broken contract": lambda _: response([{}]),
+    "refusal": lambda _: response({"code": -1022, "msg": "Wrong."}, 400),
+    "ban": lambda _: response({"code": -1003, "msg": "Banned."}, 418, {"Retry-After": "100"}),
+    "limit": lambda _: response({"code": -1003, "msg": "Slow."}, 429, {"Retry-After": "1"}),
+    "server error": lambda _: response(b"<html>", 520),
+    "reset": lambda _: reset(),
+    "silence": lambda _: stalled(),
+    "clock": lambda request: response({}) if request.path == TIME_PATH else SKEWED,
+}
+# Answers that repeat what they were sent.
+ECHOES: dict[str, Callable[[Request], Answer]] = {
+    "in msg": lambda r: response({"code": -1, "msg": _echo(r)}, 400),
+    "decoded, in msg": lambda r: response({"code": -1, "msg": r.query[-1][1]}, 400),
+    "in a redirect": lambda r: response(b"", 302, {"Location": f"https://evil.example{r.target}"}),
+    "in a header": lambda r: response({"code": -1, "msg": "x"}, 403, {"X-Echo": _echo(r)}),
+    "in HTML": lambda r: response(_echo(r).encode(), 502, content_type="text/html"),
+    "in no JSON": lambda r: response(_echo(r).encode()),
+    "in an asset": lambda r: response(
+        DOCUMENTED.replace(b'"0.001"', f'"{quote(_echo(r))}"'.encode())
+    ),
+    "instead of HTTP": lambda r: closed(_echo(r).encode() + b"\r\n\r\n"),
+    "in a status line": lambda r: closed(b"HTTP/1.1 2OO " + _echo(r).encode() + b"\r\n\r\n"),
+    "as an encoding": lambda r: response(b"x", headers={"Content-Encoding": "gzip", "X": _echo(r)}),
+    "in a reason": lambda r: closed(
+        f"HTTP/1.1 400 {_echo(r)}\r\nContent-Length: 0\r\n\r\n".encode()
+    ),
+    "in a cookie": lambda r: response({}, 400, {"Set-Cookie": f"a={_echo(r)}"}),
+    "with a ban": lambda r: response({"code": -1003, "msg": _echo(r)}, 418, {"Retry-After": "99"}),
+    "as a field": lambda r: response(DOCUMENTED.replace(b"[{", f'[{{"{_named(r)}":1,'.encode())),
+    "as a header": lambda r: response({}, 400, {f"X-{_named(r)}": "1"}),
+    "encoded twice": lambda r: response({"code": -1, "msg": quote(quote(_echo(r)))}, 400),
+    "encoded in part": lambda r: response(
+        {}, 400, {"X": r.target.replace("%2F", "/").replace("%2B", "%2b").replace("%3D", "=")}
+    ),
+    "in capitals": lambda r: response({"code": -1, "msg": _echo(r).upper()}, 400),
+    "of the attempt before": _Late(),
+}
+
+
+@pytest.fixture
+def key_file(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if request.param == "Ed25519":
+        file = tmp_path / "key.pem"
+        file.write_text(ED25519)
+        monkeypatch.delenv("BINANCE_API_SECRET")
+        monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", str(file))
+
+
+@pytest.mark.parametrize("list_coins", [_list_sync, _list_async, _list_aiohttp])
+@pytest.mark.parametrize(
+    ("key_file", "answers"),
+    [("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)],
+    indirect=["key_file"],
+    ids=["HMAC", "HMAC echo", "Ed25519 echo"],
+)
+@pytest.mark.usefixtures("key_file")
+def test_the_canary_is_found_nowhere(
+    list_coins: Callable[[str], list[Any]],
+    answers: dict[str, Callable[[Request], Answer]],
+    records: Records,
+) -> None:
+    for name, answer in answers.items():
+        records.kept.clear()
+        with serving(answer) as server:
+            found = list_coins(server.url)
+        canaries = {KEY, SECRET, *_signatures(server)}
+        assert records.kept, "nothing was logged, so nothing was searched"
+        for record in records.kept:
+            # httpcore's debug records repeat the headers of answers, and those what they will.
+            if answers is ANSWERS or not record.name.startswith("httpcore"):
+                _assert_clean(canaries, name, _texts_of_record(record))
+        for thing in found:
+            _assert_clean(canaries, name, _texts_of(thing))
+
+
+def _signatures(server: WireServer) -> set[str]:
+    signatures = {dict(request.query).get("signature", "") for request in server.requests} - {""}
+    assert signatures
+    return signatures
+
+
+def _assert_clean(canaries: set[str], name: str, texts: Iterator[str]) -> None:
+    plain = {_plain(canary) for canary in canaries}
+    for text in texts:
+        for canary in plain:
+            assert canary not in _plain(text), f"{name}: found in {text[:300]!r}"
+
+
+def _plain(text: str) -> str:
+    return unquote(unquote(unquote(text))).casefold()
+
+
+def _texts_of_record(record: logging.LogRecord) -> Iterator[str]:
+    yield record.getMessage()
+    yield repr(vars(record))
+    for argument in record.args if isinstance(record.args, tuple) else ():
+        yield from _texts_of(argument)
+    if record.exc_info and record.exc_info[1]:
+        yield from _texts_of(record.exc_info[1])
+
+
+def _texts_of(thing: object) -> Iterator[str]:
+    yield str(thing)
+    yield from _reachable(thing, set())
+    if isinstance(thing, BaseException):
+        yield pickle.dumps(thing).decode("latin-1")
+        trace = traceback.TracebackException.from_exception(thing, capture_locals=True)
+        yield from trace.format()
+        yield from _reachable([thing.__cause__, thing.__context__], set())
+
+
+def _reachable(thing: object, seen: set[int]) -> Iterator[str]:
+    """The reprs of all that `vars()` and containers lead to."""
+    if id(thing) in seen or isinstance(thing, type | logging.Logger):
+        return
+    seen.add(id(thing))
+    yield repr(thing)
+    if isinstance(thing, dict | httpx.Headers):
+        children = [*thing.keys(), *thing.values()]
+    elif isinstance(thing, list | tuple | set | frozenset):
+        children = list(thing)
+    else:
+        children = list(getattr(thing, "__dict__", {}).values())
+    for child in children:
+        yield from _reachable(child, seen)
+
+
+def test_the_url_in_the_log_keeps_its_path(records: Records) -> None:
+    with serving(response()) as server:
+        _list_sync(server.url)
+    [line] = [record.getMessage() for record in records.kept if record.name == "httpx"]
+    assert re.search(rf"GET http://127\.0\.0\.1:\d+{LIST_PATH} ", line)
+
+
+@pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"BINANCE_API_KEY": f"{KEY} "},
+        {"BINANCE_API_SECRET": f"{SECRET}\n"},
+        {"BINANCE_PRIVATE_KEY_FILE": "/nonexistent"},
+    ],
+    ids=str,
+)
+def test_wrong_configuration_shows_nothing(
+    client: type[Client], wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in wrong.items():
+        monkeypatch.setenv(variable, value)
+    del wrong, variable, value
+    with pytest.raises(ConfigurationError) as caught:
+        client.from_env()
+    _assert_clean({KEY, SECRET}, "configuration", _texts_of(caught.value))
+
+
+def test_wrong_arguments_show_nothing() -> None:
+    pem = f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"
+    for options in (
+        lambda: {"api_key": KEY, "api_secret": f"{SECRET}\n"},
+        lambda: {"api_key": f"{KEY}\n", "api_secret": SECRET},
+        lambda: {"api_key": KEY, "private_key": pem},
+        lambda: {"api_key": KEY, "private_key": pem, "private_key_password": SECRET},
+        lambda: {"api_key": KEY, "api_secret": SECRET, "timeout": -1},
+        lambda: {"api_key": KEY, "api_secret": SECRET, "proxy": f"nonsense://{SECRET}@host"},
+        lambda: {"api_key": KEY, "api_secret": SECRET, "transport": 1},
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            SmallLiabilityClient(**options())
+        frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        del frames.stack[0]  # this one
+        _assert_clean({KEY, SECRET}, "arguments", frames.format())
+        _assert_clean({KEY, SECRET}, "arguments", iter([str(caught.value)]))
+
+
+def test_a_short_key_is_not_taken_for_part_of_a_word() -> None:
+    refusal = response({"code": -2015, "msg": "Invalid API-key."}, 401)
+    with (
+        serving(refusal) as server,
+        SmallLiabilityClient(api_key="key", api_secret="a", base_url=server.url) as client,
+        pytest.raises(AuthenticationError) as caught,
+    ):
+        client.list_coins()
+    assert caught.value.msg == "Invalid API-key."
+
+
+def test_a_call_that_is_cancelled_shows_nothing() -> None:
+    async def cancelled_after(steps: int) -> BaseException | None:
+        async with AsyncSmallLiabilityClient.from_env(base_url=server.url) as client:
+            task = asyncio.create_task(client.list_coins())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                return error
+            return None
+
+    with serving(response()) as server:
+        for steps in range(1, 20):
+            error = asyncio.run(cancelled_after(steps))
+            if error is not None:
+                texts = traceback.TracebackException.from_exception(error, capture_locals=True)
+                _assert_clean({KEY, SECRET}, f"cancelled after {steps}", texts.format())

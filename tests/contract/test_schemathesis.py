@@ -1,0 +1,150 @@
+"""schemathesis holds both servers to the contract: all phases, valid and invalid requests."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from binance_small_liability.testing import FakeBinance
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import ignored_auth
+from urllib3 import HTTPResponse
+
+from tools.contract import OPENAPI_YAML, ROOT, load, operations
+
+_ST = Path(sys.executable).parent / "st"
+_FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
+# Enough where it is to fail.
+_ONE_FAILURE = ("--phases=coverage", "--max-failures=1")
+_PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
+_SCHEMA = schemathesis.openapi.from_path(
+    OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
+)
+_OPERATIONS = {f"{method} {path}": _SCHEMA[path][method] for method, path in operations(load())}
+
+
+def _run(
+    folder: Path, config: Path, url: str, *options: str, **env: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [_ST, "--config-file", config, "run", OPENAPI_YAML, "--url", url, *options],
+        env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, _PRISM_CONFIG, prism_url, MOCK_API_KEY="key")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Tested: {len(_OPERATIONS)}" in done.stdout
+
+
+def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
+    """So a pass is not made of refusals."""
+    done = _run(tmp_path, _PRISM_CONFIG, prism_url, *_ONE_FAILURE, MOCK_API_KEY="")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Schema-valid request rejected" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def fake() -> FakeBinance:
+    """A patient one, since hundreds of requests come from one address."""
+    fake = FakeBinance()
+    fake.weight_limit = sys.maxsize
+    return fake
+
+
+def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:
+    with fake.serve() as url:
+        done = _run(tmp_path, _FAKE_CONFIG, url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Tested: {len(_OPERATIONS)}" in done.stdout
+    assert {received.status for received in fake.requests} == {200, 400, 401, 404, 405}
+
+
+def test_wrongly_signed_it_fails(fake: FakeBinance, tmp_path: Path) -> None:
+    with fake.serve() as url:
+        done = _run(tmp_path, _FAKE_CONFIG, url, *_ONE_FAILURE, FAKE_API_SECRET="no")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Schema-valid request rejected" in done.stdout
+    assert "-1022" in done.stdout
+
+
+class _InProcess(HTTPAdapter):
+    """Brings what requests would send to the fake."""
+
+    def __init__(self, fake: FakeBinance) -> None:
+        super().__init__()
+        self._fake = fake
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = self._fake.handle(
+            httpx.Request(
+                str(request.method),
+                str(request.url),
+                headers=[(k, str(v)) for k, v in request.headers.items()],
+                extensions={"target": request.path_url.encode()},
+            )
+        )
+        raw = HTTPResponse(
+            body=io.BytesIO(answer.content),
+            headers=answer.headers,
+            status=answer.status_code,
+            preload_content=False,
+        )
+        return self.build_response(request, raw)
+
+
+# schemathesis's own parametrization gives all operations one node id, and xdist runs only one test
+# of each node id.
+@pytest.mark.parametrize("label", _OPERATIONS)
+def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -> None:
+    operation = _OPERATIONS[label]
+    statuses = set()
+
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+    @given(case=st.one_of(*map(operation.as_strategy, GenerationMode)))
+    def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
+        with requests.Session() as session:
+            session.mount("http://", _InProcess(fake))
+            # This check opens connections of its own, so it runs over the socket alone.
+            answer = case.call_and_validate(
+                base_url="http://fake", session=session, excluded_checks=[ignored_auth]
+            )
+        statuses.add(answer.status_code)
+
+    keeps_the_contract()
+    # Without parameters there is nothing to refuse.
+    assert statuses >= ({200, 400} if operation.query else {200})
+
+
+def test_xdist_runs_every_operation(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    name = test_the_fake_keeps_the_contract_in_process.__name__
+    command = [sys.executable, "-m", "pytest", "--numprocesses=2", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, f"{__file__}::{name}", f"--junitxml={report}"],
+        # What a worker of xdist or a run with coverage leaves there is not meant for this run.
+        env={k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 - pytest wrote it
+    ran = sorted(case.attrib["name"] for case in cases)
+    assert ran == sorted(f"{name}[{label}]" for label in _OPERATIONS), done.stdout

@@ -1,0 +1,165 @@
+"""The documentation as its readers see it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tools.contract import LIST_PATH, ROOT, load
+
+SITE = ROOT / "docs/site"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, "Page"]:
+    """Every page of the freshly built site."""
+    # What is installed runs this test, and must not be installed anew beneath it.
+    installed = (".venv/.pinned", ".venv/.installed", "node_modules/.installed")
+    done = subprocess.run(
+        ["make", "docs", *(f"--assume-old={stamp}" for stamp in installed)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.name: Page(path) for path in SITE.glob("*.html")}
+
+
+class Page(HTMLParser):
+    """The links and the anchors of a page, and what it loads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.anchors: list[str] = []
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"] or "")
+        if tag in ("img", "script", "iframe") and found.get("src"):
+            self.loads.append(found["src"] or "")
+        if tag == "link" and found.get("rel") in ("stylesheet", "icon", "preconnect"):
+            self.loads.append(found["href"] or "")
+        if found.get("id"):
+            self.anchors.append(found["id"] or "")
+
+
+def test_every_guide_is_there(pages: dict[str, Page]) -> None:
+    guides = ("first-call", "keys", "api-changed", "testing", "errors", "production")
+    assert {f"{name}.html" for name in guides} < pages.keys()
+
+
+def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
+    broken = []
+    for name, page in pages.items():
+        for link in {*page.links, *page.loads}:
+            url = urlsplit(link)
+            if url.scheme or url.netloc or name == "404.html":
+                continue
+            target = unquote(url.path).removeprefix("./") or name
+            found = (SITE / target).exists()
+            if url.fragment:
+                found = found and unquote(url.fragment) in pages[target].anchors
+            if not found:
+                broken.append(f"{name}: {link}")
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
+    loads = [load for page in pages.values() for load in page.loads]
+    assert [load for load in loads if urlsplit(load).netloc] == []
+
+
+def test_anchors_are_unique(pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        assert len(page.anchors) == len(set(page.anchors)), name
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site_url(pages: dict[str, Page]) -> Iterator[str]:
+    assert pages
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=SITE)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def seen(site_url: str, pages: dict[str, Page]) -> dict[str, Any]:
+    """What Chromium saw of every page. Pictures go to the folder that SCREENSHOTS names."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    node = Path(sys.executable).with_name("node")
+    urls = [f"{site_url}/{name}" for name in sorted(pages)]
+    # As it is seen by those who open it from a disk.
+    urls.append((SITE / "http-api.html").as_uri())
+    pictures = os.environ.get("SCREENSHOTS", "")
+    done = subprocess.run(
+        [node, ROOT / "tests/project/browse.mjs", CHROMIUM, pictures, *urls],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return {page["url"].removeprefix(f"{site_url}/"): page for page in json.loads(done.stdout)}
+
+
+_FROM_DISK = (SITE / "http-api.html").as_uri()
+
+
+@pytest.mark.parametrize("url", ["http-api.html", _FROM_DISK])
+def test_the_reference_renders_the_endpoint(seen: dict[str, Any], url: str) -> None:
+    text = seen[url]["text"].replace("\u200b", "")
+    assert "Resolver error" not in text
+    operation = load()["paths"][LIST_PATH]["get"]
+    for words in (LIST_PATH, operation["summary"], "recvWindow", "liabilityQty", "0.00083334"):
+        assert words in text
+    for status in operation["responses"]:
+        assert str(status) in text
+
+
+def test_the_python_reference_renders_the_clients(seen: dict[str, Any]) -> None:
+    for words in ("SmallLiabilityClient", "list_coins", "FakeBinance", "recv_window"):
+        assert words in seen["python.html"]["text"]
+
+
+def test_no_request_leaves_the_machine(seen: dict[str, Any], site_url: str) -> None:
+    requests = [url for page in seen.values() for url in page["requests"]]
+    assert len(requests) > len(seen)
+    here = (f"{site_url}/", "data:", "file:")
+    assert [url for url in requests if not url.startswith(here)] == []
+
+
+def test_the_console_stays_empty(seen: dict[str, Any]) -> None:
+    # From a disk the search cannot be loaded.
+    errors = {name: page["errors"] for name, page in seen.items() if name != _FROM_DISK}
+    assert {name: each for name, each in errors.items() if each} == {}
+
+
+def test_nothing_is_wider_than_a_phone(seen: dict[str, Any]) -> None:
+    widest = {name: max(page["overflow"].values()) for name, page in seen.items()}
+    assert {name: pixels for name, pixels in widest.items() if pixels > 0} == {}

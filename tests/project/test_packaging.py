@@ -1,0 +1,243 @@
+"""The distribution: what is in it, and that it works where nothing else is installed."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Iterator
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+
+from tests.wire import response, serving
+from tools.contract import ROOT
+
+_BIN = Path(sys.executable).parent
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+# With these, and nothing else, a plain call must work.
+RUN_TIME = {
+    *("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna", "tenacity"),
+    "typing-extensions",
+}
+PYTEST = {"iniconfig", "packaging", "pluggy", "pygments", "pytest"}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    _run(_BIN / "hatchling", "build", "--directory", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    [path] = dist.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody has who got the source distribution alone."""
+    [path] = dist.glob("*.tar.gz")
+    folder = tmp_path_factory.mktemp("unpacked")
+    _run("tar", "--extract", "--file", path, "--directory", folder)
+    [root] = folder.iterdir()
+    return root
+
+
+def _run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_both_packages_and_the_plugin(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {
+        "binance_small_liability",
+        "binance_small_liability_api",
+        "pytest_binance_small_liability.py",
+        next(name.split("/")[0] for name in names if ".dist-info/" in name),
+    }
+    assert "binance_small_liability/py.typed" in names
+    assert "binance_small_liability_api/py.typed" in names
+    assert "binance_small_liability_api/openapi.json" in names
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert not [name for name in names if "/test_" in f"/{name}" or "__pycache__" in name]
+
+
+def test_it_builds_again_from_its_own_source_to_the_same_bytes(
+    dist: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    _run(_BIN / "hatchling", "build", "--directory", tmp_path, cwd=unpacked)
+    names = sorted(path.name for path in dist.iterdir())
+    assert [name.rpartition(".")[2] for name in names] == ["whl", "gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    for name in names:
+        assert (dist / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_the_source_can_run_the_tests(unpacked: Path) -> None:
+    for name in ("Makefile", "openapi.yaml", "requirements.txt", "package-lock.json", "docs"):
+        assert (unpacked / name).exists(), name
+    packages = f"{unpacked / 'generated'}{os.pathsep}{unpacked / 'wrapper'}"
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    tests = ("tests/client/test_signing.py", "tests/tools/test_check_generated.py")
+    said = _run(*command, *tests, cwd=unpacked, PYTHONPATH=packages)
+    assert re.search(r"^[0-9]+ passed", said, re.MULTILINE)
+
+
+def test_the_metadata_is_complete(dist: Path, wheel: Path) -> None:
+    _run(_BIN / "twine", "check", "--strict", *dist.iterdir())
+    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA")]
+    metadata = message_from_string(zipfile.ZipFile(wheel).read(name).decode())
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert set(metadata.get_all("Provides-Extra", [])) == {"aiohttp", "asymmetric", "cli"}
+    for wanted in ("Summary", "Keywords", "Project-URL", "Description-Content-Type"):
+        assert metadata[wanted], wanted
+    classifiers = metadata.get_all("Classifier", [])
+    for version in VERSIONS:
+        assert f"Programming Language :: Python :: {version}" in classifiers
+
+
+@pytest.fixture(scope="module")
+def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment in which only the wheel and its run-time dependencies are installed."""
+    folder = tmp_path_factory.mktemp("fresh")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    ours = f"binance-small-liability @ {wheel.as_uri()} --hash=sha256:{digest}"
+    python = _venv(Path(sys.executable), folder / "venv")
+    _install(python, folder, [*_pinned(RUN_TIME), ours])
+    return python
+
+
+@pytest.fixture(scope="module")
+def fresh_pytest(fresh_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same environment, and pytest."""
+    _install(fresh_python, tmp_path_factory.mktemp("pytest"), _pinned(PYTEST))
+    return fresh_python
+
+
+def _pinned(names: set[str]) -> list[str]:
+    lock = (ROOT / "requirements.txt").read_text("utf-8")
+    locked = re.findall(r"^[a-z0-9-]+==(?:.+\\\n)+.+", lock, re.MULTILINE)
+    return [block for block in locked if block.partition("==")[0] in names]
+
+
+def _install(python: Path, folder: Path, pinned: list[str]) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(pinned))
+    _pip_install(python, "--require-hashes", "-r", requirements)
+
+
+def _venv(python: Path, folder: Path) -> Path:
+    # The pip of the tools serves all environments; one of its own would take longer to unpack.
+    _run(python, "-m", "venv", "--without-pip", folder)
+    return folder / "bin/python"
+
+
+def _pip_install(python: Path, *what: str | Path) -> None:
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    _run(*pip, "install", "--quiet", "--no-compile", *what)
+
+
+def test_without_the_extra_the_command_says_what_to_install(fresh_python: Path) -> None:
+    command = fresh_python.with_name("binance-small-liability")
+    done = subprocess.run([command, "list"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'binance-small-liability[cli]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+_THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version != _THIS])
+def test_it_installs_and_runs_on(
+    version: str, wheel: Path, fresh_python: Path, tmp_path: Path
+) -> None:
+    interpreter = next(_interpreters(version), None)
+    if interpreter is None:
+        pytest.skip(f"no Python {version} is installed here")
+    python = _venv(interpreter, tmp_path)
+    _run(_BIN / "uv", "pip", "install", "--offline", "--no-deps", "--python", python, wheel)
+    # All that it needs is pure Python, so that another environment can lend it.
+    script = (
+        "import runpy, sys; sys.path += sys.argv[1:]; sys.argv[1:] = ['--version']\n"
+        "from binance_small_liability import SmallLiabilityClient\n"
+        "from binance_small_liability.testing import FakeBinance\n"
+        "fake = FakeBinance()\n"
+        "client = SmallLiabilityClient(**fake.credentials, transport=fake.transport())\n"
+        "with client: assert client.list_coins() == fake.coins\n"
+        "runpy.run_module('binance_small_liability', run_name='__main__')"
+    )
+    lent = next(fresh_python.parent.parent.glob("lib/*/site-packages"))
+    shown = _run(python, "-I", "-W", "error", "-c", script, lent, sysconfig.get_path("purelib"))
+    assert shown.startswith("binance-small-liability ")
+
+
+def _interpreters(version: str) -> Iterator[Path]:
+    on_path = [Path(folder) for folder in os.get_exec_path()]
+    pyenv = Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")
+    for folder in (*on_path, *pyenv):
+        found = shutil.which(f"python{version}", path=str(folder))
+        # A name on the path may be no more than a signpost.
+        if (
+            found
+            and not subprocess.run(
+                [found, "-c", ""], check=False, stderr=subprocess.DEVNULL
+            ).returncode
+        ):
+            yield Path(found)
+
+
+def test_a_call_from_the_installed_wheel(fresh_python: Path) -> None:
+    code = (
+        "import sys; from binance_small_liability import SmallLiabilityClient\n"
+        "client = SmallLiabilityClient(api_key='key', api_secret='secret', base_url=sys.argv[1])\n"
+        "with client: print(client.list_coins())"
+    )
+    with serving(response()) as server:
+        printed = _run(fresh_python, "-I", "-W", "error", "-c", code, server.url)
+    assert "principal=Decimal('0.001')" in printed
+
+
+def test_the_test_that_the_readme_shows(fresh_pytest: Path, tmp_path: Path) -> None:
+    """In a service of which nothing is known but that it installed the wheel and pytest."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    [shown] = [
+        code
+        for code in re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+        if "def test_" in code
+    ]
+    (tmp_path / "test_service.py").write_text(shown)
+    (tmp_path / "conftest.py").write_text(_NO_NETWORK)
+    said = _run(
+        fresh_pytest, "-I", "-m", "pytest", "-q", "-W", "error", "--rootdir", tmp_path, tmp_path
+    )
+    assert "1 passed" in said
+
+
+_NO_NETWORK = """
+import sys
+
+def refuse(event, arguments):
+    if event == "socket.connect" and arguments[1][0] != "127.0.0.1":
+        raise AssertionError(f"the network is out of bounds: {arguments[1]}")
+
+sys.addaudithook(refuse)
+"""

@@ -1,0 +1,137 @@
+"""The guide "The API changed: what now?", walked in a copy of this project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.contract import ROOT
+
+_COIN = "wrapper/binance_small_liability/_coin.py"
+_LEFT_BEHIND = (".git", ".venv", "node_modules", ".*_cache", "__pycache__", ".cache", "site")
+
+
+class Copy:
+    """A copy of this project that uses the tools installed here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+        for tools in (".venv", "node_modules"):
+            (folder / tools).symlink_to(ROOT / tools)
+        self.run("git init --quiet")
+        self.run("git add --all")
+
+    def run(self, command: str, code: int = 0) -> str:
+        """Runs a command there, on the copy's packages; returns all it said."""
+        packages = [str(self.folder / name) for name in ("generated", "wrapper")]
+        done = subprocess.run(
+            command.replace("python ", f"{sys.executable} ").split(),
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(packages),
+                # They would take longer to load than the test to run.
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            },
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def generate(self) -> None:
+        # An installation from here would replace this project by its copy, in the tools of both.
+        self.run("make generate --assume-old=.venv/.pinned --assume-old=.venv/.installed")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def test(self, code: int = 0) -> str:
+        """Runs the tests of what a coin is."""
+        return self.run(
+            "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/client/test_coin.py"
+            " -k every_field_of_the_contract",
+            code,
+        )
+
+    def list_coins(self) -> str:
+        """Asks a fake exchange, made from the copy's contract, as a user would."""
+        script = self.folder / "use.py"
+        script.write_text(
+            "from binance_small_liability import SmallLiabilityClient\n"
+            "from binance_small_liability.testing import FakeBinance\n"
+            "fake = FakeBinance()\n"
+            "keys = {'api_key': fake.api_key, 'api_secret': fake.api_secret}\n"
+            "with SmallLiabilityClient(**keys, transport=fake.transport()) as client:\n"
+            "    print(client.list_coins())\n"
+        )
+        return self.run("python -W error use.py")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path / "copy")
+
+
+def test_a_new_field_is_one_line(copy: Copy) -> None:
+    copy.edit(
+        "openapi.yaml",
+        "        liabilityQty:\n          description",
+        "        riskTier:\n          type: string\n        liabilityQty:\n          description",
+    )
+    copy.edit(
+        "openapi.yaml",
+        "- asset: ETH\n                      interest",
+        "- asset: ETH\n                      riskTier: A\n                      interest",
+    )
+    copy.generate()
+    # The client in use goes on as before,
+    assert "liability_qty=Decimal('0.3552')" in copy.list_coins()
+    # and the tests say what is new, and where to put it.
+    told = copy.test(code=1)
+    assert "'risktier'" in told
+    assert "_coin.py" in told
+
+    copy.edit(
+        _COIN,
+        "    liability_qty: Decimal\n",
+        "    liability_qty: Decimal\n    risk_tier: str | None = None\n",
+    )
+    copy.test()
+    assert "risk_tier='A'" in copy.list_coins()
+    # What README and guides show is told to lack it.
+    told = copy.run(
+        "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/project/test_guides.py"
+        " -p pytest_binance_small_liability -k commands_print",
+        code=1,
+    )
+    for page in ("README", "command-line", "first-call", "index"):
+        assert f"[{page}]" in told
+    assert "risk_tier" in told
+
+    changes = [line.split() for line in copy.run("git diff --numstat").splitlines()]
+    by_hand = {file: added for added, _, file in changes if not file.startswith("generated/")}
+    assert by_hand == {"openapi.yaml": "3", _COIN: "1"}
+
+
+def test_the_failures_of_a_renamed_field_say_what_to_change(copy: Copy) -> None:
+    contract = copy.folder / "openapi.yaml"
+    contract.write_text(contract.read_text("utf-8").replace("interest", "accruedInterest"), "utf-8")
+    copy.generate()
+    told = copy.test(code=1)
+    for words in ("_coin.py", "'interest'", "'accruedinterest'", "add or rename"):
+        assert words in told
+
+    copy.edit(_COIN, "    interest: Decimal\n", "    accrued_interest: Decimal\n")
+    assert "accrued_interest=Decimal('0.00083334')" in copy.list_coins()
+    # What still uses the old name, in the tests as in any other code, is told in the same way:
+    # pytest ends with a 4 where it cannot load what all tests share.
+    assert "unexpected keyword argument 'interest'" in copy.test(code=4)

@@ -1,0 +1,28 @@
+"""The wire client is what the generator makes of the contract, to the byte."""
+
+from pathlib import Path
+
+from tools.check_generated import PACKAGE, differences, drift, generate
+
+
+def test_generated_has_not_drifted_from_the_contract(tmp_path: Path) -> None:
+    told = drift(tmp_path / "fresh")
+    assert told is None, told
+
+
+def test_generating_again_leaves_nothing_stale(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "models").mkdir(parents=True)
+    (package / "models/stale.py").write_text("")
+    generate(package)
+    assert differences(PACKAGE, package) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_every_generated_file_says_so() -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {path.name for path in files} >= {"py.typed", "client.py"}
+    for path in files:
+        first = path.read_text("utf-8").splitlines()[0]
+        assert "enerated" in first, path
+        assert "make generate" in first, path

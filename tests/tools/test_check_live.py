@@ -1,0 +1,134 @@
+"""`make check-live URL=` holds a service to the contract, only reads, and shows no secret."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from binance_small_liability.testing import FakeBinance
+
+from tests.conftest import API_KEY, API_SECRET
+from tests.wire import Request, response, serving
+from tools import check_live
+from tools.check_live import main
+from tools.contract import LIST_PATH, TIME_PATH
+from tools.operations import OPERATIONS, Operation
+
+Run = Callable[..., tuple[int, list[str], list[Request]]]
+_WEIGHT = {"X-SAPI-USED-IP-WEIGHT-1M": "100"}
+_TIME = response({"serverTime": 1499827319559})
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs against a service: gives the exit status, the lines said and the requests sent."""
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+
+    def against(coins: bytes, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
+        with serving(lambda sent: time if sent.path == TIME_PATH else coins) as server:
+            status = main(server.url)
+        said = "".join(capfd.readouterr())
+        signatures = [value for sent in server.requests for _, value in sent.query[2:]]
+        for secret in (API_KEY, API_SECRET, *signatures):
+            # Not even in part.
+            assert secret[:32] not in said
+        return status, said.splitlines(), server.requests
+
+    return against
+
+
+def test_a_service_that_keeps_the_contract(run: Run) -> None:
+    status, said, sent = run(response(headers=_WEIGHT))
+    assert status == 0
+    assert said == [f"{LIST_PATH}: 200, as documented", f"{TIME_PATH}: 200, as documented"]
+    assert [each.path for each in sent] == [LIST_PATH, TIME_PATH]
+
+
+@pytest.mark.parametrize(("secret", "status"), [(API_SECRET, 0), ("another", 1)])
+def test_the_fake_keeps_the_contract_and_refuses_who_signs_wrongly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, status: int
+) -> None:
+    fake = FakeBinance(api_key=API_KEY, api_secret=secret)
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+    with fake.serve() as url:
+        assert main(url) == status
+    assert ("AuthenticationError: HTTP 400, code -1022" in capsys.readouterr().out) == status
+    assert [each.path for each in fake.requests] == [LIST_PATH, TIME_PATH]
+
+
+@pytest.mark.parametrize(
+    ("coins", "words"),
+    [
+        (response([{"asset": 1}], headers=_WEIGHT), '1 is not of type "string": Schema at /'),
+        (response([{"asset": 1}], headers=_WEIGHT), "ContractError: The answer breaks"),
+        (response(), "200: header X-SAPI-USED-IP-WEIGHT-1M: missing"),
+        (response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "x"}), '"x" is not of type "integer"'),
+        (response(headers=_WEIGHT, content_type="text/plain"), "Content-Type"),
+        (response(status=299, headers=_WEIGHT), "299: Undocumented status code"),
+        (response({"code": -2015, "msg": API_KEY}, 401, _WEIGHT), "AuthenticationError: HTTP 401"),
+        (response({"code": "-2015", "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
+        (response({"code": API_KEY, "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
+        (
+            response({"code": f"The key is {API_KEY}", "msg": "No."}, 401, _WEIGHT),
+            "401: Response violates schema",
+        ),
+    ],
+)
+def test_a_service_that_breaks_the_contract(run: Run, coins: bytes, words: str) -> None:
+    status, said, _ = run(coins)
+    assert status == 1
+    assert any(line.startswith("BREAKS: ") and words in line for line in said), said
+
+
+def test_a_time_that_breaks_the_contract(run: Run) -> None:
+    status, said, _ = run(response(headers=_WEIGHT), response({"now": 1}))
+    assert status == 1
+    assert any('"serverTime" is a required property' in line for line in said)
+
+
+def test_a_wrong_clock_costs_no_third_request(run: Run) -> None:
+    status, said, sent = run(response({"code": -1021, "msg": "Late."}, 400, _WEIGHT))
+    assert status == 1
+    assert [each.path for each in sent] == [LIST_PATH, TIME_PATH]
+    assert "no more than 2 requests" in said[-1]
+
+
+def test_an_address_without_a_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+    with serving(_TIME) as server:
+        url = server.url
+    assert main(url) == 1
+    assert capsys.readouterr().out.count("ConnectError") == 2
+
+
+def test_without_credentials_nothing_is_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
+    with serving(_TIME) as server:
+        assert main(server.url) == 2
+    assert server.requests == []
+    assert "BINANCE_API_KEY" in capsys.readouterr().err
+
+
+def test_a_post_is_never_sent() -> None:
+    with serving(response()) as server:
+        recorder = check_live.Recorder()
+        with httpx.Client(transport=recorder) as client, pytest.raises(httpx.ConnectError):
+            client.post(server.url + LIST_PATH)
+    assert server.requests == []
+
+
+def test_only_reads_are_called(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exchange(_: object) -> None:
+        pytest.fail("the exchange was called")
+
+    post = Operation("smallLiabilityExchange", "POST", LIST_PATH, call=exchange)
+    monkeypatch.setattr(check_live, "OPERATIONS", (*OPERATIONS, post))
+    status, _, sent = run(response(headers=_WEIGHT))
+    assert status == 0
+    assert {each.method for each in sent} == {"GET"}

@@ -1,0 +1,488 @@
+"""`make check-spec SPEC=` judges rightly: variants that break the client, and harmless ones."""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tools.check_spec import Api, breaks, main, regenerating
+from tools.contract import LIST_PATH, OPENAPI_YAML, TIME_PATH, load
+from tools.prism import prisms
+
+# Much is run here, and measured elsewhere: coverage would double the time.
+pytestmark = pytest.mark.no_cover
+
+Change = Callable[[Any], object]
+
+
+def _get(contract: Any) -> Any:
+    return contract["paths"][LIST_PATH]["get"]
+
+
+def _ok(contract: Any) -> Any:
+    return _get(contract)["responses"]["200"]
+
+
+def _media(contract: Any) -> Any:
+    return _ok(contract)["content"]["application/json"]
+
+
+def _coins(contract: Any) -> list[Any]:
+    """Every coin of every example."""
+    examples = _media(contract)["examples"].values()
+    return [coin for example in examples for coin in example["value"]]
+
+
+def _coin(contract: Any) -> Any:
+    return contract["components"]["schemas"]["SmallLiabilityCoin"]
+
+
+def _error_examples(contract: Any) -> list[Any]:
+    answers = contract["components"]["responses"].values()
+    return [
+        example["value"]
+        for answer in answers
+        for media in answer["content"].values()
+        for example in media["examples"].values()
+        if isinstance(example["value"], dict)
+    ]
+
+
+def _rename(mapping: Any, old: str, new: str) -> None:
+    mapping[new] = mapping.pop(old)
+
+
+def _rename_in_schema(schema: Any, old: str, new: str) -> None:
+    _rename(schema["properties"], old, new)
+    schema["required"] = [new if name == old else name for name in schema["required"]]
+
+
+def _rename_everywhere(contract: Any) -> None:
+    _rename_in_schema(_coin(contract), "principal", "principalAmount")
+    for coin in _coins(contract):
+        _rename(coin, "principal", "principalAmount")
+
+
+def _remove(contract: Any, field: str) -> None:
+    del _coin(contract)["properties"][field]
+    _coin(contract)["required"].remove(field)
+
+
+def _remove_everywhere(contract: Any) -> None:
+    _remove(contract, "liabilityAsset")
+    for coin in _coins(contract):
+        del coin["liabilityAsset"]
+
+
+def _retype(field: str, schema: Any) -> Change:
+    return lambda contract: _coin(contract)["properties"].update({field: schema})
+
+
+def _retype_everywhere(contract: Any) -> None:
+    _retype("liabilityQty", {"type": "object"})(contract)
+    for coin in _coins(contract):
+        coin["liabilityQty"] = {"amount": "1"}
+
+
+def _move(path: str) -> Change:
+    return lambda contract: _rename(contract["paths"], path, path.replace("v", "v9", 1))
+
+
+def _wrap(contract: Any) -> None:
+    media = _media(contract)
+    media["schema"] = {
+        "type": "object",
+        "required": ["rows"],
+        "properties": {"rows": media["schema"]},
+    }
+    for example in media["examples"].values():
+        example["value"] = {"rows": example["value"]}
+
+
+def _rename_in_errors(field: str) -> Change:
+    def change(contract: Any) -> None:
+        for schema in ("Error", "LimitError"):
+            _rename_in_schema(contract["components"]["schemas"][schema], field, f"error_{field}")
+        for value in _error_examples(contract):
+            _rename(value, field, f"error_{field}")
+
+    return change
+
+
+def _parameter(name: str, required: bool, where: str = "query") -> Change:
+    parameter = {"name": name, "in": where, "required": required, "schema": {"type": "string"}}
+    return lambda contract: _get(contract)["parameters"].append(parameter)
+
+
+def _scheme(scheme: str, **changes: str) -> Change:
+    return lambda contract: contract["components"]["securitySchemes"][scheme].update(changes)
+
+
+def _parameter_schema(parameter: str, **changes: Any) -> Change:
+    return lambda contract: contract["components"]["parameters"][parameter]["schema"].update(
+        changes
+    )
+
+
+def _drop(path: str, status: str) -> Change:
+    return lambda contract: contract["paths"][path]["get"]["responses"].pop(status)
+
+
+def _headers(answer: str) -> Callable[[Any], Any]:
+    return lambda contract: contract["components"]["responses"][answer]["headers"]
+
+
+def _time(contract: Any) -> Any:
+    return contract["components"]["schemas"]["ServerTime"]
+
+
+def _examples(answer: str) -> int:
+    """How many examples in JSON the contract has of an answer."""
+    content = load()["components"]["responses"][answer]["content"]
+    return len(content["application/json"]["examples"])
+
+
+def _reworded(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: f"Now: {each}" if key == "description" else _reworded(each)
+            for key, each in node.items()
+        }
+    return [_reworded(each) for each in node] if isinstance(node, list) else node
+
+
+# Each change with a word of what must be said of it.
+BREAKING: dict[str, tuple[Change, str]] = {
+    "a field is renamed": (_rename_everywhere, r"principal: missing"),
+    "a field is renamed in the schema alone": (
+        lambda c: _rename_in_schema(_coin(c), "interest", "interestAmount"),
+        r"200 made up: .*interest: missing",
+    ),
+    "a field is removed": (_remove_everywhere, r"liabilityAsset: missing"),
+    "a field is removed from the schema alone": (
+        lambda c: _remove(c, "liabilityQty"),
+        r"200 made up: .*liabilityQty: missing",
+    ),
+    "a field is retyped": (_retype_everywhere, r"liabilityQty: expected a decimal, got an object"),
+    "a field is retyped in the schema alone": (
+        _retype("interest", {"type": "boolean"}),
+        r"interest: expected a decimal, got a boolean",
+    ),
+    "a quantity becomes an array": (
+        _retype("liabilityQty", {"type": "array", "items": {"type": "number"}}),
+        r"liabilityQty: expected a decimal, got an array",
+    ),
+    "a name becomes a number": (
+        _retype("asset", {"type": "integer"}),
+        r"asset: expected a string that is not empty",
+    ),
+    "a name may be null": (_retype("asset", {"type": ["string", "null"]}), r"asset: .*got null"),
+    "a field may be missing": (lambda c: _coin(c)["required"].remove("asset"), r"asset: missing"),
+    "a quantity may be a boolean": (
+        lambda c: _coin(c)["properties"]["liabilityQty"]["oneOf"].append({"type": "boolean"}),
+        r"liabilityQty: .*got a boolean",
+    ),
+    "the array is wrapped": (_wrap, r"expected an array, got an object"),
+    "the content becomes XML": (
+        lambda c: _rename(_ok(c)["content"], "application/json", "application/xml"),
+        r"200 documented and 4 more: .*body is not JSON",
+    ),
+    "the content becomes text": (
+        lambda c: _rename(_ok(c)["content"], "application/json", "text/csv"),
+        r"200 documented and 4 more: Prism: Cannot serialise",
+    ),
+    "the path moves": (_move(LIST_PATH), rf"{LIST_PATH}: .*route .* hasn't been found"),
+    "the host moves": (
+        lambda c: c.update(servers=[{"url": "https://api.binance.com/v9"}]),
+        r"https://api\.binance\.com is no longer",
+    ),
+    "the host of a path moves": (
+        lambda c: c["paths"][LIST_PATH].update(servers=[{"url": "https://margin.binance.com"}]),
+        rf"{LIST_PATH}: https://api\.binance\.com is no longer",
+    ),
+    "the host of an operation moves": (
+        lambda c: c["paths"][TIME_PATH]["get"].update(servers=[{"url": "https://t.binance.com"}]),
+        rf"{TIME_PATH}: https://api\.binance\.com is no longer",
+    ),
+    "the time is in seconds, and has no example": (
+        lambda c: (
+            _time(c)["properties"]["serverTime"].update(minimum=1483228800, maximum=4102444800),
+            c["paths"][TIME_PATH]["get"]["responses"]["200"]["content"]["application/json"].pop(
+                "examples"
+            ),
+        ),
+        rf"{TIME_PATH}: 200 serverTime: never between",
+    ),
+    "an error becomes a problem": (
+        lambda c: c["components"]["responses"]["BadRequest"].update(
+            content={
+                "application/problem+json": {
+                    "schema": {"type": "object", "properties": {"title": {"type": "string"}}}
+                }
+            }
+        ),
+        r"400 made up: code: missing",
+    ),
+    "the method changes": (
+        lambda c: _rename(c["paths"][LIST_PATH], "get", "post"),
+        r"does not have \"get\" method",
+    ),
+    "a parameter is required": (_parameter("type", True), r"query parameter type is required"),
+    "a header is required": (
+        _parameter("X-Request-Id", True, "header"),
+        r"header parameter x-request-id is required",
+    ),
+    "the timestamp is renamed": (
+        lambda c: c["components"]["parameters"]["Timestamp"].update(name="requestTime"),
+        r"query parameter requestTime is required",
+    ),
+    "recvWindow changes its letters": (
+        lambda c: c["components"]["parameters"]["RecvWindow"].update(name="recvwindow"),
+        r"query parameter recvWindow is not documented",
+    ),
+    "recvWindow may be 1000 at most": (
+        _parameter_schema("RecvWindow", maximum=1000, default=1000),
+        r"recvwindow must be <= 1000",
+    ),
+    "recvWindow may be 6000 at most": (
+        _parameter_schema("RecvWindow", maximum=6000),
+        r"recvwindow must be <= 6000",
+    ),
+    "the timestamp is in seconds": (
+        _parameter_schema("Timestamp", maximum=9_999_999_999),
+        r"timestamp must be <= 9999999999",
+    ),
+    "the header of the key is renamed": (
+        _scheme("apiKey", name="X-API-KEY"),
+        r"header parameter x-api-key is required",
+    ),
+    "the signature is renamed": (
+        _scheme("signature", name="sig"),
+        r"query parameter sig is required",
+    ),
+    "the signature becomes a header": (
+        _scheme("signature", **{"in": "header"}),
+        r"header parameter signature is required",
+    ),
+    "nothing is signed any more": (
+        lambda c: c.update(security=[]),
+        r"query parameter signature is not documented",
+    ),
+    "code is renamed": (
+        _rename_in_errors("code"),
+        # What is made up has no code either.
+        rf"400 malformedParameter and {_examples('BadRequest')} more: code: missing",
+    ),
+    "msg is renamed": (_rename_in_errors("msg"), r"msg: missing"),
+    "code becomes a string in the schema alone": (
+        lambda c: c["components"]["schemas"]["Error"]["properties"].update(code={"type": "string"}),
+        r"400 made up: code: the client cannot read '",
+    ),
+    "the limit's code becomes a string in the schema alone": (
+        lambda c: c["components"]["schemas"]["LimitError"].update(
+            properties={"code": {"type": "string"}, "msg": {"type": "string"}},
+        ),
+        r"429 made up: code: the client cannot read '",
+    ),
+    "an error is wrapped": (
+        lambda c: [
+            example.update(value={"error": example["value"]})
+            for example in c["components"]["responses"]["Unauthorized"]["content"][
+                "application/json"
+            ]["examples"].values()
+        ],
+        rf"401 malformedKey and {_examples('Unauthorized') - 1} more: code: missing",
+    ),
+    "a body is required": (
+        lambda c: _get(c).update(
+            requestBody={"required": True, "content": {"application/json": {}}}
+        ),
+        r"[Bb]ody",
+    ),
+    "the time is signed": (
+        lambda c: c["paths"][TIME_PATH]["get"].pop("security"),
+        rf"{TIME_PATH}: the header parameter x-mbx-apikey is required",
+    ),
+    "401 is dropped": (_drop(LIST_PATH, "401"), rf"{LIST_PATH}: 401 is no longer documented"),
+    "5XX is dropped": (_drop(LIST_PATH, "5XX"), rf"{LIST_PATH}: 5XX is no longer documented"),
+    "5XX shrinks to 503": (
+        lambda c: _rename(_get(c)["responses"], "5XX", "503"),
+        rf"{LIST_PATH}: 5XX is no longer documented",
+    ),
+    "429 of the time is dropped": (_drop(TIME_PATH, "429"), rf"{TIME_PATH}: 429 is no longer"),
+    "Retry-After is dropped": (
+        lambda c: _headers("TooManyRequests")(c).pop("Retry-After"),
+        r"429 limitBroken .*: header Retry-After: missing",
+    ),
+    "Retry-After is renamed": (
+        lambda c: _rename(_headers("IpBanned")(c), "Retry-After", "X-Retry-After"),
+        r"418 banned .*: header Retry-After: missing",
+    ),
+    "the used weight is renamed": (
+        lambda c: _rename(_ok(c)["headers"], "X-SAPI-USED-IP-WEIGHT-1M", "X-USED-WEIGHT"),
+        r"200 .*header X-SAPI-USED-IP-WEIGHT-1M: missing",
+    ),
+    "the time moves": (_move(TIME_PATH), rf"{TIME_PATH}: .*hasn't been found"),
+    "serverTime is renamed in the schema alone": (
+        lambda c: _rename_in_schema(_time(c), "serverTime", "now"),
+        rf"{TIME_PATH}: 200 made up: .*without a time",
+    ),
+    "serverTime becomes a string in the schema alone": (
+        lambda c: _time(c)["properties"].update(serverTime={"type": "string"}),
+        rf"{TIME_PATH}: 200 made up: .*without a time",
+    ),
+}
+
+HARMLESS: dict[str, Change] = {
+    "nothing changes": lambda _: None,
+    "an optional field": _retype("note", {"type": "string"}),
+    "a required field": lambda c: (
+        _retype("rank", {"type": "integer"})(c),
+        _coin(c)["required"].append("rank"),
+        [coin.update(rank=1) for coin in _coins(c)],
+    ),
+    "an optional parameter": _parameter("asset", False),
+    "a new example": lambda c: _media(c)["examples"].update(
+        more={"value": [{**_coins(c)[0], "asset": "XRP"}]}
+    ),
+    "an example with an odd name": lambda c: _media(c)["examples"].update(
+        {"more, or less; 100%": {"value": _coins(c)[:1]}}
+    ),
+    "another kind of content": lambda c: _ok(c).update(
+        content={"text/csv": {"examples": {"csv": {"value": "ETH"}}}, **_ok(c)["content"]}
+    ),
+    "serverTime has no bounds": lambda c: _time(c)["properties"].update(
+        serverTime={"type": "integer"}
+    ),
+    "fewer examples": lambda c: _media(c)["examples"].pop("documented"),
+    "no examples": lambda c: _media(c).pop("examples"),
+    "a new refusal": lambda c: _get(c)["responses"].update(
+        {"451": {"$ref": "#/components/responses/BadRequest"}}
+    ),
+    "a new success": lambda c: _get(c)["responses"].update({"204": {"description": "None."}}),
+    "every description is reworded": lambda c: c.update(_reworded(c)),
+    "a schema has another name": lambda c: (
+        c["components"]["schemas"].update(Coin=_coin(c)),
+        _media(c)["schema"].update(items={"$ref": "#/components/schemas/Coin"}),
+    ),
+    "a new path": lambda c: c["paths"].update({"/sapi/v2/coins": c["paths"][LIST_PATH]}),
+    "a field of its own kind": lambda c: _retype(
+        "parts", {"type": "array", "items": {"$ref": "#/components/schemas/SmallLiabilityCoin"}}
+    )(c),
+    "a host with a variable": lambda c: c.update(
+        servers=[
+            {"url": "https://{h}.binance.com", "variables": {"h": {"default": "api"}}},
+        ]
+    ),
+    "an answer refers to another's": lambda c: _get(c)["responses"].update(
+        {"403": {"$ref": f"#/paths/{TIME_PATH.replace('/', '~1')}/get/responses/403"}}
+    ),
+    "a new host": lambda c: c["servers"].insert(0, {"url": "https://api5.binance.com"}),
+    "a string amount becomes a number": lambda c: (
+        _retype("principal", {"type": "number"})(c),
+        [coin.update(principal=0.25) for coin in _coins(c)],
+    ),
+    "the quantity is always a decimal string": _retype(
+        "liabilityQty", {"$ref": "#/components/schemas/DecimalString"}
+    ),
+    "401 becomes 4XX": lambda c: _get(c)["responses"].update(
+        {"4XX": _get(c)["responses"].pop("401")}
+    ),
+    "recvWindow is required": lambda c: c["components"]["parameters"]["RecvWindow"].update(
+        required=True
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
+    """Every variant, served from one start of Node."""
+    folder = tmp_path_factory.mktemp("variants")
+    today = load()
+    contracts: dict[str, Any] = {}
+    for name, change in {
+        **{name: each for name, (each, _) in BREAKING.items()},
+        **HARMLESS,
+    }.items():
+        contracts[name] = copy.deepcopy(today)
+        change(contracts[name])
+        text = json.dumps(contracts[name], default=float)
+        (folder / f"{name}.json").write_text(text, "utf-8")
+    files = [folder / f"{name}.json" for name in contracts]
+    with prisms(*files) as urls, httpx.HTTPTransport() as http:
+        served = zip(contracts.items(), urls, strict=True)
+        yield {name: Api(contract, url, http) for (name, contract), url in served}
+
+
+@pytest.mark.parametrize("variant", BREAKING)
+def test_a_breaking_variant_is_told(apis: dict[str, Api], variant: str) -> None:
+    _, words = BREAKING[variant]
+    found = list(breaks(apis[variant]))
+    assert any(re.search(words, line) for line in found), found
+
+
+@pytest.mark.parametrize("variant", HARMLESS)
+def test_a_harmless_variant_survives(apis: dict[str, Api], variant: str) -> None:
+    assert list(breaks(apis[variant])) == []
+
+
+def _loop() -> str:
+    contract = load()
+    contract["components"]["schemas"]["Loop"] = {"$ref": "#/components/schemas/Loop"}
+    _media(contract)["schema"]["items"] = {"$ref": "#/components/schemas/Loop"}
+    return json.dumps(contract, default=float)
+
+
+def _edited(folder: Path, old: str, new: str) -> Path:
+    path = folder / "other.yaml"
+    path.write_text(OPENAPI_YAML.read_text("utf-8").replace(old, new), "utf-8")
+    return path
+
+
+def test_a_verdict_that_it_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(_edited(tmp_path, "liabilityQty", "liabilityAmount")) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == (
+        f"BREAKS: {LIST_PATH}: 200 documented and 3 more: ContractError: The answer breaks the"
+        " contract at $[0].liabilityQty: missing (1 attempt)"
+    )
+    assert said[-1] == "Regenerating would change models/small_liability_coin.py"
+
+
+def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(_edited(tmp_path, "summary: Nothing to exchange", "summary: None")) == 0
+    assert capsys.readouterr().out == "survives\nRegenerating would change nothing\n"
+    # A tag is the folder that the wrapper imports from.
+    told = regenerating(_edited(tmp_path, "tags: [margin]", "tags: [loans]"))
+    assert told == "Regenerating would change api/loans, api/margin"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "a: [",
+        "openapi: 3.1.0",
+        "{openapi: 3.1.0, paths: {}}",
+        "\x00",
+        f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: [1]}}}}}}",
+        _loop(),
+    ],
+)
+def test_without_a_contract_there_is_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    path = tmp_path / "other.yaml"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    assert main(path) == 2
+    said = capsys.readouterr().err
+    assert "is no OpenAPI 3 contract to judge: " in said
+    assert said.count("\n") == 1

@@ -1,0 +1,59 @@
+"""The wire client that the generator makes of a contract, and how two of them differ."""
+
+import filecmp
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.contract import OPENAPI_YAML, ROOT
+
+PACKAGE = ROOT / "generated/binance_small_liability_api"
+
+
+def generate(package: Path, contract: Path = OPENAPI_YAML) -> None:
+    """Write the wire client of `contract` to `package`. Raises RuntimeError with what was said."""
+    script = ROOT / "generated/generate.py"
+    done = subprocess.run(
+        [sys.executable, script, "--contract", contract, "--package", package],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def drift(fresh: Path) -> str | None:
+    """How generated/ differs from what openapi.yaml makes, and what to do; None if it does not."""
+    generate(fresh)
+    files = differences(PACKAGE, fresh)
+    if not files:
+        return None
+    return (
+        f"generated/ is not what openapi.yaml makes: {', '.join(files)}. Run `make generate` and"
+        " commit what changes; never edit generated/ by hand."
+    )
+
+
+def differences(ours: Path, fresh: Path) -> list[str]:
+    """The files, relative to both packages, that are not the same in both."""
+
+    def visit(compared: "filecmp.dircmp[str]", under: str) -> list[str]:
+        # Byte by byte: dircmp itself would trust sizes and dates.
+        _, mismatched, errors = filecmp.cmpfiles(
+            compared.left, compared.right, compared.common_files, shallow=False
+        )
+        odd = [*mismatched, *errors, *compared.left_only, *compared.right_only]
+        found = [f"{under}{name}" for name in odd if name != "__pycache__"]
+        for name, child in compared.subdirs.items():
+            found += visit(child, f"{under}{name}/")
+        return found
+
+    return sorted(visit(filecmp.dircmp(ours, fresh), ""))
+
+
+if __name__ == "__main__":
+    # Before anything that would stumble over a broken package without saying this.
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(drift(Path(folder, "fresh")))

@@ -1,0 +1,349 @@
+"""Will today's client survive another API?
+
+The client, as it stands, is run against Prism, which serves the other contract: its examples, and
+answers made up from its schemas. What no run can show, such as a status that is documented no
+longer, is read from the two contracts.
+
+    make check-spec SPEC=other.yaml
+"""
+
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from binance_small_liability import ApiError, SmallLiabilityClient
+
+from tools.check_generated import PACKAGE, differences, generate
+from tools.contract import answer_of, definition_of, inlined, load, resolved, responses
+from tools.operations import OPERATIONS, SERVER_TIME, Operation
+from tools.prism import prisms
+
+_TODAY = load()
+_TIME = _TODAY["components"]["schemas"]["ServerTime"]["properties"]["serverTime"]
+_MADE_UP = "made up"
+# Enough for each alternative of a schema to occur; refusals share most of theirs.
+_TIMES_200 = 20
+_TIMES = 5
+# The documented headers, and the attributes in which the client gives them to its caller.
+_HEADERS = {
+    "Retry-After": "retry_after",
+    "X-SAPI-USED-IP-WEIGHT-1M": "used_weight",
+    "X-SAPI-USED-UID-WEIGHT-1M": None,
+}
+# Milliseconds that may lie between the exchange's time and a timestamp corrected by it.
+_CORRECTED = 60_000
+
+
+@dataclass(frozen=True)
+class Api:
+    """The other API: its contract, and where Prism serves it."""
+
+    contract: Any
+    url: str
+    http: httpx.BaseTransport
+
+
+class Call(httpx.BaseTransport):
+    """One call of today's client, in which Prism answers one operation as it is asked to.
+
+    For the server time, a first answer refuses the client's clock.
+    """
+
+    request: httpx.Request
+    response: httpx.Response
+
+    def __init__(
+        self, api: Api, operation: Operation, answer: str, kind: str = "*/*", **options: Any
+    ) -> None:
+        self._http = api.http
+        self._operation = operation
+        self._asked = {"Prefer": answer, "Accept": kind}
+        self.timestamps: list[int] = []
+        self.error: Exception | None = None
+        options |= {"base_url": api.url, "transport": self, "max_attempts": 1}
+        with SmallLiabilityClient(
+            api_key="test-api-key", api_secret="test-api-secret", **options
+        ) as client:
+            try:
+                operation.call(client)
+            except Exception as error:
+                self.error = error
+            self.used_weight = client.used_weight
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask Prism, and ask for the answer that is on trial where it belongs."""
+        if (request.method, request.url.path) != (self._operation.method, self._operation.path):
+            if self._operation is SERVER_TIME:
+                return self._judge_timestamp(int(request.url.params["timestamp"]))
+            return self._http.handle_request(request)
+        request.headers.update(self._asked)
+        self.request, self.response = request, self._http.handle_request(request)
+        self.response.read()
+        return self.response
+
+    def _judge_timestamp(self, timestamp: int) -> httpx.Response:
+        self.timestamps.append(timestamp)
+        if len(self.timestamps) == 1:
+            return httpx.Response(400, json={"code": -1021, "msg": "The clock is wrong."})
+        return httpx.Response(200, json=[])
+
+    @property
+    def refusal(self) -> ApiError | None:
+        """The error that has the status of the answer; it may be the cause of another."""
+        error: BaseException | None = self.error
+        while error is not None and not isinstance(error, ApiError):
+            error = error.__cause__
+        return error
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The fields of the answer; none where it is no JSON object."""
+        try:
+            body = self.response.json()
+        except ValueError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    @property
+    def is_no_time(self) -> bool:
+        """Whether the client rightly takes the time that was made up for nonsense."""
+        time = self.body.get("serverTime")
+        return isinstance(time, int) and not _TIME["minimum"] <= time <= _TIME["maximum"]
+
+    @property
+    def problem(self) -> str | None:
+        """Why Prism could not answer as it was told."""
+        said = self.body
+        # What the other API documents may have the same form.
+        if not str(said.get("type")).startswith("https://stoplight.io/prism/errors#"):
+            return None
+        return f"Prism: {said['detail'] or said['title']}"
+
+    def violations(self, of: str) -> list[str]:
+        """Where, in Prism's judgement, the "request" or the "response" breaks that contract."""
+        found = json.loads(self.response.headers.get("sl-violations", "[]"))
+        return [f"Prism: {each['message']}" for each in found if each["location"][0] == of]
+
+
+def breaks(api: Api) -> Iterator[str]:
+    """What today's client does not survive, each in one line."""
+    for operation in (*OPERATIONS, SERVER_TIME):
+        refusals = _refusals(api, operation)
+        yield from (f"{operation}: {fault}" for fault in refusals or _departures(api, operation))
+    yield from _times(api.contract)
+
+
+def _departures(api: Api, operation: Operation) -> Iterator[str]:
+    """What breaks the client although the other API takes its requests."""
+    host = _TODAY["servers"][0]["url"]
+    hosts = _hosts(api.contract, operation)
+    if hosts and host not in hosts:
+        yield f"{host} is no longer among the servers"
+    for status, promised in responses(_TODAY, operation.method, operation.path).items():
+        answer = answer_of(api.contract, operation.method, operation.path, status)
+        if answer is None:
+            yield f"{status} is no longer documented"
+        # What is documented as today needs no trial: the contract tests do it.
+        elif inlined(api.contract, answer) != inlined(_TODAY, promised) and (
+            operation is not SERVER_TIME or status == "200"
+        ):
+            yield from (
+                f"{status} {fault}" for fault in _faults(api, operation, status, promised, answer)
+            )
+
+
+def _times(contract: Any) -> Iterator[str]:
+    """Another unit of time: what is made up of such a schema is taken for nonsense, not tried."""
+    answer = answer_of(contract, SERVER_TIME.method, SERVER_TIME.path, "200")
+    schema = inlined(contract, answer or {})
+    media = schema.get("content", {}).get("application/json", {})
+    theirs = media.get("schema", {}).get("properties", {}).get("serverTime", {})
+    earliest, latest = _TIME["minimum"], _TIME["maximum"]
+    if theirs.get("maximum", latest) < earliest or theirs.get("minimum", earliest) > latest:
+        yield f"{SERVER_TIME}: 200 serverTime: never between {earliest} and {latest}"
+
+
+def _hosts(contract: Any, operation: Operation) -> list[str]:
+    """The URLs at which an operation is served, with the defaults of what varies in them."""
+    hosts = []
+    for server in definition_of(contract, operation.method, operation.path)["servers"]:
+        host = server["url"].rstrip("/")
+        for name, variable in server.get("variables", {}).items():
+            host = host.replace(f"{{{name}}}", str(variable["default"]))
+        hosts.append(host)
+    return hosts
+
+
+def _refusals(api: Api, operation: Operation) -> list[str]:
+    """Why the other API does not take what the client sends, whatever its recvWindow."""
+    bounds = _TODAY["components"]["parameters"]["RecvWindow"]["schema"]
+    for recv_window in (bounds["default"], bounds["minimum"], bounds["maximum"]):
+        call = Call(api, operation, "code=200", recv_window=recv_window)
+        documented = definition_of(api.contract, operation.method, operation.path)
+        if documented is None:
+            return [call.problem or "no longer documented"]
+        refusals = _misfits(api.contract, documented, call.request) or call.violations("request")
+        if refusals:
+            return refusals
+    return []
+
+
+def _misfits(contract: Any, documented: Any, request: httpx.Request) -> list[str]:
+    """What a request lacks or has too much, to the letter: Prism heeds neither case nor surplus."""
+    schemes = contract.get("components", {}).get("securitySchemes", {})
+    credentials = [
+        {_place(resolved(contract, schemes[name])) for name in alternative}
+        for alternative in documented["security"]
+    ]
+    required = {_place(each) for each in documented["parameters"] if each.get("required")}
+    sent = {("query", name) for name in request.url.params}
+    sent |= {("header", name.lower()) for name in request.headers}
+    if credentials and not any(alternative <= sent for alternative in credentials):
+        required |= credentials[0]
+    known = {_place(each) for each in documented["parameters"]}.union(*credentials)
+    surplus = {(where, name) for where, name in sent - known if where == "query"}
+    return [
+        *(f"the {where} parameter {name} is required" for where, name in sorted(required - sent)),
+        *(f"the {where} parameter {name} is not documented" for where, name in sorted(surplus)),
+    ]
+
+
+def _place(parameter: Any) -> tuple[str, str]:
+    where, name = parameter.get("in", "header"), parameter.get("name", "Authorization")
+    return where, name.lower() if where == "header" else name
+
+
+def _faults(
+    api: Api, operation: Operation, status: str, promised: Any, answer: Any
+) -> Iterator[str]:
+    """What the client cannot tell of the answers with one status."""
+    code = status.replace("XX", "00")
+    content = answer.get("content", {})
+    # Where several kinds are offered, the server is taken to prefer the one of today.
+    kind = next((kind for kind in promised["content"] if kind in content), next(iter(content), ""))
+    media = content.get(kind, {})
+    asked = {name: f'code={code}, example="{name}"' for name in media.get("examples", {})}
+    if "example" in media:
+        asked["example"] = f"code={code}"
+    found: dict[str, list[str]] = {}
+    made_up = [(_MADE_UP, f"code={code}, dynamic=true")] * (_TIMES_200 if code == "200" else _TIMES)
+    for name, prefer in [*asked.items(), *made_up]:
+        call = Call(api, operation, prefer, kind)
+        # What Prism makes up may break that contract, or be no time at which Binance exists.
+        if name == _MADE_UP and (call.violations("response") or call.is_no_time):
+            continue
+        fault = call.problem or (
+            _uncorrected(call) if operation is SERVER_TIME else _untold(call, int(code), promised)
+        )
+        if fault:
+            found.setdefault(fault, []).append(name)
+            if name == _MADE_UP:
+                break
+    for fault, (first, *others) in found.items():
+        yield f"{first}{f' and {len(others)} more' if others else ''}: {fault}"
+
+
+def _untold(call: Call, code: int, promised: Any) -> str | None:
+    """What the client does not tell of an answer of which today's contract promises it."""
+    error, refusal = call.error, call.refusal
+    if (error is not None) if code == 200 else getattr(refusal, "status_code", None) != code:
+        return f"{type(error).__name__}: {error}"
+    if refusal is not None and "application/json" in promised["content"]:
+        body = call.body
+        for name, told in (("code", refusal.code), ("msg", refusal.msg)):
+            if name not in body:
+                return f"{name}: missing"
+            if body[name] != told:
+                return f"{name}: the client cannot read {body[name]!r}"
+    for name in promised.get("headers", {}):
+        attribute = _HEADERS[name]
+        if attribute and getattr(refusal or call, attribute) is None:
+            value = call.response.headers.get(name)
+            return f"header {name}: " + (
+                f"the client cannot read {value!r}" if value else "missing"
+            )
+    return None
+
+
+def _uncorrected(call: Call) -> str | None:
+    """Why the client could not correct its clock."""
+    if call.error is not None:
+        return f"{type(call.error).__name__}: {call.error}"
+    server_time = int(call.body["serverTime"])
+    if abs(call.timestamps[-1] - server_time) > _CORRECTED:
+        return f"the clock was told {server_time} and set to {call.timestamps[-1]}"
+    return None
+
+
+def regenerating(contract: Path) -> str:
+    """What would become of the wire client if it were made from `contract`."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder, "package")
+        try:
+            generate(package, contract)
+        except RuntimeError as error:
+            return f"Regenerating would fail:\n{error}"
+        # The contract's copy in the package is no code.
+        changed = [name for name in differences(PACKAGE, package) if name != "openapi.json"]
+    return f"Regenerating would change {', '.join(changed) or 'nothing'}"
+
+
+def _contract(path: Path) -> Any:
+    contract = load(path)
+    fields = contract if isinstance(contract, dict) else {}
+    if not str(fields.get("openapi")).startswith("3.") or not fields.get("paths"):
+        raise LookupError("it has no paths, or is of another version")
+    return contract
+
+
+# What comes of a file that is no contract, or of one that Prism cannot serve.
+_UNUSABLE = (
+    OSError,
+    ValueError,
+    yaml.YAMLError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+)
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    lines = str(error).split("\n")
+    # Of what Prism says, the last line tells.
+    return " ".join((lines[-1] if isinstance(error, RuntimeError) else str(error)).split())
+
+
+def main(path: Path) -> int:
+    """0 if today's client survives, 1 if it does not, 2 if `path` is not a usable contract."""
+    try:
+        contract = _contract(path)
+        with prisms(path) as (url,), httpx.HTTPTransport() as http:
+            broken = list(breaks(Api(contract, url, http)))
+    except _UNUSABLE as error:
+        print(f"{path} is no OpenAPI 3 contract to judge: {_in_one_line(error)}", file=sys.stderr)
+        return 2
+    for line in broken:
+        print(f"BREAKS: {line}")
+    if not broken:
+        print("survives")
+    print(regenerating(path))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    # The client would report each correction of its clock.
+    logging.disable()
+    sys.exit(main(Path(sys.argv[1])))

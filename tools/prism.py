@@ -1,0 +1,73 @@
+"""Real Prism processes that serve contracts."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tools.contract import OPENAPI_YAML, ROOT
+
+_NODE = Path(sys.executable).parent / "node"
+_PRISM = ROOT / "node_modules/@stoplight/prism-cli/dist/index.js"
+# Node ends when its standard input does: it cannot outlive this process, however that dies.
+_LIFELINE = "data:text/javascript,process.stdin.on('end',()=>process.exit()).resume()"
+_COMMAND = [str(_NODE), "--import", _LIFELINE]
+_MOCK = [str(_PRISM), "mock", "--port=0", "--multiprocess=false"]
+_MANY = ROOT / "tools/prisms.cjs"
+_SECONDS_TO_START = 30
+_MARKER = "Prism is listening on "
+
+
+@contextmanager
+def prism(contract: Path = OPENAPI_YAML) -> Iterator[str]:
+    """Serve `contract` on a free port; gives the base URL once Prism answers."""
+    with _running([*_MOCK, str(contract)], servers=1) as (url,):
+        yield url
+
+
+@contextmanager
+def prisms(*contracts: Path) -> Iterator[list[str]]:
+    """Serve each of `contracts` on a free port, all from one process; gives their base URLs.
+
+    What is made up from their schemas varies more than with `prism`, but alike in each run.
+    """
+    with _running([str(_MANY), *map(str, contracts)], servers=len(contracts)) as urls:
+        yield urls
+
+
+@contextmanager
+def _running(command: list[str], servers: int) -> Iterator[list[str]]:
+    # Read through another file object: one would move the place at which Node writes.
+    with tempfile.NamedTemporaryFile() as written, Path(written.name).open() as output:
+        process = subprocess.Popen(
+            [*_COMMAND, *command],
+            stdin=subprocess.PIPE,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield _wait(process, output, servers)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def _wait(process: "subprocess.Popen[bytes]", output: IO[str], servers: int) -> list[str]:
+    give_up = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < give_up:
+        output.seek(0)
+        said = output.read()
+        lines = said.rpartition("\n")[0].splitlines()
+        urls = [line.partition(_MARKER)[2] for line in lines if _MARKER in line]
+        if len(urls) == servers:
+            return urls
+        if process.poll() is not None:
+            raise RuntimeError(f"Prism ended with {process.returncode} and said:\n{said.strip()}")
+        time.sleep(0.05)
+    raise RuntimeError(f"Prism did not answer in {_SECONDS_TO_START} s and said:\n{said}")

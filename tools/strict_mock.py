@@ -1,0 +1,23 @@
+"""Serves Prism behind the fake exchange, the strictest mock there is, until Ctrl-C."""
+
+import signal
+import sys
+
+from binance_small_liability.testing import FakeBinance
+
+from tools.prism import prism
+
+# To be told to stop is a way to end, like Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    with prism() as upstream:
+        fake = FakeBinance(upstream=upstream)
+        with fake.serve(int(sys.argv[1])) as url:
+            print(f"Binance, strictly, at {url}")
+            print(f"  BINANCE_API_KEY={fake.api_key}")
+            print(f"  BINANCE_API_SECRET={fake.api_secret}", flush=True)
+            signal.pause()
+except KeyboardInterrupt:
+    pass
+except OSError as error:
+    sys.exit(f"Port {sys.argv[1]} cannot be used: {error.strerror}")
