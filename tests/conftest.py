@@ -12,8 +12,8 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     Coin,
     SmallLiabilityClient,
-    _time,
 )
+from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tools.operations import LIST_COINS
@@ -58,7 +58,7 @@ def prism_url() -> Iterator[str]:
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Where a client would wait, time moves on at once."""
-    with _time.skipping():
+    with real_time.skipping():
         yield
 
 
