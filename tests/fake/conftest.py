@@ -1,8 +1,8 @@
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from binance_small_liability._io import real_time
 from binance_small_liability.testing import FakeBinance
 
 from tests.fake.sending import RawSocket, Sender
@@ -30,7 +30,7 @@ class StoppedClock:
     def __init__(self) -> None:
         self._ns = 1_700_000_040 * SECOND  # a minute begins
 
-    def unix_ns(self) -> int:
+    def time_ns(self) -> int:
         return self._ns
 
     def advance(self, seconds: float) -> None:
@@ -41,5 +41,5 @@ class StoppedClock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
     """The clock of the fake and of the clients."""
     clock = StoppedClock()
-    monkeypatch.setattr(real_time, "unix_ns", clock.unix_ns)
+    monkeypatch.setattr(time, "time_ns", clock.time_ns)
     return clock

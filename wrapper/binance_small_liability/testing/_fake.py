@@ -149,7 +149,7 @@ class FakeBinance(Account, Script):
             except Refused as refused:
                 return replies.reply(operation.answer(code=refused.code), headers)
             # One request uses one step.
-            after = self._take_step(operation, after_effect=True) if before == Step() else Step()
+            after = self._take_step(operation, after_effect=True) if before is None else None
         response = _play(after, incoming, headers)
         if response is not None:
             return response
@@ -226,8 +226,12 @@ def _weight_headers(operation: Operation, charge: Charge) -> dict[str, str]:
     return {f"X-SAPI-USED-{operation.limiter}-WEIGHT-1M": str(charge.used)}
 
 
-def _play(step: Step, incoming: _Incoming, headers: Mapping[str, str]) -> httpx.Response | None:
+def _play(
+    step: Step | None, incoming: _Incoming, headers: Mapping[str, str]
+) -> httpx.Response | None:
     """Does what a step says. Returns None where the usual answer follows."""
+    if step is None:
+        return None
     if step.delay:
         incoming.wait(step.delay)
     if step.drop:

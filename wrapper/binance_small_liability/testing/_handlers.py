@@ -7,6 +7,7 @@ Refused before it changes anything.
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Context
 from typing import Any
 
 from binance_small_liability._records import EPOCH, Coin, Exchange
@@ -16,6 +17,8 @@ from ._json import milliseconds, payload
 
 _HOUR = 60 * 60 * 1000  # milliseconds
 _DEFAULT_RANGE = 30 * 24 * _HOUR
+# The usual context would round to 28 digits.
+_EXACT = Context(prec=200)
 
 
 class Refused(Exception):
@@ -58,7 +61,7 @@ def exchange(account: Account, parameters: dict[str, Any]) -> Any:
 def _exchanged(coin: Coin, now: int) -> Exchange:
     return Exchange(
         asset=coin.asset,
-        amount=coin.principal + coin.interest,
+        amount=_EXACT.add(coin.principal, coin.interest),
         target_asset=coin.liability_asset,
         target_amount=coin.liability_qty,
         biz_type="EXCHANGE_SMALL_LIABILITY",

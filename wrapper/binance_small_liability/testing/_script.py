@@ -16,7 +16,7 @@ Respond = Callable[[Mapping[str, str]], httpx.Response]
 
 @attrs.frozen
 class Step:
-    """What happens to one request; without arguments, the usual answer.
+    """What happens to one request.
 
     Attributes:
         operation: the operationId; None for any signed operation.
@@ -145,12 +145,12 @@ class Script:
             return [operations[operation_id]]
         return [each for each in operations.values() if each.signed]
 
-    def _take_step(self, operation: Operation, *, after_effect: bool) -> Step:
-        """Takes the next step for a request, if it happens at this point; else returns none."""
+    def _take_step(self, operation: Operation, *, after_effect: bool) -> Step | None:
+        """Takes the next step for a request, if it happens at this point."""
         for index, step in enumerate(self._steps):
             if step.operation == operation.id or (step.operation is None and operation.signed):
-                return self._steps.pop(index) if step.after_effect == after_effect else Step()
-        return Step()
+                return self._steps.pop(index) if step.after_effect == after_effect else None
+        return None
 
 
 def _error(
