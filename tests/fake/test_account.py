@@ -49,13 +49,16 @@ def test_an_exchange_moves_coins_to_the_history() -> None:
     assert fake.exchanges == [
         Exchange(
             asset=coin.asset,
-            amount=coin.principal + coin.interest,
+            amount=amount,
             target_asset=coin.liability_asset,
             target_amount=coin.liability_qty,
             biz_type="EXCHANGE_SMALL_LIABILITY",
             time=datetime.fromtimestamp(fake.now / 1000, UTC),
         )
-        for coin in (SATS, ETH)
+        for coin, amount in (
+            (SATS, Decimal("123456789012.124290129012345678")),
+            (ETH, Decimal("0.00183334")),
+        )
     ]
     # The list belongs to the test.
     assert shown == [ETH, BTC, SATS]
