@@ -144,7 +144,7 @@ def test_a_port_of_choice_and_an_end() -> None:
 # The end of the process
 
 STARTED = """
-import os, sys, unittest, urllib.request, warnings
+import contextlib, os, sys, unittest, urllib.request, warnings
 from binance_small_liability.testing import FakeBinance
 
 def ask(url):
@@ -174,13 +174,9 @@ class Case(unittest.TestCase):
 unittest.main(argv=["test"], exit=False)
 """,
     "sys.exit": """
-def serving():
-    with FakeBinance().serve() as url:
-        yield url
-
-for url in serving():
-    ask(url)
-    sys.exit()
+stack = contextlib.ExitStack()
+ask(stack.enter_context(FakeBinance().serve()))
+sys.exit()
 """,
     "a fork": """
 warnings.simplefilter("ignore")  # Python 3.12 warns of forks
@@ -298,3 +294,9 @@ def test_the_fixtures(
         monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it really waited"))
         fake_binance.fail_next(429, retry_after=50)
         assert client.list_coins() == fake_binance.coins
+
+
+def test_the_plugin_waits_with_its_imports() -> None:
+    code = "import pytest_binance_small_liability, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"httpx", "attrs", "binance_small_liability"}.isdisjoint(done.stdout.split())
