@@ -4,13 +4,10 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
-import attrs
 import httpx
 import pytest
 import requests
@@ -23,7 +20,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
-from tests.conftest import ETH
+from tests.fake.boundless import Boundless
 from tools.contract import OPENAPI_YAML, ROOT, load, operations
 
 _ST = Path(sys.executable).parent / "st"
@@ -63,27 +60,10 @@ def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
     assert "Schema-valid request rejected" in done.stdout
 
 
-class _Boundless(FakeBinance):
-    """It never says "too often", and its account has a debt in every coin that is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight_limit = sys.maxsize
-        self.hours_between_exchanges = 0
-
-    def handle(
-        self, request: httpx.Request, wait: Callable[[float], None] | None = None
-    ) -> httpx.Response:
-        query = request.extensions["target"].decode("latin-1").partition("?")[2]
-        names = dict(parse_qsl(query)).get("assetNames", "ETH")
-        self.coins = [attrs.evolve(ETH, asset=name) for name in names.split(",")]
-        return super().handle(request, wait)
-
-
 @pytest.fixture(scope="module")
 def fake() -> FakeBinance:
     """Hundreds of requests come from one account."""
-    return _Boundless()
+    return Boundless()
 
 
 def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:
