@@ -1,6 +1,7 @@
 """What a test can let the fake do with the next requests."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -152,6 +153,13 @@ async def _exchange(sort: str, **options: Any) -> None:
         await async_client.exchange(["ETH"])
 
 
+def _wait_for_the_server() -> None:
+    """Until it has noticed that clients closed their connections."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join()
+
+
 @pytest.mark.parametrize(
     ("sort", "on_socket"),
     [("sync", False), ("sync", True), ("async", False), ("async", True), ("aiohttp", True)],
@@ -168,6 +176,7 @@ def test_a_step_strikes_before_or_after_the_effect(
         timeout = 0.15 if step == "delay" else 10
         with pytest.raises(OutcomeUnknownError):
             asyncio.run(_exchange(sort, **fake.credentials, **where, timeout=timeout))
+        _wait_for_the_server()
     assert [each.asset for each in fake.exchanges] == (["ETH"] if after_effect else [])
     assert [each.asset for each in fake.coins] == ([] if after_effect else ["ETH"])
     assert [each.status for each in fake.requests] == [503 if step == "fail" else None]

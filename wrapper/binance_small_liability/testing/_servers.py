@@ -65,7 +65,8 @@ class Serving:
         # A short poll, because closing waits for it.
         self._thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
-        # Later, while Python finalizes, daemon threads are frozen: waiting for one never ends.
+        # Later, while Python (3.13 at least) finalizes, daemon threads are frozen: waiting for one
+        # never ends.
         atexit.register(self._close)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
