@@ -22,6 +22,8 @@ CONFIG = HERE / "generator.yaml"
 BIN = Path(sys.executable).parent
 NOTE = "Generated from openapi.yaml by `make generate`. Do not edit."
 HEADER = f"# {NOTE}\n"
+# pytest looks for this in the docstring. It would warn if this package is imported already.
+FOR_PYTEST = "PYTEST_DONT_REWRITE"
 
 
 class _ExactLoader(yaml.SafeLoader):
@@ -58,6 +60,10 @@ def generate(contract: Path, package: Path) -> None:
         )
         for module in fresh.rglob("*.py"):
             module.write_text(HEADER + module.read_text("utf-8"), "utf-8")
+        package_module = fresh / "__init__.py"
+        text = package_module.read_text("utf-8")
+        marked = re.sub('"""(.+?)"""', rf'"""\1\n\n{FOR_PYTEST}\n"""', text, count=1)
+        package_module.write_text(marked, "utf-8")
         (fresh / "py.typed").write_text(HEADER, "utf-8")
         (fresh / "openapi.json").write_text(contract_as_json(contract), "utf-8")
         if package.exists():

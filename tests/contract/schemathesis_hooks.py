@@ -1,10 +1,11 @@
-"""Signs what schemathesis generates, so that it gets past the checks of the fake exchange."""
+"""Signs what schemathesis generates, so that the fake Binance accepts it."""
 
 import hashlib
 import hmac
 import os
+import re
 import time
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 import schemathesis
 from binance_small_liability.testing import FakeBinance
@@ -21,21 +22,25 @@ _SIGNED = {
     for path, item in load()["paths"].items()
     if any(operation.get("security") != [] for operation in item.values())
 }
+_ASSETS = re.compile("^[^,]+(,[^,]+){0,9}$")
 _TIMESTAMPS = range(9007199254740991 + 1)
 # As far ahead as may be, nearly, because a recvWindow of 1 ms is valid too.
 _AHEAD = 900  # milliseconds
 
 
 class Signed(AuthBase):
-    """Stamps a request with the time, if it has a valid timestamp, and signs it as it will be sent.
+    """Signs a request as it will be sent.
 
-    Which of the valid timestamps the exchange takes is not for the contract to say.
+    The contract does not say which of the valid timestamps Binance accepts, and that it takes no
+    asset twice. So a valid timestamp becomes the present, and asset names become distinct.
     """
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         url = urlsplit(str(request.url))
         if url.path in _SIGNED:
-            pieces = [_stamped(piece) for piece in url.query.split("&") if not _is_signature(piece)]
+            pieces = [
+                _accepted(piece) for piece in url.query.split("&") if not _is_signature(piece)
+            ]
             request.url = urlunsplit(url._replace(query=_signed("&".join(pieces))))
             request.headers["X-MBX-APIKEY"] = _KEY
         return request
@@ -49,10 +54,13 @@ def _is_signature(piece: str) -> bool:
     return piece.partition("=")[0] == "signature"
 
 
-def _stamped(piece: str) -> str:
+def _accepted(piece: str) -> str:
     name, _, value = piece.partition("=")
-    valid = name == "timestamp" and value.isdecimal() and int(value) in _TIMESTAMPS
-    return f"timestamp={time.time_ns() // 1_000_000 + _AHEAD}" if valid else piece
+    if name == "timestamp" and value.isdecimal() and int(value) in _TIMESTAMPS:
+        return f"timestamp={time.time_ns() // 1_000_000 + _AHEAD}"
+    if name == "assetNames" and _ASSETS.search(unquote_plus(value)):
+        return f"assetNames={quote(','.join(dict.fromkeys(unquote_plus(value).split(','))))}"
+    return piece
 
 
 schemathesis.auth.set_from_requests(Signed())  # type: ignore[attr-defined]  # set at run time

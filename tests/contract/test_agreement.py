@@ -1,10 +1,15 @@
-"""The fake and Prism agree on what to accept, wherever Prism is able to judge."""
+"""The fake and Prism agree on what to accept, wherever Prism is able to judge.
+
+The requests are derived from the contract, so that a new operation is compared, too.
+"""
 
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from operator import methodcaller
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,23 +17,24 @@ from binance_small_liability.testing import FakeBinance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.contract import LIST_PATH
+from tests.fake.boundless import UNKNOWN, Boundless
+from tools.contract import definition_of, load, operations
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request; {now} stands for the time."""
+    """A request; {now} becomes the time."""
 
-    method: str = "GET"
-    path: str = LIST_PATH
-    key: str | None = FakeBinance().api_key
-    pairs: tuple[tuple[str, str], ...] = (("recvWindow", "5000"), ("timestamp", "{now}"))
-    signature: tuple[tuple[str, str], ...] = (("signature", "{signature}"),)
+    method: str
+    path: str
+    key: str | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    signature: tuple[tuple[str, str], ...] = ()
     payload_ends: str = ""  # is signed, but not sent
 
     def with_value(self, name: str, value: str) -> "Sent":
-        pairs = [(key, value if key == name else old) for key, old in self.pairs]
-        return replace(self, pairs=tuple(pairs))
+        kept = dict(self.pairs)
+        return replace(self, pairs=tuple({**kept, name: value}.items()))
 
     def without(self, name: str) -> "Sent":
         return replace(self, pairs=tuple(pair for pair in self.pairs if pair[0] != name))
@@ -37,48 +43,125 @@ class Sent:
         return replace(self, pairs=(*self.pairs, (name, value)))
 
 
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the contract."""
+
+    id: str
+    method: str
+    path: str
+    signed: bool
+    parameters: tuple[dict[str, Any], ...]
+
+    def sent(self) -> Sent:
+        """A valid request."""
+        pairs = [(each["name"], _example(each)) for each in self.parameters]
+        return Sent(
+            method=self.method,
+            path=self.path,
+            key=FakeBinance().api_key if self.signed else None,
+            pairs=tuple((name, value) for name, value in pairs if value is not None),
+            signature=(("signature", "{signature}"),) if self.signed else (),
+        )
+
+
+def _example(parameter: dict[str, Any]) -> str | None:
+    if parameter["name"] == "timestamp":
+        return "{now}"
+    value = parameter.get("example", parameter["schema"].get("default"))
+    return None if value is None else quote(str(value))
+
+
+def _operations() -> dict[str, Operation]:
+    contract = load()
+    found = {}
+    for method, path in operations(contract):
+        node = definition_of(contract, method, path)
+        signed = node["x-security-type"] != "NONE"
+        parameters = tuple(node["parameters"])
+        operation_id = node["operationId"]
+        found[operation_id] = Operation(operation_id, method, path, signed, parameters)
+    return found
+
+
+OPERATIONS = _operations()
+SIGNED = [name for name, operation in OPERATIONS.items() if operation.signed]
+
 Change = Callable[[Sent], Sent]
+Changes = st.SearchStrategy[Change]
 
-_digits = st.integers(1, 60_000).map(str)
+
+def _values(name: str, values: st.SearchStrategy[Any]) -> Changes:
+    """Changes that give a parameter each of `values`."""
+    return values.map(lambda value: lambda sent: sent.with_value(name, quote(str(value))))
+
+
 _not_numbers = st.text("abcdefghijxyz-_.~", min_size=1).filter(lambda text: text.strip(".-"))
+# Unpaired surrogates have no UTF-8.
+_names = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1)
 
-# Prism judges these as the contract says, and so must the fake.
-JUDGED: dict[str, st.SearchStrategy[Change]] = {
-    "nothing is wrong": st.just(lambda sent: sent),
-    "recvWindow is left out": st.just(lambda sent: sent.without("recvWindow")),
-    "recvWindow is valid": _digits.map(lambda v: lambda sent: sent.with_value("recvWindow", v)),
-    "recvWindow is too large": st.integers(60_001, 10**15).map(
-        lambda v: lambda sent: sent.with_value("recvWindow", str(v))
-    ),
-    "recvWindow is too small": st.integers(-(10**15), 0).map(
-        lambda v: lambda sent: sent.with_value("recvWindow", str(v))
-    ),
-    "recvWindow is no number": _not_numbers.map(
-        lambda v: lambda sent: sent.with_value("recvWindow", v)
-    ),
-    "recvWindow has a fraction": st.integers(1, 59_999).map(
-        lambda v: lambda sent: sent.with_value("recvWindow", f"{v}.5")
-    ),
-    "timestamp is left out": st.just(lambda sent: sent.without("timestamp")),
-    "timestamp is no number": _not_numbers.map(
-        lambda v: lambda sent: sent.with_value("timestamp", v)
-    ),
-    "timestamp is negative": st.integers(1, 10**15).map(
-        lambda v: lambda sent: sent.with_value("timestamp", f"-{v}")
-    ),
-    "the key is left out": st.just(lambda sent: replace(sent, key=None)),
-    "the signature is left out": st.just(lambda sent: replace(sent, signature=())),
-    "the order is another": st.just(lambda sent: replace(sent, pairs=sent.pairs[::-1])),
-    "the path is another": st.sampled_from(["/", "/sapi", LIST_PATH + "/x"]).map(
-        lambda path: lambda sent: replace(sent, path=path)
-    ),
-    "the method is another": st.sampled_from(["POST", "PUT", "DELETE", "PATCH"]).map(
-        lambda method: lambda sent: replace(sent, method=method)
-    ),
-}
+
+def _integers(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, bool, Changes]]:
+    lowest, highest = schema["minimum"], schema["maximum"]
+    if name != "timestamp":  # Prism has no clock
+        yield "is valid", True, _values(name, st.integers(lowest, highest))
+    if highest < 2**53 - 1:  # beyond that, JavaScript's numbers are not exact
+        yield "is too large", False, _values(name, st.integers(highest + 1, 10**15))
+    yield "is too small", False, _values(name, st.integers(-(10**15), lowest - 1))
+    yield "is not a number", False, _values(name, _not_numbers)
+    yield "has a fraction", False, _values(name, st.integers(lowest, 59_999).map("{}.5".format))
+
+
+def _asset_names() -> Iterator[tuple[str, bool, Changes]]:
+    lists = st.lists(_names.filter(UNKNOWN.__ne__), min_size=1, max_size=10, unique=True)
+    many = st.lists(_names, min_size=11, max_size=13, unique=True)
+    empty = st.sampled_from([",", ",BTC", "BTC,", "BTC,,ETH"])
+    yield "are valid", True, _values("assetNames", lists.map(",".join))
+    yield "are too many", False, _values("assetNames", many.map(",".join))
+    yield "include an empty one", False, _values("assetNames", empty)
+
+
+def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
+    """Changes that Prism judges as the contract says, and whether they are accepted."""
+    other_paths = st.sampled_from(["/", "/sapi", operation.path + "/x"])
+    other_methods = st.sampled_from(["PUT", "DELETE", "PATCH"])
+    changes: dict[str, tuple[bool, Changes]] = {
+        "nothing is wrong": (True, st.just(lambda sent: sent)),
+        "the path is another": (
+            False,
+            other_paths.map(lambda path: lambda sent: replace(sent, path=path)),
+        ),
+        "the method is another": (
+            False,
+            other_methods.map(lambda method: lambda sent: replace(sent, method=method)),
+        ),
+    }
+    if operation.signed:
+        changes |= {
+            "the key is left out": (False, st.just(lambda sent: replace(sent, key=None))),
+            "the signature is left out": (
+                False,
+                st.just(lambda sent: replace(sent, signature=())),
+            ),
+            "the order is another": (
+                True,
+                st.just(lambda sent: replace(sent, pairs=sent.pairs[::-1])),
+            ),
+        }
+    for parameter in operation.parameters:
+        name, schema = parameter["name"], parameter["schema"]
+        changes[f"{name} left out"] = (
+            not parameter["required"],
+            st.just(methodcaller("without", name)),
+        )
+        is_number = schema["type"] == "integer"
+        for what, accepted, change in _integers(name, schema) if is_number else _asset_names():
+            changes[f"{name} {what}"] = (accepted, change)
+    return changes
+
 
 # Prism accepts these, and the fake must not. Each is named by the reason.
-BEYOND_PRISM: dict[str, st.SearchStrategy[Change]] = {
+BEYOND_PRISM: dict[str, Changes] = {
     "Prism knows no keys: any will do": st.sampled_from(["k", "x" * 64]).map(
         lambda key: lambda sent: replace(sent, key=key)
     ),
@@ -86,7 +169,7 @@ BEYOND_PRISM: dict[str, st.SearchStrategy[Change]] = {
         lambda text: lambda sent: replace(sent, signature=(("signature", text),))
     ),
     "Prism does not see what was signed": st.just(lambda sent: replace(sent, payload_ends="&x=1")),
-    "Prism does not mind where the signature stands": st.just(
+    "Prism accepts a signature in any place": st.just(
         lambda sent: replace(sent, signature=(*sent.signature, ("recvWindow", "5000"))).without(
             "recvWindow"
         )
@@ -94,7 +177,7 @@ BEYOND_PRISM: dict[str, st.SearchStrategy[Change]] = {
     "Prism has no clock": st.integers(0, 10**12).map(
         lambda v: lambda sent: sent.with_value("timestamp", str(v))
     ),
-    "Prism does not mind letter case": st.sampled_from(["recvwindow", "RECVWINDOW"]).map(
+    "Prism ignores letter case": st.sampled_from(["recvwindow", "RECVWINDOW"]).map(
         lambda name: lambda sent: sent.without("recvWindow").and_pair(name, "5000")
     ),
     "Prism accepts unknown parameters": _not_numbers.map(
@@ -104,13 +187,26 @@ BEYOND_PRISM: dict[str, st.SearchStrategy[Change]] = {
         lambda v: lambda sent: sent.with_value("recvWindow", v)
     ),
 }
+BEYOND_PRISM_OF_ONE: dict[tuple[str, str], Changes] = {
+    ("smallLiabilityExchange", "Prism knows no account"): _values(
+        "assetNames", st.sampled_from([UNKNOWN, f"ETH,{UNKNOWN}"])
+    ),
+    ("smallLiabilityExchange", "Prism does not compare the names"): _values(
+        "assetNames", st.sampled_from(["ETH,ETH", "BTC,ETH,BTC"])
+    ),
+    ("getServerTime", "Prism accepts unknown parameters"): st.just(
+        lambda sent: sent.and_pair("x", "1")
+    ),
+}
+DIFFERENCES = {
+    **{(name, reason): change for name in SIGNED for reason, change in BEYOND_PRISM.items()},
+    **BEYOND_PRISM_OF_ONE,
+}
 
 
 @pytest.fixture(scope="module")
 def fake() -> FakeBinance:
-    fake = FakeBinance()
-    fake.weight_limit = 10**9
-    return fake
+    return Boundless()
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +216,13 @@ def prism_client(prism_url: str) -> Iterator[httpx.Client]:
 
 
 def _statuses(sent: Sent, fake: FakeBinance, prism_client: httpx.Client) -> tuple[int, int]:
-    # As far ahead as may be, nearly, because a recvWindow of 1 ms is valid too.
+    # Nearly as far ahead as is accepted, because a recvWindow of 1 ms is valid too.
     now = str(fake.now + 900)
     query = "&".join("=".join(pair) for pair in sent.pairs).replace("{now}", now)
     payload = (query + sent.payload_ends).encode()
     signature = hmac.new(str(fake.api_secret).encode(), payload, hashlib.sha256).hexdigest()
     tail = "".join(f"&{name}={value}" for name, value in sent.signature)
-    target = f"{sent.path}?{query}{tail.replace('{signature}', signature)}"
+    target = f"{sent.path}?{query}{tail.replace('{signature}', signature)}".rstrip("?")
     request: dict[str, Any] = {
         "method": sent.method,
         "url": sent.path,
@@ -139,41 +235,53 @@ def _statuses(sent: Sent, fake: FakeBinance, prism_client: httpx.Client) -> tupl
     return statuses[0], statuses[1]
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
-@given(changes=st.lists(st.one_of(*JUDGED.values()), max_size=2))
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_both_agree_where_prism_can_judge(
-    fake: FakeBinance, prism_client: httpx.Client, changes: list[Change]
+    name: str, fake: FakeBinance, prism_client: httpx.Client
 ) -> None:
-    sent = Sent()
-    for change in changes:
-        sent = change(sent)
-    by_fake, by_prism = _statuses(sent, fake, prism_client)
-    assert (by_fake == 200) == (by_prism == 200), (sent, by_fake, by_prism)
+    operation = OPERATIONS[name]
+    all_changes = st.one_of(*(change for _, change in judged(operation).values()))
 
-
-@pytest.mark.parametrize("name", JUDGED)
-def test_each_judged_change_alone(name: str, fake: FakeBinance, prism_client: httpx.Client) -> None:
-    @settings(max_examples=10, derandomize=True, deadline=None, database=None)
-    @given(change=JUDGED[name])
-    def agree(change: Change) -> None:
-        by_fake, by_prism = _statuses(change(Sent()), fake, prism_client)
-        valid = {"nothing is wrong", "recvWindow is left out", "recvWindow is valid"}
-        accepted = name in valid | {"the order is another"}
-        assert ((by_fake == 200), (by_prism == 200)) == (accepted, accepted)
+    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
+    @given(changes=st.lists(all_changes, max_size=2))
+    def agree(changes: list[Change]) -> None:
+        sent = operation.sent()
+        for change in changes:
+            sent = change(sent)
+        by_fake, by_prism = _statuses(sent, fake, prism_client)
+        assert (by_fake == 200) == (by_prism == 200), (sent, by_fake, by_prism)
 
     agree()
 
 
-@pytest.mark.parametrize("reason", BEYOND_PRISM)
+@pytest.mark.parametrize(
+    ("name", "what"), [(name, what) for name in OPERATIONS for what in judged(OPERATIONS[name])]
+)
+def test_each_judged_change_alone(
+    name: str, what: str, fake: FakeBinance, prism_client: httpx.Client
+) -> None:
+    accepted, changes = judged(OPERATIONS[name])[what]
+
+    @settings(max_examples=10, derandomize=True, deadline=None, database=None)
+    @given(change=changes)
+    def agree(change: Change) -> None:
+        sent = change(OPERATIONS[name].sent())
+        by_fake, by_prism = _statuses(sent, fake, prism_client)
+        assert ((by_fake == 200), (by_prism == 200)) == (accepted, accepted), sent
+
+    agree()
+
+
+@pytest.mark.parametrize(("name", "reason"), DIFFERENCES)
 def test_what_only_the_fake_refuses(
-    reason: str, fake: FakeBinance, prism_client: httpx.Client
+    name: str, reason: str, fake: FakeBinance, prism_client: httpx.Client
 ) -> None:
     """So that no difference is on the list without need."""
 
     @settings(max_examples=10, derandomize=True, deadline=None, database=None)
-    @given(change=BEYOND_PRISM[reason])
+    @given(change=DIFFERENCES[name, reason])
     def differ(change: Change) -> None:
-        by_fake, by_prism = _statuses(change(Sent()), fake, prism_client)
+        by_fake, by_prism = _statuses(change(OPERATIONS[name].sent()), fake, prism_client)
         assert by_fake in (400, 401)
         assert by_prism == 200
 

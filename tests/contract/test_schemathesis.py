@@ -20,6 +20,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
+from tests.fake.boundless import Boundless
 from tools.contract import OPENAPI_YAML, ROOT, load, operations
 
 _ST = Path(sys.executable).parent / "st"
@@ -61,10 +62,8 @@ def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fake() -> FakeBinance:
-    """A patient one, since hundreds of requests come from one address."""
-    fake = FakeBinance()
-    fake.weight_limit = sys.maxsize
-    return fake
+    """Hundreds of requests come from one account."""
+    return Boundless()
 
 
 def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:

@@ -232,6 +232,30 @@ def test_the_test_that_the_readme_shows(fresh_pytest: Path, tmp_path: Path) -> N
     assert "1 passed" in said
 
 
+_SERVICE = """
+from binance_small_liability import SmallLiabilityClient
+
+def test_service(fake_binance, fake_binance_url):
+    with SmallLiabilityClient(**fake_binance.credentials, base_url=fake_binance_url) as client:
+        assert client.list_coins() == fake_binance.coins
+"""
+_STARTS = {
+    "named": ("-m", "pytest", "-p", "pytest_binance_small_liability"),
+    "imported": (
+        "-c",
+        "import sys, pytest, binance_small_liability, pytest_binance_small_liability\n"
+        "sys.exit(pytest.main(sys.argv[1:]))",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", _STARTS)
+def test_the_plugin_may_be(start: str, fresh_pytest: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_service.py").write_text(_SERVICE)
+    options = ("-q", "-W", "error", "--rootdir", tmp_path, tmp_path)
+    assert "1 passed" in _run(fresh_pytest, "-I", *_STARTS[start], *options)
+
+
 _NO_NETWORK = """
 import sys
 

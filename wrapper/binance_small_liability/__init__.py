@@ -1,4 +1,7 @@
-"""A typed client for Binance's small-liability endpoints."""
+"""A typed client for Binance's small-liability endpoints.
+
+For pytest: PYTEST_DONT_REWRITE, because it would warn if this package is imported already.
+"""
 
 from ._call.retry import RetryDetails
 from ._client import AsyncSmallLiabilityClient, SmallLiabilityClient

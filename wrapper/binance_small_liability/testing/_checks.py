@@ -1,9 +1,9 @@
 """What Binance checks in a request, and in which order.
 
-`SIGNED` and `PUBLIC` at the end are the whole story: each line is a Binance error code and the
-question that earns it, and the first question answered with yes decides. Binance does not document
-its order; this one asks who calls, what for, when, and at last for the proof. Nothing of the client
-is used, so that the two can disagree.
+`SIGNED` and `PUBLIC` at the end list them: each line is a Binance error code and a question, and
+the first question that is answered with yes decides. Binance does not document its order. This one
+asks for the key, the parameters, the time, and then the signature. Nothing of the client is used,
+so that the two can disagree.
 
 Source: "Endpoint security" on https://developers.binance.com/docs/margin_trading/general-info and
 https://developers.binance.com/docs/margin_trading/error-code
@@ -19,7 +19,7 @@ import attrs
 
 from ._contract import Contract, Operation
 
-# How far ahead of the exchange's clock a timestamp may be, in milliseconds.
+# How far ahead of Binance's clock a timestamp may be, in milliseconds.
 MAX_AHEAD = 1000
 
 _WELL_FORMED_KEY = re.compile("[A-Za-z0-9]{64}")
@@ -30,7 +30,7 @@ _WHOLE_NUMBER = re.compile("[0-9]{1,20}")
 
 @attrs.frozen(slots=False)
 class Call:
-    """A request, and what the exchange knows when it judges it."""
+    """A request, and what Binance knows when it judges it."""
 
     contract: Contract
     operation: Operation
@@ -38,7 +38,7 @@ class Call:
     key: str | None  # as it was sent; None where the header is missing
     known_key: str
     verify: Callable[[bytes, str], bool]
-    now: int  # the exchange's clock, in milliseconds
+    now: int  # Binance's clock, in milliseconds
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -57,13 +57,22 @@ class Call:
     def known_names(self) -> set[str]:
         return {*self.operation.parameters, self.contract.signature_name}
 
-    @property
-    def recv_window_schema(self) -> Any:
-        return self.operation.parameters["recvWindow"]["schema"]
+    @cached_property
+    def schemas(self) -> dict[str, Any]:
+        return {name: each["schema"] for name, each in self.operation.parameters.items()}
 
-    @property
-    def recv_window(self) -> int:
-        return int(self.values.get("recvWindow", self.recv_window_schema["default"]))
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """What was sent, typed, and the defaults of what was left out."""
+        defaults = {
+            name: schema["default"] for name, schema in self.schemas.items() if "default" in schema
+        }
+        sent = {
+            name: int(self.values[name]) if schema["type"] == "integer" else self.values[name]
+            for name, schema in self.schemas.items()
+            if name in self.values
+        }
+        return defaults | sent
 
 
 def key_is_malformed(call: Call) -> bool:
@@ -103,20 +112,24 @@ def value_is_empty(call: Call) -> bool:
 
 
 def number_has_other_characters(call: Call) -> bool:
-    return not all(_WHOLE_NUMBER.fullmatch(value) for value in _numbers(call))
+    return not all(
+        _WHOLE_NUMBER.fullmatch(call.values[name])
+        for name, schema in call.schemas.items()
+        if name in call.values and schema["type"] == "integer"
+    )
 
 
 def recv_window_is_too_large(call: Call) -> bool:
-    return call.recv_window > int(call.recv_window_schema["maximum"])
+    return int(call.parameters["recvWindow"]) > int(call.schemas["recvWindow"]["maximum"])
 
 
-def recv_window_is_too_small(call: Call) -> bool:
-    return call.recv_window < int(call.recv_window_schema["minimum"])
+def value_is_outside_its_schema(call: Call) -> bool:
+    return not all(_fits(value, call.schemas[name]) for name, value in call.parameters.items())
 
 
 def timestamp_is_outside(call: Call) -> bool:
-    timestamp = int(call.values["timestamp"])
-    return not (timestamp < call.now + MAX_AHEAD and call.now - timestamp <= call.recv_window)
+    timestamp, window = call.parameters["timestamp"], call.parameters["recvWindow"]
+    return not (timestamp < call.now + MAX_AHEAD and call.now - timestamp <= window)
 
 
 def signature_is_wrong(call: Call) -> bool:
@@ -133,13 +146,10 @@ def has_parameters(call: Call) -> bool:
     return bool(call.pieces)
 
 
-def _numbers(call: Call) -> list[str]:
-    parameters = call.operation.parameters
-    return [
-        value
-        for name, value in call.values.items()
-        if name in parameters and parameters[name]["schema"]["type"] == "integer"
-    ]
+def _fits(value: Any, schema: Any) -> bool:
+    if schema["type"] == "integer":
+        return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+    return re.search(schema.get("pattern", ""), value) is not None
 
 
 SIGNED: list[tuple[int, Callable[[Call], bool]]] = [
@@ -153,7 +163,7 @@ SIGNED: list[tuple[int, Callable[[Call], bool]]] = [
     (-1105, value_is_empty),
     (-1100, number_has_other_characters),
     (-1131, recv_window_is_too_large),
-    (-1102, recv_window_is_too_small),
+    (-1102, value_is_outside_its_schema),
     (-1021, timestamp_is_outside),
     (-1022, signature_is_wrong),
 ]

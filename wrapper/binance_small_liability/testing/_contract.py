@@ -1,4 +1,4 @@
-"""What the fake reads from the contract: paths, parameters, weights and answers."""
+"""What the fake reads from the contract: operations, parameters, weights and answers."""
 
 import json
 from decimal import Decimal
@@ -33,10 +33,14 @@ class Example:
 class Operation:
     """One endpoint."""
 
+    id: str  # the contract's operationId
     method: str
     path: str
     signed: bool
     weight: int
+    limiter: str  # what the weight is counted by: IP or UID
+    weight_per_minute: int | None  # None where the endpoint has no budget of its own
+    rules: dict[str, Any]
     parameters: dict[str, Any]
     answers: list[Example]
 
@@ -62,22 +66,31 @@ class Contract:
         schemes = document["components"]["securitySchemes"]
         self.key_header: str = schemes["apiKey"]["name"]
         self.signature_name: str = schemes["signature"]["name"]
-        self.operations = [
+        operations = [
             self._operation(path, method, node)
             for path, item in document["paths"].items()
             for method, node in item.items()
         ]
+        self.operations = {operation.id: operation for operation in operations}
         self.parameter_names = {self.signature_name}.union(
-            *(operation.parameters for operation in self.operations)
+            *(operation.parameters for operation in operations)
         )
+
+    def at(self, path: str) -> dict[str, Operation]:
+        """The operations of a path, by method."""
+        return {each.method: each for each in self.operations.values() if each.path == path}
 
     def _operation(self, path: str, method: str, node: Any) -> Operation:
         parameters = [self._resolved(parameter) for parameter in node.get("parameters", [])]
         return Operation(
+            id=node["operationId"],
             method=method.upper(),
             path=path,
             signed=node["x-security-type"] != "NONE",
             weight=node["x-request-weight"],
+            limiter=node["x-request-weight-by"],
+            weight_per_minute=node.get("x-request-weight-per-minute"),
+            rules=node.get("x-rules", {}),
             parameters={parameter["name"]: parameter for parameter in parameters},
             answers=[
                 Example(status, name, media_type, example["value"], self._headers(response))

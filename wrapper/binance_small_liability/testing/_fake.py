@@ -1,45 +1,52 @@
-"""`FakeBinance`: the checks, the books, the script and the doors, put together."""
+"""`FakeBinance`: how one request passes through limits, checks, script and handler."""
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
+import attrs
 import httpx
 
 from binance_small_liability._errors import ConfigurationError
-from binance_small_liability._io import real_time as _time
-from binance_small_liability._records import Coin
+from binance_small_liability._records import Coin, Reader
 
 from . import _replies as replies
-from ._books import LIMIT, Books
+from ._account import Account
 from ._checks import Call, fault
 from ._contract import Operation, packaged_contract
-from ._doors import InProcess, serving
-from ._json import coins_as_json, coins_from_example, exact_json
-from ._record import ReceivedRequest, received
-from ._script import LIST, Script, Step
+from ._handlers import HANDLERS, Refused
+from ._received import ReceivedRequest, note_status, received
+from ._script import Script, Step
+from ._servers import InProcess, Serving, Wait, patience
 from ._signatures import hmac_verifier, public_key_verifier
+from ._weights import Charge, Weights
 
 API_KEY = "FakeBinanceApiKey".ljust(64, "0")
 API_SECRET = "FakeBinanceApiSecret".ljust(64, "0")
 
 
-class FakeBinance(Script):
-    """An exchange that verifies requests as Binance does and answers as the contract says.
+class FakeBinance(Account, Script):
+    """Verifies requests as Binance does and answers as the contract says.
 
-    Threads may share it. Each has its own credentials, books and script.
+    Threads may share it. Each has its own credentials, account, weights and script.
 
     Attributes:
         api_key: the only key that it knows.
         api_secret: the secret of that key; None where a public key was given.
-        coins: what it answers with; at first the example of Binance's page.
+        coins: what can be exchanged; at first the example of Binance's page.
+        exchanges: what was exchanged, as `Exchange` records. An exchange removes its coins from
+            `coins` and adds to this list.
         quote_quantity: whether it writes `liabilityQty` as a string, as the live service has been
             reported to, instead of a number, as documented.
+        hours_between_exchanges: how long after an exchange the next one is refused, 6 by default;
+            0 switches this off.
+        exchange_body: the body that answers an exchange, `b"{}"` by default. Binance does not
+            document it.
         clock_skew: milliseconds by which its clock is ahead of this machine's.
-        weight_limit: the request weight that each endpoint allows in a calendar minute.
+        weight_limit: the request weight that each operation with a budget allows in a minute; None,
+            the default, for the budgets of the contract.
+        minute: the seconds after which the used weights are forgotten, 60 by default.
         requests: what arrived, in order, without key and signature.
     """
 
@@ -57,10 +64,16 @@ class FakeBinance(Script):
             api_key: as clients will send it.
             api_secret: for HMAC keys; a test secret by default.
             public_key: PEM, for RSA and Ed25519 keys, instead of `api_secret`.
-            upstream: URL of a mock server, such as Prism, that lists the coins once the checks are
-                passed. The time is always told by the fake.
+            upstream: URL of a mock server, such as Prism, that answers the signed requests which
+                the fake accepts. An exchange still takes effect here, so that its rules and the
+                script work as without an upstream. The fake itself answers requests for the time.
         """
-        super().__init__(packaged_contract())
+        contract = packaged_contract()
+        Script.__init__(self, contract)
+        operations = contract.operations
+        documented = operations["getSmallLiabilityExchangeCoinList"].answer(status=200).value
+        coins: list[Coin] = Reader[list[Coin]](list[Coin]).read(documented)[0]
+        Account.__init__(self, coins, operations["smallLiabilityExchange"].rules["once-in-hours"])
         if public_key is None:
             api_secret = API_SECRET if api_secret is None else api_secret
             self._verify = hmac_verifier(api_secret)
@@ -70,12 +83,10 @@ class FakeBinance(Script):
             raise ConfigurationError("public_key", "cannot be combined with api_secret")
         self.api_key = api_key
         self.api_secret = api_secret
-        self.coins: list[Coin] = coins_from_example(self._operation(LIST).answer(status=200).value)
-        self.quote_quantity = False
-        self.clock_skew = 0
-        self.weight_limit = LIMIT
+        self.weight_limit: int | None = None
+        self.minute: float = 60
         self.requests: list[ReceivedRequest] = []
-        self._books = Books()
+        self._weights = Weights()
         self._upstream = upstream
         self._lock = threading.Lock()
 
@@ -94,113 +105,135 @@ class FakeBinance(Script):
 
     def serve(self, port: int = 0) -> AbstractContextManager[str]:
         """Serves it on a loopback port, by default a free one; `with` gives the URL."""
-        # Whoever is at the other end really waits.
-        return serving(partial(self.handle, wait=time.sleep), port)
+        return Serving(self.handle, port)
 
-    @property
-    def now(self) -> int:
-        """Its clock: Unix time in milliseconds."""
-        return _time.unix_ns() // 1_000_000 + self.clock_skew
-
-    def advance(self, seconds: float) -> None:
-        """Time passes at once: within `no_waiting` for the clients of this package, too."""
-        if not _time.skip(seconds):
-            self.clock_skew += round(seconds * 1000)
-
-    def handle(
-        self, request: httpx.Request, wait: Callable[[float], None] = _time.sleep
-    ) -> httpx.Response:
+    def handle(self, request: httpx.Request, wait: Wait | None = None) -> httpx.Response:
         """Answers one request, whose body was read.
 
         Args:
             request: its extension `target`, if there is one, holds path and query as they were
-                sent; an httpx.URL may be tidier.
-            wait: how to wait for a scripted delay, in seconds.
+                sent; an httpx.URL may be normalized.
+            wait: how to wait for a scripted delay, in seconds. It raises httpx.TransportError if
+                the client gives up. By default the request's own time-out decides.
 
         Raises:
-            httpx.TransportError: the script says so.
+            httpx.TransportError: the script or `wait` does.
         """
         target: bytes = request.extensions.get("target", request.url.raw_path)
-        path, _, query = target.decode("latin-1").partition("?")
-        methods = {o.method: o for o in self._contract.operations if o.path == path}
-        operation = methods.get(request.method)
-        step = Step()
-        if operation is None:
-            response: httpx.Response | None = replies.elsewhere(list(methods))
+        arrived = self._record(request, target)
+        incoming = _Incoming(request, target, wait or patience(request))
+        operations = self._contract.at(incoming.path)
+        if request.method in operations:
+            response = self._answer(operations[request.method], incoming)
         else:
-            with self._lock:
-                response = self._refusal(operation, query, request)
-                if response is None:
-                    step = self._next_step(path)
-            if response is None and not step.drop:
-                try:
-                    response = self._answer(step, operation, request, target)
-                except httpx.TransportError:  # of the upstream
-                    self._record(request, target, None)
-                    raise
-        self._record(request, target, response)
-        if step.delay:
-            _delay(step.delay, request, wait)
-        if response is None:
-            raise httpx.RemoteProtocolError("The connection was dropped", request=request)
+            response = replies.elsewhere(list(operations))
+        note_status(arrived, response.status_code)
         response.request = request
         return response
 
-    def _refusal(
-        self, operation: Operation, query: str, request: httpx.Request
-    ) -> httpx.Response | None:
-        """Limits stand before the exchange: they are charged before anything is looked at."""
-        now = self.now
-        refused = self._books.charge(operation.path, operation.weight, now, self.weight_limit)
-        used = self._books.used(operation.path)
-        if refused:
-            answer = operation.answer(status=refused.status)
-            return replies.reply(answer, used, retry_after=refused.retry_after)
-        code = fault(
-            Call(
-                contract=self._contract,
-                operation=operation,
-                query=query,
-                key=request.headers.get(self._contract.key_header),
-                known_key=self.api_key,
-                verify=self._verify,
-                now=now,
-            )
+    def _answer(self, operation: Operation, incoming: "_Incoming") -> httpx.Response:
+        with self._lock:
+            call = self._call(operation, incoming)
+            charge = self._charge(call)
+            headers = _weight_headers(operation, charge)
+            refusal = self._refusal(call, charge, headers)
+            if refusal is not None:
+                return refusal
+            before = self._take_step(operation, after_effect=False)
+        response = _play(before, incoming, headers)
+        if response is not None:
+            return response
+        with self._lock:
+            try:
+                body = self._take_effect(call)
+            except Refused as refused:
+                return replies.reply(operation.answer(code=refused.code), headers)
+            # One request uses one step.
+            after = self._take_step(operation, after_effect=True) if before is None else None
+        response = _play(after, incoming, headers)
+        if response is not None:
+            return response
+        if self._upstream is not None and operation.signed:
+            return replies.forward(self._upstream, incoming.http, incoming.target, headers)
+        return replies.reply(operation.answer(status=200), headers, body=body)
+
+    def _call(self, operation: Operation, incoming: "_Incoming") -> Call:
+        return Call(
+            contract=self._contract,
+            operation=operation,
+            query=incoming.query,
+            key=incoming.http.headers.get(self._contract.key_header),
+            known_key=self.api_key,
+            verify=self._verify,
+            now=self.now,
         )
-        return None if code is None else replies.reply(operation.answer(code=code), used)
 
-    def _answer(
-        self, step: Step, operation: Operation, request: httpx.Request, target: bytes
-    ) -> httpx.Response:
-        used = self._books.used(operation.path)
-        if step.respond is not None:
-            return step.respond(used)
-        if operation.path != LIST:
-            body = exact_json({"serverTime": self.now})
-        elif self._upstream is not None:
-            return replies.forward(self._upstream, request, target, used)
-        else:
-            body = coins_as_json(self.coins, quote_quantity=self.quote_quantity)
-        return replies.reply(operation.answer(status=200), used, body=body)
+    def _charge(self, call: Call) -> Charge:
+        """Limits come first: a request is charged before anything in it is checked."""
+        budget = call.operation.weight_per_minute
+        if budget is not None and self.weight_limit is not None:
+            budget = self.weight_limit
+        minute = round(self.minute * 1000)
+        return self._weights.charge(
+            call.operation, call.key or "", budget=budget, now=call.now, minute=minute
+        )
 
-    def _record(
-        self, request: httpx.Request, target: bytes, response: httpx.Response | None
-    ) -> None:
+    def _refusal(
+        self, call: Call, charge: Charge, headers: dict[str, str]
+    ) -> httpx.Response | None:
+        if charge.status is not None:
+            limited = {**headers, "Retry-After": str(charge.retry_after)}
+            return replies.reply(call.operation.answer(status=charge.status), limited)
+        code = fault(call)
+        return None if code is None else replies.reply(call.operation.answer(code=code), headers)
+
+    def _take_effect(self, call: Call) -> Any:
+        """The body of the usual answer; None for the contract's example. Raises Refused."""
+        handler = HANDLERS.get(call.operation.id)
+        return None if handler is None else handler(self, call.parameters)
+
+    def _record(self, request: httpx.Request, target: bytes) -> ReceivedRequest:
         secrets = {
             self._contract.key_header.lower(): self.api_key,
             self._contract.signature_name.lower(): self.api_secret or "",
         }
-        status = None if response is None else response.status_code
         headers = request.headers.multi_items()
-        self.requests.append(
-            received(request.method, target.decode("latin-1"), headers, status, secrets)
-        )
+        arrived = received(request.method, target.decode("latin-1"), headers, secrets)
+        self.requests.append(arrived)
+        return arrived
 
 
-def _delay(seconds: float, request: httpx.Request, wait: Callable[[float], None]) -> None:
-    # Within the process nothing but this heeds the client's time-out.
-    patience = request.extensions.get("timeout", {}).get("read")
-    if patience is not None and seconds > patience:
-        wait(patience)
-        raise httpx.ReadTimeout("The answer did not arrive in time", request=request)
-    wait(seconds)
+@attrs.frozen
+class _Incoming:
+    """A request under way."""
+
+    http: httpx.Request
+    target: bytes  # path and query, as sent
+    wait: Wait
+
+    @property
+    def path(self) -> str:
+        return self.target.decode("latin-1").partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.decode("latin-1").partition("?")[2]
+
+
+def _weight_headers(operation: Operation, charge: Charge) -> dict[str, str]:
+    if operation.weight_per_minute is None:
+        return {}
+    return {f"X-SAPI-USED-{operation.limiter}-WEIGHT-1M": str(charge.used)}
+
+
+def _play(
+    step: Step | None, incoming: _Incoming, headers: Mapping[str, str]
+) -> httpx.Response | None:
+    """Does what a step says. Returns None where the usual answer follows."""
+    if step is None:
+        return None
+    if step.delay:
+        incoming.wait(step.delay)
+    if step.drop:
+        raise httpx.RemoteProtocolError("The connection was dropped", request=incoming.http)
+    return None if step.respond is None else step.respond(headers)

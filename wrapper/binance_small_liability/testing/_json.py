@@ -1,14 +1,13 @@
-"""JSON whose numbers keep all their digits."""
+"""JSON whose numbers keep all their digits, and records as payloads."""
 
 import json
-from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import attrs
-from binance_small_liability_api.models import SmallLiabilityCoin
 
-from binance_small_liability._records import Coin, Reader
+from binance_small_liability._records import EPOCH
 
 
 def exact_json(value: Any) -> str:
@@ -25,20 +24,31 @@ def exact_json(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def coins_from_example(example: list[dict[str, Any]]) -> list[Coin]:
-    """The coins of an example of the contract."""
-    return Reader(list[Coin]).read(example)[0]
+def payload(record: attrs.AttrsInstance) -> dict[str, Any]:
+    """A record as Binance writes it: amounts as strings, times in milliseconds."""
+    return {
+        field.metadata.get("wire_name") or _camel_case(field.name): _wire(
+            getattr(record, field.name)
+        )
+        for field in attrs.fields(type(record))
+    }
 
 
-def coins_as_json(coins: Iterable[Coin], *, quote_quantity: bool) -> str:
-    """An answer's body: amounts as strings, but `liabilityQty` as a number unless it is quoted."""
-    return exact_json([_wire(coin, quote_quantity) for coin in coins])
+def milliseconds(moment: datetime) -> int:
+    """Unix time."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def _wire(coin: Coin, quote_quantity: bool) -> dict[str, Any]:
-    values = attrs.asdict(coin)
-    # The contract's strings have no exponent.
-    texts = {name: f"{v:f}" if isinstance(v, Decimal) else v for name, v in values.items()}
-    if not quote_quantity:
-        texts["liability_qty"] = coin.liability_qty
-    return SmallLiabilityCoin(**texts).to_dict()
+def _wire(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return f"{value:f}"  # the contract's strings have no exponent
+        case datetime():
+            return milliseconds(value)
+        case _:
+            return value
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,16 +1,15 @@
 """Responses, made from the answers of the contract."""
 
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
 from ._contract import Example
 from ._json import exact_json
 
-USED_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
-RETRY_AFTER = "Retry-After"
-
-# What belongs to one connection, not to what is said over it.
+# What belongs to one connection, not to the message.
 _HOP_BY_HOP = {
     *("host", "date", "connection", "keep-alive"),
     *("accept-encoding", "content-length", "transfer-encoding"),
@@ -19,31 +18,33 @@ _HOP_BY_HOP = {
 
 def reply(
     answer: Example,
-    used: int,
+    headers: Mapping[str, str | None],
     *,
     status: int | None = None,
-    body: str | bytes | None = None,
-    retry_after: float | str | None = None,
+    body: Any = None,
 ) -> httpx.Response:
-    """A documented answer, with the headers that are documented for it.
+    """A documented answer.
 
     Args:
         answer: the example of the contract.
-        used: the request weight used so far.
+        headers: added to those that the example has, or replacing them; None removes one.
         status: which one, where the answer is that of a group of statuses.
-        body: another body than the example's.
-        retry_after: another value than the example's.
+        body: another body than the example's: bytes, or a value to write as JSON.
     """
-    headers = {name: str(value) for name, value in answer.headers.items()}
-    if USED_WEIGHT in headers:
-        headers[USED_WEIGHT] = str(used)
-    if retry_after is not None:
-        headers[RETRY_AFTER] = str(retry_after)
     if body is None:
+        body = answer.value
+    if not isinstance(body, bytes):
         is_json = answer.media_type == "application/json"
-        body = exact_json(answer.value) if is_json else str(answer.value)
-    headers["Content-Type"] = answer.media_type
-    return httpx.Response(status or int(answer.status), headers=headers, content=body)
+        body = (exact_json(body) if is_json else str(body)).encode()
+    documented = {name: str(value) for name, value in answer.headers.items()}
+    response = httpx.Response(status or int(answer.status), headers=documented, content=body)
+    response.headers["Content-Type"] = answer.media_type
+    for name, value in headers.items():
+        if value is not None:
+            response.headers[name] = value
+        elif name in response.headers:
+            del response.headers[name]
+    return response
 
 
 def elsewhere(allowed: list[str]) -> httpx.Response:
@@ -53,20 +54,21 @@ def elsewhere(allowed: list[str]) -> httpx.Response:
     return httpx.Response(405, headers={"Allow": ", ".join(allowed)}, content=b"")
 
 
-def forward(upstream: str, request: httpx.Request, target: bytes, used: int) -> httpx.Response:
-    """What the server at the URL `upstream` answers, with the weight that was really used."""
-    # Mock servers speak plain http; to load the authorities would take longer than the call.
-    nobody_trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.HTTPTransport(verify=nobody_trusted) as transport:
+def forward(
+    upstream: str, request: httpx.Request, target: bytes, headers: Mapping[str, str]
+) -> httpx.Response:
+    """What the server at the URL `upstream` answers, with these `headers` replaced."""
+    # Mock servers use plain http. Loading the authorities would take longer than the call.
+    without_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with httpx.HTTPTransport(verify=without_authorities) as transport:
         forwarded = httpx.Request(
             request.method, upstream, headers=_kept(request.headers), extensions={"target": target}
         )
         response = transport.handle_request(forwarded)
         body = response.read()
-    headers = httpx.Headers(_kept(response.headers))
-    if USED_WEIGHT in headers:
-        headers[USED_WEIGHT] = str(used)
-    return httpx.Response(response.status_code, headers=headers, content=body)
+    answered = httpx.Response(response.status_code, headers=_kept(response.headers), content=body)
+    answered.headers.update(headers)
+    return answered
 
 
 def _kept(headers: httpx.Headers) -> list[tuple[str, str]]:

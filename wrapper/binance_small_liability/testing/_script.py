@@ -1,32 +1,49 @@
-"""What a test tells the fake to do with the next requests."""
+"""What a test lets the fake do with the next requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import attrs
 import httpx
 
 from ._contract import Contract, Example, Operation
+from ._handlers import HANDLERS
 from ._replies import reply
 
-LIST = "/sapi/v1/margin/exchange-small-liability"
+# Makes a response from the headers that every answer of the operation has.
+Respond = Callable[[Mapping[str, str]], httpx.Response]
 
 
 @attrs.frozen
 class Step:
-    """What is to happen to one request; the usual answer where nothing is said."""
+    """What happens to one request.
 
-    path: str = LIST
-    respond: Callable[[int], httpx.Response] | None = None  # takes the used weight
-    delay: float = 0.0  # seconds
+    Attributes:
+        operation: the operationId; None for any signed operation.
+        after_effect: whether it happens after the request has taken effect, instead of before.
+        respond: answers instead of the operation.
+        delay: seconds to wait before the usual answer.
+        drop: whether the connection is closed without an answer.
+    """
+
+    operation: str | None = None
+    after_effect: bool = False
+    respond: Respond | None = None
+    delay: float = 0.0
     drop: bool = False
 
 
 class Script:
-    """Steps are taken in the order they were told, each by one request that passed the checks.
+    """Steps, which happen in the order in which they were added, each to one request.
 
-    All take the `path` of the endpoint; by default it is the list of coins, so that a client that
-    asks for the time in between does not use them up.
+    A step applies to the next signed request, or with `operation` to the next request of that
+    operation: the name of the client's method (`"exchange"`), `"server_time"`, or the contract's
+    operationId. So a client that asks for the time in between does not use a step up.
+
+    Requests that are refused by the checks or limits use no step up. By default a step strikes
+    before the request takes effect: an exchange that is failed, dropped, or not awaited by its
+    client never happens. With `after_effect` it strikes afterwards. An exchange that its own rules
+    refuse has no effect, and uses no such step up.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -40,8 +57,10 @@ class Script:
         code: int | None = None,
         example: str | None = None,
         retry_after: float | str | None = None,
+        headers: Mapping[str, str | None] | None = None,
         times: int = 1,
-        path: str = LIST,
+        operation: str | None = None,
+        after_effect: bool = False,
     ) -> None:
         """The next request, or so many `times`, gets an error.
 
@@ -50,60 +69,103 @@ class Script:
             code: Binance's error code; by default that of the contract's first example.
             example: the name of the contract's example.
             retry_after: the header's value; by default that of the contract.
+            headers: other headers to set; None removes one, such as that of the used weight.
             times: how many requests.
-            path: the endpoint.
+            operation: by default any that is signed.
+            after_effect: whether the request takes effect first.
 
         Raises:
-            ValueError: the contract has no such example or path.
+            ValueError: the contract has no such example or operation.
         """
-        answer = _error(self._operation(path), status, code, example)
+        scripted = dict(headers or {})
+        if retry_after is not None:
+            scripted["Retry-After"] = str(retry_after)
+        operation_id = self._operation_id(operation)
+        answer = _error(self._candidates(operation_id), status, code, example)
 
-        def respond(used: int) -> httpx.Response:
-            return reply(answer, used, status=status, retry_after=retry_after)
+        def respond(usual: Mapping[str, str]) -> httpx.Response:
+            return reply(answer, {**usual, **scripted}, status=status)
 
-        self._steps += [Step(path, respond)] * times
+        self._steps += [Step(operation_id, after_effect, respond)] * times
 
-    def malform_next(self, body: bytes = b"{", *, times: int = 1, path: str = LIST) -> None:
-        """The next request gets a 200 with this body."""
-        answer = self._operation(path).answer(status=200)
+    def malform_next(
+        self,
+        body: bytes = b"{",
+        *,
+        times: int = 1,
+        operation: str | None = None,
+        after_effect: bool = True,
+    ) -> None:
+        """The next request gets a 200 with this body.
 
-        def respond(used: int) -> httpx.Response:
-            return reply(answer, used, body=body)
+        A 200 means that an exchange took effect, so here it does by default. Where `body` holds an
+        error, pass `after_effect=False`.
+        """
+        answer = Example("200", "", "application/json", None, {})
 
-        self._steps += [Step(path, respond)] * times
+        def respond(usual: Mapping[str, str]) -> httpx.Response:
+            return reply(answer, usual, body=body)
 
-    def drop_next(self, *, times: int = 1, path: str = LIST) -> None:
+        self._steps += [Step(self._operation_id(operation), after_effect, respond)] * times
+
+    def drop_next(
+        self, *, times: int = 1, operation: str | None = None, after_effect: bool = False
+    ) -> None:
         """The connection of the next request is closed without an answer."""
-        self._steps += [Step(path, drop=True)] * times
+        self._steps += [Step(self._operation_id(operation), after_effect, drop=True)] * times
 
-    def delay_next(self, seconds: float, *, times: int = 1, path: str = LIST) -> None:
-        """The next request waits so long for its usual answer."""
-        self._steps += [Step(path, delay=seconds)] * times
+    def delay_next(
+        self,
+        seconds: float,
+        *,
+        times: int = 1,
+        operation: str | None = None,
+        after_effect: bool = False,
+    ) -> None:
+        """The next request waits so long for its usual answer.
 
-    def _operation(self, path: str) -> Operation:
-        for operation in self._contract.operations:
-            if operation.path == path:
-                return operation
-        raise ValueError(f"The contract has no path {path!r}")
+        If the client gives up in the meantime, the request does not take effect, unless
+        `after_effect` is set.
+        """
+        self._steps += [Step(self._operation_id(operation), after_effect, delay=seconds)] * times
 
-    def _next_step(self, path: str) -> Step:
+    def _operation_id(self, name: str | None) -> str | None:
+        """The operationId for the name of an operation."""
+        if name is None:
+            return None
+        names = {handler.__name__: operation_id for operation_id, handler in HANDLERS.items()}
+        operation_id = names.get(name, name)
+        if operation_id not in self._contract.operations:
+            raise ValueError(f"The contract has no operation {name!r}")
+        return operation_id
+
+    def _candidates(self, operation_id: str | None) -> list[Operation]:
+        operations = self._contract.operations
+        if operation_id is not None:
+            return [operations[operation_id]]
+        return [each for each in operations.values() if each.signed]
+
+    def _take_step(self, operation: Operation, *, after_effect: bool) -> Step | None:
+        """Takes the next step for a request, if it happens at this point."""
         for index, step in enumerate(self._steps):
-            if step.path == path:
-                return self._steps.pop(index)
-        return Step()
+            if step.operation == operation.id or (step.operation is None and operation.signed):
+                return self._steps.pop(index) if step.after_effect == after_effect else None
+        return None
 
 
-def _error(operation: Operation, status: int, code: int | None, example: str | None) -> Example:
-    try:
-        return operation.answer(status=status, code=code, example=example)
-    except ValueError:
-        if example is not None:
-            raise
-    # Clients must bear what is not documented, too.
+def _error(
+    operations: list[Operation], status: int, code: int | None, example: str | None
+) -> Example:
+    for operation in operations:
+        with suppress(ValueError):
+            return operation.answer(status=status, code=code, example=example)
+    if example is not None:
+        raise ValueError(f"The contract has no answer for {status=}, {code=}, {example=}")
+    # Clients must also cope with what is not documented.
     if code is None:
         return Example(str(status), "", "text/html", "", {})
     answer = Example(str(status), "", "application/json", None, {})
     with suppress(ValueError):
-        answer = operation.answer(status=status)
+        answer = operations[0].answer(status=status)
     value = {"code": code, "msg": "This is not in the contract."}
     return attrs.evolve(answer, media_type="application/json", value=value)

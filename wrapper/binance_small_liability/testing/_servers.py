@@ -1,22 +1,29 @@
-"""The ways in: within the process, and over a socket."""
+"""How clients reach the fake: within the process, and over a socket."""
 
+import atexit
+import selectors
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anyio.to_thread
 import httpx
 
-Handle = Callable[[httpx.Request], httpx.Response]
+from binance_small_liability._io import real_time
+
+# How to wait for so many seconds. Raises httpx.TransportError where the client gives up earlier.
+Wait = Callable[[float], None]
+Handle = Callable[[httpx.Request, Wait], httpx.Response]
 
 
 class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """A transport that hands requests to a function, in either kind of httpx client."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Callable[[httpx.Request], httpx.Response]) -> None:
         self._handle = handle
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -29,20 +36,53 @@ class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return await anyio.to_thread.run_sync(self._handle, request)
 
 
-@contextmanager
-def serving(handle: Handle, port: int) -> Iterator[str]:
-    """Serves a function at a loopback port, 0 for any free one; gives the URL."""
-    server = _Server(handle, port)
-    # A short poll, since closing waits for it.
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
+def patience(request: httpx.Request) -> Wait:
+    """Waits as long as the request's own time-out allows, as nothing else does in the process."""
+    longest = request.extensions.get("timeout", {}).get("read")
+
+    def wait(seconds: float) -> None:
+        if longest is not None and seconds > longest:
+            real_time.sleep(longest)
+            raise httpx.ReadTimeout("The answer did not arrive in time", request=request)
+        real_time.sleep(seconds)
+
+    return wait
+
+
+class Serving:
+    """Serves a function at a loopback port, 0 for any free one; `with` gives the URL.
+
+    It ends with the block, or with the Python process if the block is never left.
+    """
+
+    def __init__(self, handle: Handle, port: int) -> None:
+        self._handle = handle
+        self._port = port
+        self._server: _Server | None = None
+
+    def __enter__(self) -> str:
+        self._server = server = _Server(self._handle, self._port)
+        # A short poll, because closing waits for it.
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        # Later, while Python (3.13 at least) finalizes, daemon threads are frozen: waiting for one
+        # never ends.
+        atexit.register(self._close)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        atexit.unregister(self._close)
+        self._close()
+
+    def _close(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        if self._thread.is_alive():  # not so in a forked process, which shares the connections
+            server.shutdown()
+            self._thread.join()
+            server.hang_up()
         server.server_close()
-        server.hang_up()
 
 
 class _Server(ThreadingHTTPServer):
@@ -98,14 +138,17 @@ class _Handler(BaseHTTPRequestHandler):
             "http://127.0.0.1/",
             headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in self.headers.items()],
             content=self.rfile.read(int(length)),
-            # httpx.URL would tidy the target up; what was signed are the bytes that were sent.
+            # httpx.URL would normalize the target, but the bytes that were sent are signed.
             extensions={"target": self.path.encode("latin-1")},
         )
         try:
-            response = self.server.handle(request)
+            response = self.server.handle(request, self._wait)
         except httpx.TransportError:
             self.close_connection = True
             return
+        self._send(response)
+
+    def _send(self, response: httpx.Response) -> None:
         self.send_response(response.status_code, response.reason_phrase)
         for name, value in response.headers.raw:
             if name.lower() != b"content-length":
@@ -114,3 +157,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.content)
+
+    def _wait(self, seconds: float) -> None:
+        # Really, because the other end of the socket really waits.
+        time.sleep(seconds)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            readable = selector.select(timeout=0)
+        try:
+            gone = bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            gone = True
+        if gone:
+            raise httpx.ReadError("The client closed the connection")

@@ -17,32 +17,27 @@ class ReceivedRequest:
         path: without the query.
         query: names and values, in order and still percent-encoded.
         headers: in order.
-        status: what it was answered with; None where the connection was dropped.
+        status: what it was answered with; None where it was not answered, or not yet.
     """
 
     method: str
     path: str
     query: list[tuple[str, str]]
     headers: list[tuple[str, str]]
-    status: int | None
+    status: int | None = None
 
 
 def received(
-    method: str,
-    target: str,
-    headers: Iterable[tuple[str, str]],
-    status: int | None,
-    secrets: dict[str, str],
+    method: str, target: str, headers: Iterable[tuple[str, str]], secrets: dict[str, str]
 ) -> ReceivedRequest:
-    """The record of one request.
+    """One request that was not answered yet.
 
     Args:
         method: the HTTP method.
         target: path and query, as sent.
         headers: as sent.
-        status: what it is answered with.
-        secrets: texts to hide wherever they stand, by the lower-case name of the parameter or
-            header whose value is hidden whatever it is.
+        secrets: texts to hide wherever they appear, by the lower-case name of the parameter or
+            header whose value is always hidden.
     """
 
     def hidden(name: str, value: str) -> str:
@@ -59,5 +54,9 @@ def received(
         path=hidden("", path),
         query=[(hidden("", name), hidden(name, value)) for name, _, value in pairs],
         headers=[(name, hidden(name, value)) for name, value in headers],
-        status=status,
     )
+
+
+def note_status(request: ReceivedRequest, status: int) -> None:
+    """Notes what `request` is answered with. It is frozen only for its readers."""
+    object.__setattr__(request, "status", status)

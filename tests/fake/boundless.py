@@ -1,0 +1,33 @@
+"""A fake Binance that can take hundreds of requests."""
+
+import sys
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+import attrs
+import httpx
+from binance_small_liability.testing import FakeBinance
+
+from tests.conftest import ETH
+
+UNKNOWN = "UNKNOWN"
+
+
+class Boundless(FakeBinance):
+    """It has no limits, and its account has a debt in every coin that is asked for but `UNKNOWN`.
+
+    So it accepts what the contract allows, except for asset names that are repeated.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight_limit = sys.maxsize
+        self.hours_between_exchanges = 0
+
+    def handle(
+        self, request: httpx.Request, wait: Callable[[float], None] | None = None
+    ) -> httpx.Response:
+        query = request.extensions["target"].decode("latin-1").partition("?")[2]
+        names = set(dict(parse_qsl(query)).get("assetNames", "ETH").split(",")) - {UNKNOWN}
+        self.coins = [attrs.evolve(ETH, asset=name) for name in names]
+        return super().handle(request, wait)

@@ -1,0 +1,238 @@
+"""What operations do: the coins, an exchange, the history, and operations without a handler."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from binance_small_liability import ApiError, Coin, Exchange, SmallLiabilityClient
+from binance_small_liability.testing import FakeBinance
+from binance_small_liability.testing._handlers import HANDLERS
+
+from tests.conftest import ETH, ListCoins
+from tests.fake.conftest import StoppedClock
+from tests.fake.sending import UID_WEIGHT, Sender, verdict
+from tools.contract import definition_of, load, operations
+
+BTC = attrs.evolve(ETH, asset="BTC", liability_asset="USDC", liability_qty=Decimal("1E-8"))
+SATS = attrs.evolve(ETH, asset="币安人生", principal=Decimal("123456789012.123456789012345678"))
+HOUR = 3600
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_coins_survive_to_the_last_digit(
+    list_coins: ListCoins, sender: Sender, quoted: bool
+) -> None:
+    fake = sender.fake
+    fake.quote_quantity = quoted
+    fake.coins = [
+        attrs.evolve(SATS, liability_qty=Decimal(quantity))
+        for quantity in ("0.3552", "1E-8", "0.12345678901234567890123", "9", "1E+3", "-0.5")
+    ]
+    assert list_coins(**fake.credentials, transport=fake.transport()) == fake.coins
+    payload = json.loads(sender.send().text, parse_float=Decimal)
+    quantities = [item["liabilityQty"] for item in payload]
+    assert {type(quantity) for quantity in quantities} == ({str} if quoted else {Decimal, int})
+
+
+@pytest.mark.usefixtures("clock")
+def test_an_exchange_moves_coins_to_the_history() -> None:
+    fake = FakeBinance()
+    fake.coins = shown = [ETH, BTC, SATS]
+    with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
+        client.exchange(["币安人生", "ETH"])
+        assert client.list_coins() == [BTC] == fake.coins
+        assert sorted(client.list_exchanges(), key=str) == sorted(fake.exchanges, key=str)
+    assert fake.exchanges == [
+        Exchange(
+            asset=coin.asset,
+            amount=amount,
+            target_asset=coin.liability_asset,
+            target_amount=coin.liability_qty,
+            biz_type="EXCHANGE_SMALL_LIABILITY",
+            time=datetime.fromtimestamp(fake.now / 1000, UTC),
+        )
+        for coin, amount in (
+            (SATS, Decimal("123456789012.124290129012345678")),
+            (ETH, Decimal("0.00183334")),
+        )
+    ]
+    # The list belongs to the test.
+    assert shown == [ETH, BTC, SATS]
+
+
+@pytest.mark.parametrize(
+    ("assets", "code"),
+    [
+        (["ETH", "LTC"], -3027),
+        (["eth"], -3027),
+        (["ETH", "ETH"], -1102),
+        ([f"C{n}" for n in range(11)], -1102),
+    ],
+)
+def test_a_refused_exchange_changes_nothing(sender: Sender, assets: list[str], code: int) -> None:
+    fake = sender.fake
+    fake.coins = [ETH, BTC, *(attrs.evolve(ETH, asset=f"C{n}") for n in range(11))]
+    before = list(fake.coins)
+    response = sender.exchange(*assets)
+    assert verdict(response) == (400, code)
+    assert response.headers[UID_WEIGHT] == "3000"
+    assert (fake.coins, fake.exchanges) == (before, [])
+    # Ten are not too many.
+    assert verdict(sender.exchange(*(f"C{n}" for n in range(10)))) == (200, None)
+
+
+def test_a_second_exchange_within_six_hours(sender: Sender, clock: StoppedClock) -> None:
+    sender.fake.coins = [ETH, BTC, SATS]
+    assert verdict(sender.exchange("ETH")) == (200, None)
+    clock.advance(6 * HOUR - 0.001)
+    assert verdict(sender.exchange("BTC")) == (400, -3007)
+    clock.advance(0.001)
+    assert verdict(sender.exchange("BTC")) == (200, None)
+    assert verdict(sender.exchange("币安人生")) == (400, -3007)
+    sender.fake.hours_between_exchanges = 0
+    assert verdict(sender.exchange("币安人生")) == (200, None)
+    assert [each.asset for each in sender.fake.exchanges] == ["ETH", "BTC", "币安人生"]
+
+
+def test_a_client_learns_of_the_rules() -> None:
+    fake = FakeBinance()
+    with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
+        with pytest.raises(ApiError, match="-3027") as caught:
+            client.exchange(["BTC"])
+        assert caught.value.used_weight == 3000
+        client.exchange(["ETH"])
+        with pytest.raises(ApiError, match="-3007"):
+            client.exchange(["ETH"])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[{}]", b"null", b'{"tranId":1'])
+def test_the_body_of_an_exchange(sender: Sender, body: bytes) -> None:
+    assert sender.fake.exchange_body == b"{}"
+    sender.fake.exchange_body = body
+    response = sender.exchange("ETH")
+    assert (response.status_code, response.content) == (200, body)
+    assert len(sender.fake.exchanges) == 1
+
+
+# The history
+
+
+def exchanges_of(fake: FakeBinance, *days_ago: float) -> list[Exchange]:
+    now = datetime.fromtimestamp(fake.now / 1000, UTC)
+    return [
+        Exchange(
+            asset=f"C{n}",
+            amount=Decimal(f"0.{n}"),
+            target_asset="USDT",
+            target_amount=Decimal(n),
+            biz_type="EXCHANGE_SMALL_LIABILITY",
+            time=now - timedelta(days=days),
+        )
+        for n, days in enumerate(days_ago)
+    ]
+
+
+def assets(sender: Sender, query: str = "current=1&size=100") -> tuple[int, list[str]]:
+    page = sender.history(query).json()
+    return page["total"], [row["asset"] for row in page["rows"]]
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_newest_exchange_comes_first(sender: Sender) -> None:
+    sender.fake.exchanges = exchanges_of(sender.fake, 2, 0, 3, 1)
+    assert assets(sender) == (4, ["C1", "C3", "C0", "C2"])
+    [row] = sender.history("current=1&size=1").json()["rows"]
+    assert row == {
+        "asset": "C1",
+        "amount": "0.1",
+        "targetAsset": "USDT",
+        "targetAmount": "1",
+        "bizType": "EXCHANGE_SMALL_LIABILITY",
+        "timestamp": sender.fake.now,
+    }
+    # The client sorts.
+    fake = sender.fake
+    with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
+        assert [each.asset for each in client.list_exchanges()] == ["C2", "C0", "C3", "C1"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_pages(sender: Sender) -> None:
+    sender.fake.exchanges = exchanges_of(sender.fake, *range(5))
+    pages = [assets(sender, f"current={n}&size=2") for n in range(1, 5)]
+    assert pages == [(5, ["C0", "C1"]), (5, ["C2", "C3"]), (5, ["C4"]), (5, [])]
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        # Both bounds are part of the range. Without them it is the last 30 days.
+        ("", ["C1", "C2"]),
+        ("&startTime={-40}", ["C1", "C2", "C3"]),
+        ("&startTime={-40}&endTime={-30}", ["C2", "C3"]),
+        ("&endTime={-30}", ["C2"]),
+        ("&endTime={1}", ["C0", "C1", "C2"]),
+        ("&startTime={-1}&endTime={-2}", []),
+        ("&startTime=0&endTime=9007199254740991", ["C0", "C1", "C2", "C3", "C4"]),
+    ],
+)
+def test_the_range_of_time(sender: Sender, query: str, expected: list[str]) -> None:
+    sender.fake.exchanges = exchanges_of(sender.fake, -1, 0, 30, 40, 40 + 1e-6)
+    for days in (-40, -30, -2, -1, 1):
+        query = query.replace(f"{{{days}}}", str(sender.fake.now + days * 24 * HOUR * 1000))
+    assert assets(sender, f"current=1&size=100{query}") == (len(expected), expected)
+
+
+def test_the_history_shows_the_last_digit(sender: Sender) -> None:
+    coin = Coin(
+        "X", Decimal("123456789012.123456789012345678"), Decimal(0), "USDT", Decimal("1E-8")
+    )
+    sender.fake.coins = [coin]
+    sender.exchange("X")
+    [row] = sender.history().json()["rows"]
+    assert (row["amount"], row["targetAmount"]) == (str(coin.principal), "0.00000001")
+
+
+# Operations and their handlers
+
+
+def test_every_operation_has_a_handler() -> None:
+    contract = load()
+    ids = {
+        definition_of(contract, method, path)["operationId"]
+        for method, path in operations(contract)
+    }
+    assert set(HANDLERS) == ids
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "send"),
+    [
+        ("getSmallLiabilityExchangeCoinList", lambda sender: sender.send()),
+        ("smallLiabilityExchange", lambda sender: sender.exchange("UNKNOWN")),
+        ("getSmallLiabilityExchangeHistory", lambda sender: sender.history()),
+        ("getServerTime", lambda sender: sender.time()),
+    ],
+)
+def test_without_a_handler_the_contract_answers(
+    sender: Sender,
+    monkeypatch: pytest.MonkeyPatch,
+    operation_id: str,
+    send: Callable[[Sender], Any],
+) -> None:
+    monkeypatch.delitem(HANDLERS, operation_id)
+    contract = load()
+    [example] = [
+        next(iter(each["responses"]["200"]["content"]["application/json"]["examples"].values()))
+        for method, path in operations(contract)
+        for each in [definition_of(contract, method, path)]
+        if each["operationId"] == operation_id
+    ]
+    response = send(sender)
+    assert response.status_code == 200
+    assert json.loads(response.text, parse_float=Decimal) == example["value"]

@@ -1,0 +1,242 @@
+"""What a test can let the fake do with the next requests."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+from binance_small_liability import (
+    ApiError,
+    AsyncSmallLiabilityClient,
+    AuthenticationError,
+    ClockSkewError,
+    ContractError,
+    IpBanError,
+    NetworkError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeout,
+    ServerError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+)
+from binance_small_liability._io import real_time
+from binance_small_liability.aiohttp import AiohttpTransport
+from binance_small_liability.testing import FakeBinance, no_waiting
+
+from tests.conftest import ListCoins
+from tests.fake.sending import IP_WEIGHT, SIGNED, UID_WEIGHT, Sender, verdict
+from tools.contract import TIME_PATH, definition_of, load, operations
+
+Play: TypeAlias = Callable[[FakeBinance], None]
+
+
+@pytest.mark.parametrize(
+    ("play", "error", "shown"),
+    [
+        (lambda fake: fake.fail_next(503), ServerError, "-1000"),
+        (lambda fake: fake.fail_next(520, code=-1016), ServerError, "HTTP 520, code -1016"),
+        (lambda fake: fake.fail_next(429), RateLimitError, "Retry after 7 s"),
+        (lambda fake: fake.fail_next(429, retry_after=3), RateLimitError, "Retry after 3 s"),
+        (lambda fake: fake.fail_next(429, retry_after=0), RateLimitError, "Retry after 0 s"),
+        (lambda fake: fake.fail_next(403, code=-2015), AuthenticationError, "code -2015"),
+        (lambda fake: fake.fail_next(418), IpBanError, "Retry after 120 s"),
+        (lambda fake: fake.fail_next(400, code=-3003), ApiError, "no margin account"),
+        (lambda fake: fake.fail_next(400, code=-4242), ApiError, "code -4242"),
+        (lambda fake: fake.fail_next(302), SmallLiabilityError, "302"),
+        (lambda fake: fake.fail_next(302, code=-5), ApiError, "code -5"),
+        (lambda fake: fake.malform_next(), ContractError, "not JSON"),
+        (lambda fake: fake.malform_next(b"{}"), ContractError, "an array"),
+        (lambda fake: fake.drop_next(), NetworkError, "RemoteProtocolError"),
+        (lambda fake: fake.delay_next(0.3), RequestTimeout, "Timeout"),
+    ],
+)
+@pytest.mark.parametrize("on_socket", [False, True])
+def test_every_kind_of_step(
+    list_coins: ListCoins, play: Play, error: type[Exception], shown: str, on_socket: bool
+) -> None:
+    fake = FakeBinance()
+    play(fake)
+    with fake.serve() as url:
+        where = {"base_url": url} if on_socket else {"transport": fake.transport()}
+        call: dict[str, Any] = {**fake.credentials, **where, "max_attempts": 1}
+        with pytest.raises(error) as caught:
+            list_coins(**call, timeout=0.15 if error is RequestTimeout else 10)
+        assert shown in str(caught.value)
+        # The script is over.
+        assert list_coins(**call) == fake.coins
+    assert len(fake.requests) == 2
+
+
+def test_steps_apply_to_any_signed_operation_in_order(sender: Sender) -> None:
+    fake = sender.fake
+    fake.fail_next(500, times=2)
+    fake.fail_next(400, code=-1021, example="timestampAhead")
+    statuses = [sender.time().status_code]
+    # A request that is refused uses no step up.
+    statuses += [sender.send(tail=tail).status_code for tail in ("", SIGNED)]
+    statuses += [sender.exchange("ETH").status_code, sender.history().status_code]
+    assert statuses == [200, 400, 500, 500, 400]
+    assert [send().status_code for send in (sender.send, sender.history)] == [200, 200]
+    assert fake.exchanges == []
+
+
+# The name of the client's method, and the contract's operationId.
+NAMES = [
+    ("list_coins", "getSmallLiabilityExchangeCoinList"),
+    ("exchange", "smallLiabilityExchange"),
+    ("list_exchanges", "getSmallLiabilityExchangeHistory"),
+    ("server_time", "getServerTime"),
+]
+
+
+@pytest.mark.parametrize("index", range(len(NAMES)))
+def test_steps_of_a_named_operation(sender: Sender, index: int) -> None:
+    for name in NAMES[index]:
+        sender.fake.fail_next(503, operation=name)
+        answers = [sender.send(), sender.exchange("BTC"), sender.history(), sender.time()]
+        assert [n for n in range(4) if answers[n].status_code == 503] == [index]
+
+
+def test_every_operation_of_the_contract_can_be_named() -> None:
+    contract = load()
+    ids = {
+        definition_of(contract, method, path)["operationId"]
+        for method, path in operations(contract)
+    }
+    assert {operation_id for _, operation_id in NAMES} == ids
+
+
+def test_what_the_contract_lacks() -> None:
+    fake = FakeBinance()
+    with pytest.raises(ValueError, match="contract has no answer"):
+        fake.fail_next(400, example="unheard")
+    with pytest.raises(ValueError, match="contract has no operation 'list'"):
+        fake.fail_next(400, operation="list")
+    for play in (fake.malform_next, fake.drop_next):
+        with pytest.raises(ValueError, match="no operation"):
+            play(operation="list")
+    with pytest.raises(ValueError, match="no operation"):
+        fake.delay_next(1, operation="list")
+    assert fake._steps == []
+
+
+def test_headers_of_choice(sender: Sender) -> None:
+    sender.fake.fail_next(429, headers={"retry-after": None, IP_WEIGHT: None})
+    bare = sender.send()
+    assert "Retry-After" not in bare.headers
+    assert IP_WEIGHT not in bare.headers
+    sender.fake.fail_next(429, retry_after="soon", headers={UID_WEIGHT: "7"})
+    answer = sender.history()
+    assert answer.headers["Retry-After"] == "soon"
+    assert answer.headers.get_list(UID_WEIGHT) == ["7"]
+
+
+# Before or after an exchange takes effect
+
+STEPS: dict[str, Callable[..., None]] = {
+    "fail": lambda fake, **options: fake.fail_next(503, **options),
+    "drop": lambda fake, **options: fake.drop_next(**options),
+    "delay": lambda fake, **options: fake.delay_next(0.3, **options),
+}
+
+
+async def _exchange(sort: str, **options: Any) -> None:
+    if sort == "sync":
+        with SmallLiabilityClient(**options) as client:
+            client.exchange(["ETH"])
+        return
+    transport = {"transport": AiohttpTransport()} if sort == "aiohttp" else {}
+    async with AsyncSmallLiabilityClient(**{**options, **transport}) as async_client:
+        await async_client.exchange(["ETH"])
+
+
+def _wait_for_the_server() -> None:
+    """Until it has noticed that clients closed their connections."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("sort", "on_socket"),
+    [("sync", False), ("sync", True), ("async", False), ("async", True), ("aiohttp", True)],
+)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_a_step_strikes_before_or_after_the_effect(
+    sort: str, on_socket: bool, step: str, after_effect: bool
+) -> None:
+    fake = FakeBinance()
+    STEPS[step](fake, after_effect=after_effect)
+    with fake.serve() as url:
+        where = {"base_url": url} if on_socket else {"transport": fake.transport()}
+        timeout = 0.15 if step == "delay" else 10
+        with pytest.raises(OutcomeUnknownError):
+            asyncio.run(_exchange(sort, **fake.credentials, **where, timeout=timeout))
+        _wait_for_the_server()
+    assert [each.asset for each in fake.exchanges] == (["ETH"] if after_effect else [])
+    assert [each.asset for each in fake.coins] == ([] if after_effect else ["ETH"])
+    assert [each.status for each in fake.requests] == [503 if step == "fail" else None]
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_a_delay_that_the_client_waits_for(sender: Sender, after_effect: bool) -> None:
+    sender.fake.delay_next(0.05, after_effect=after_effect)
+    assert verdict(sender.exchange("ETH")) == (200, None)
+    assert len(sender.fake.exchanges) == 1
+
+
+def test_a_malformed_success_is_a_success(sender: Sender) -> None:
+    sender.fake.malform_next()
+    answer = sender.exchange("ETH")
+    assert (answer.status_code, answer.content) == (200, b"{")
+    assert len(sender.fake.exchanges) == 1
+
+
+def test_an_error_within_a_200_is_not(sender: Sender) -> None:
+    sender.fake.malform_next(b'{"code":-3000,"msg":""}', after_effect=False)
+    assert verdict(sender.exchange("ETH")) == (200, -3000)
+    assert sender.fake.exchanges == []
+
+
+def test_without_an_effect_nothing_strikes_after_it(sender: Sender) -> None:
+    sender.fake.fail_next(500, after_effect=True, operation="exchange")
+    assert verdict(sender.exchange("UNKNOWN")) == (400, -3027)
+    assert verdict(sender.exchange("ETH")) == (500, -1000)
+    assert len(sender.fake.exchanges) == 1
+
+
+def test_a_request_uses_one_step(sender: Sender) -> None:
+    sender.fake.delay_next(0)
+    sender.fake.fail_next(503, after_effect=True)
+    assert sender.exchange("ETH").status_code == 200
+    assert sender.history().status_code == 503
+    # Steps keep their order, whenever they strike.
+    sender.fake.fail_next(503, after_effect=True)
+    sender.fake.fail_next(500)
+    assert [sender.send().status_code for _ in range(3)] == [503, 500, 200]
+
+
+# Time
+
+
+def test_a_delay_that_is_not_too_long(list_coins: ListCoins) -> None:
+    fake = FakeBinance()
+    fake.delay_next(3, times=2)
+    with no_waiting():
+        before, really_before = real_time.monotonic(), time.monotonic()
+        assert list_coins(calls=2, **fake.credentials, transport=fake.transport()) == fake.coins
+        skipped = (real_time.monotonic() - before) - (time.monotonic() - really_before)
+    assert round(skipped) == 6
+
+
+def test_a_skewed_clock(list_coins: ListCoins) -> None:
+    fake = FakeBinance()
+    fake.clock_skew = 10_000
+    fake.fail_next(503, operation="server_time", times=10)
+    with pytest.raises(ClockSkewError):
+        list_coins(**fake.credentials, transport=fake.transport())
+    assert TIME_PATH in {each.path for each in fake.requests}

@@ -1,0 +1,302 @@
+"""How clients reach the fake, what it shows of them, and how it ends."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    AuthenticationError,
+    NetworkError,
+    OutcomeUnknownError,
+    SmallLiabilityClient,
+)
+from binance_small_liability.testing import FakeBinance
+
+from tests.conftest import ETH
+from tests.fake.sending import IP_WEIGHT, UID_WEIGHT, Sender
+from tests.wire import Request, response, serving
+from tools.contract import LIST_PATH, TIME_PATH
+
+
+def test_what_arrived_is_shown_without_secrets(sender: Sender) -> None:
+    sender.send("recvWindow=%35000&timestamp={now}")
+    sender.send("timestamp={now}&k=" + sender.fake.api_key, tail="&Signature={signature}")
+    sender.send(path="/" + sender.fake.api_key)
+    [first, second, third] = sender.fake.requests
+    assert (first.method, first.path, first.status) == ("GET", LIST_PATH, 200)
+    assert [name for name, _ in first.query] == ["recvWindow", "timestamp", "signature"]
+    assert first.query[0][1] == "%35000"
+    assert dict(first.headers)["x-mbx-apikey"] == "[hidden]"
+    assert second.status == 400
+    assert (third.path, third.status) == ("/[hidden]", 404)
+    shown = repr((sender.fake, sender.fake.requests))
+    assert sender.fake.api_key not in shown
+    assert str(sender.fake.api_secret) not in shown
+    for received in sender.fake.requests:
+        assert all(value == "[hidden]" for name, value in received.query if "ignature" in name)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        first.status = 1  # type: ignore[misc]
+
+
+def test_names_arrive_percent_encoded() -> None:
+    fake = FakeBinance()
+    fake.coins = [ETH, attrs.evolve(ETH, asset="币安人生")]
+    with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url) as client:
+        client.exchange(["ETH", "币安人生"])
+    [request] = fake.requests
+    assert request.query[0] == ("assetNames", "ETH%2C%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F")
+
+
+def test_a_request_is_shown_while_it_waits() -> None:
+    fake = FakeBinance()
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def wait(seconds: float) -> None:
+        assert seconds == 7
+        waiting.set()
+        go_on.wait()
+
+    fake.delay_next(7, operation="server_time")
+    request = httpx.Request("GET", f"http://fake{TIME_PATH}")
+    thread = threading.Thread(target=fake.handle, args=(request, wait))
+    thread.start()
+    waiting.wait()
+    assert [each.status for each in fake.requests] == [None]
+    go_on.set()
+    thread.join()
+    assert [each.status for each in fake.requests] == [200]
+
+
+def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that all of it happens within one minute.
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_040 * 1_000_000_000)
+    fake = FakeBinance()
+    fake.weight_limit = 1_000_000
+    fake.fail_next(503, times=7)
+    outcomes: list[int] = []
+    weights: list[int] = []
+
+    def send(http_client: httpx.Client) -> None:
+        for _ in range(20):
+            answer = Sender(fake, http_client).send()
+            outcomes.append(answer.status_code)
+            weights.append(int(answer.headers[IP_WEIGHT]))
+
+    async def gather() -> None:
+        async with AsyncSmallLiabilityClient(
+            **fake.credentials, transport=fake.transport()
+        ) as client:
+            await asyncio.gather(*[client.list_coins() for _ in range(100)])
+
+    with fake.serve() as url, httpx.Client(base_url=url, trust_env=False) as http_client:
+        threads = [threading.Thread(target=send, args=(http_client,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    asyncio.run(gather())
+    assert sorted(set(outcomes)) == [200, 503]
+    assert outcomes.count(503) == 7
+    assert sorted(weights) == [100 * n for n in range(1, 161)]
+    assert len(fake.requests) == 260
+    with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
+        assert Sender(fake, http_client).send().headers[IP_WEIGHT] == "26100"
+
+
+def test_one_of_many_concurrent_exchanges_takes_effect() -> None:
+    fake = FakeBinance()
+    with fake.serve() as url, httpx.Client(base_url=url, trust_env=False) as http_client:
+        sender = Sender(fake, http_client)
+        statuses: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: statuses.append(sender.exchange("ETH").status_code))
+            for _ in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(statuses) == [200] + [400] * 19
+    assert len(fake.exchanges) == 1
+
+
+def test_a_port_of_choice_and_an_end() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fake = FakeBinance()
+    with httpx.Client(trust_env=False) as http_client:
+        with fake.serve(port=port) as url:
+            assert url == f"http://127.0.0.1:{port}"
+            assert http_client.get(url + TIME_PATH).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            http_client.get(url + TIME_PATH)
+
+
+# The end of the process
+
+STARTED = """
+import contextlib, os, sys, unittest, urllib.request, warnings
+from binance_small_liability.testing import FakeBinance
+
+def ask(url):
+    print(urllib.request.urlopen(url + "/api/v3/time").status, flush=True)
+"""
+NEVER_LEFT = {
+    "a notebook": "server = FakeBinance().serve(); ask(server.__enter__())",
+    "a server that nothing refers to": "ask(FakeBinance().serve().__enter__())",
+    "a suspended generator": """
+def serving():
+    with FakeBinance().serve() as url:
+        yield url
+
+suspended = serving()
+ask(next(suspended))
+""",
+    "setUpClass": """
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = FakeBinance().serve()
+        cls.url = cls.server.__enter__()
+
+    def test(self):
+        ask(self.url)
+
+unittest.main(argv=["test"], exit=False)
+""",
+    "sys.exit": """
+stack = contextlib.ExitStack()
+ask(stack.enter_context(FakeBinance().serve()))
+sys.exit()
+""",
+    "a fork": """
+warnings.simplefilter("ignore")  # Python 3.12 warns of forks
+with FakeBinance().serve() as url:
+    ask(url)
+    if os.fork() == 0:
+        sys.exit()
+    assert os.wait()[1] == 0
+    ask(url)
+    print("the parent still serves", flush=True)
+""",
+    "a delayed answer": """
+import threading
+fake = FakeBinance()
+fake.delay_next(3600, operation="server_time")
+url = fake.serve().__enter__()
+threading.Thread(target=ask, args=(url,), daemon=True).start()
+while not fake.requests: pass
+ask(url)
+""",
+}
+
+
+@pytest.mark.parametrize("name", NEVER_LEFT)
+def test_the_process_ends_although_a_server_was_never_stopped(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", STARTED + NEVER_LEFT[name]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("200\n")
+    assert "Error" not in done.stderr
+    assert ("the parent still serves" in done.stdout) == (name == "a fork")
+
+
+# An upstream
+
+
+def test_the_upstream_answers_once_the_checks_are_passed() -> None:
+    with serving(response(headers={IP_WEIGHT: "7"})) as upstream:
+        fake = FakeBinance(upstream=upstream.url)
+        once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
+        with SmallLiabilityClient(**fake.credentials, **once) as client:
+            assert client.list_coins() == [ETH]
+            client.list_coins()
+            assert client.used_weight == 200
+        wrong = {**fake.credentials, "api_secret": "another"}
+        with (
+            SmallLiabilityClient(**wrong, **once) as client,
+            pytest.raises(AuthenticationError),
+        ):
+            client.list_coins()
+        assert len(upstream.requests) == 2
+    with (
+        SmallLiabilityClient(**fake.credentials, **once) as client,
+        pytest.raises(NetworkError),
+    ):
+        client.list_coins()
+    assert [each.status for each in fake.requests] == [200, 200, 400, None]
+
+
+def test_an_exchange_takes_effect_in_front_of_an_upstream(sender: Sender) -> None:
+    def answer(request: Request) -> bytes:
+        return response(b"[{}]", headers={UID_WEIGHT: "7"} if request.method == "POST" else {})
+
+    with serving(answer) as upstream:
+        fake = FakeBinance(upstream=upstream.url)
+        fake.fail_next(503)
+        fake.drop_next(after_effect=True, operation="exchange")
+        fake.hours_between_exchanges = 0
+        with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
+            sender = Sender(fake, http_client)
+            assert sender.exchange("ETH").status_code == 503
+            assert sender.exchange("UNKNOWN").status_code == 400
+            assert fake.exchanges == []
+            with pytest.raises(httpx.RemoteProtocolError):
+                sender.exchange("ETH")
+            assert [each.asset for each in fake.exchanges] == ["ETH"]
+            assert upstream.requests == []
+            fake.coins = [ETH]
+            done = sender.exchange("ETH")
+            assert (done.status_code, done.content) == (200, b"[{}]")
+            assert done.headers[UID_WEIGHT] == "12000"
+            assert len(fake.exchanges) == 2
+            # The fake itself answers requests for the time.
+            assert sender.time().json()["serverTime"] >= fake.now - 5000
+        [forwarded] = upstream.requests
+        assert (forwarded.method, forwarded.path) == ("POST", LIST_PATH)
+        assert forwarded.query[0] == ("assetNames", "ETH")
+
+
+def test_prism_answers_every_operation_behind_the_fake(prism_url: str) -> None:
+    fake = FakeBinance(upstream=prism_url)
+    fake.drop_next(after_effect=True, operation="exchange")
+    with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url) as client:
+        assert client.list_coins() == [ETH]
+        with pytest.raises(OutcomeUnknownError):
+            client.exchange(["ETH"])
+        assert [each.asset for each in fake.exchanges] == ["ETH"]
+        fake.coins, fake.hours_between_exchanges = [ETH], 0
+        client.exchange(["ETH"])
+        fake.requests.clear()
+        [first, *_] = client.list_exchanges()
+    assert (first.asset, first.target_asset) == ("ETH", "BUSD")
+
+
+def test_the_fixtures(
+    fake_binance: FakeBinance, fake_binance_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SmallLiabilityClient(**fake_binance.credentials, base_url=fake_binance_url) as client:
+        assert client.list_coins() == fake_binance.coins
+        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it really waited"))
+        fake_binance.fail_next(429, retry_after=50)
+        assert client.list_coins() == fake_binance.coins
+
+
+def test_the_plugin_waits_with_its_imports() -> None:
+    code = "import pytest_binance_small_liability, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"httpx", "attrs", "binance_small_liability"}.isdisjoint(done.stdout.split())

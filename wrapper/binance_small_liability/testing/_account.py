@@ -1,0 +1,35 @@
+"""What the fake knows of its one account, and the clock."""
+
+from binance_small_liability._io import real_time
+from binance_small_liability._records import Coin, Exchange
+
+
+class Account:
+    """One account.
+
+    Attributes:
+        coins: the coins whose small debts can be exchanged.
+        exchanges: what was exchanged.
+        quote_quantity: whether `liabilityQty` is written as a string.
+        hours_between_exchanges: how long after an exchange the next one is refused; 0 for not.
+        exchange_body: the body of the answer to an exchange that took effect.
+        clock_skew: milliseconds by which its clock is ahead of this machine's.
+    """
+
+    def __init__(self, coins: list[Coin], hours_between_exchanges: float) -> None:
+        self.coins = coins
+        self.exchanges: list[Exchange] = []
+        self.quote_quantity = False
+        self.hours_between_exchanges = hours_between_exchanges
+        self.exchange_body = b"{}"
+        self.clock_skew = 0
+
+    @property
+    def now(self) -> int:
+        """Its clock: Unix time in milliseconds."""
+        return real_time.unix_ns() // 1_000_000 + self.clock_skew
+
+    def advance(self, seconds: float) -> None:
+        """Time passes at once: within `no_waiting` for the clients of this package, too."""
+        if not real_time.skip(seconds):
+            self.clock_skew += round(seconds * 1000)

@@ -1,0 +1,77 @@
+"""The request weight that was used, and what follows from using too much."""
+
+import attrs
+
+from ._contract import Operation
+
+SHORTEST_BAN = 2 * 60  # seconds
+LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
+
+
+@attrs.frozen
+class Charge:
+    """What a request is charged.
+
+    Attributes:
+        used: the weight that its operation has used in this minute.
+        status: the status to refuse it with: 429, 418, or None.
+        retry_after: for how many seconds it is refused.
+    """
+
+    used: int
+    status: int | None = None
+    retry_after: int = 0
+
+
+class Weights:
+    """Weight by operation, limiter and calendar minute.
+
+    The minute is that of the clock and does not slide, because the headers that report the weight
+    are documented to count the current minute. Each operation has its own budget. All requests come
+    from one IP address, as they would behind one gateway; an account (UID) is known by its API key.
+
+    The first request over the budget is refused with 429. Another in the same minute leads to a
+    ban, 418, which concerns every operation. Each ban is twice as long as the one before, from 2
+    minutes to 3 days.
+    """
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._used: dict[tuple[str, str], int] = {}
+        self._bans = 0
+        self._banned_until = 0  # milliseconds
+
+    def charge(
+        self, operation: Operation, key: str, *, budget: int | None, now: int, minute: int
+    ) -> Charge:
+        """Counts a request.
+
+        Args:
+            operation: what was requested.
+            key: the API key that came with it.
+            budget: the weight that the operation may use in a minute; None if any.
+            now: the clock, in milliseconds.
+            minute: the length of a minute, in milliseconds.
+        """
+        if now // minute != self._minute:
+            self._minute = now // minute
+            self._used.clear()
+        counter = operation.id, key if operation.limiter == "UID" else ""
+        before = self._used.get(counter, 0)
+        if now < self._banned_until:
+            return Charge(before, 418, _seconds(self._banned_until - now))
+        if budget is None:
+            return Charge(before)
+        used = self._used[counter] = before + operation.weight
+        if used <= budget:
+            return Charge(used)
+        if before <= budget:
+            return Charge(used, 429, _seconds(minute - now % minute))
+        seconds = min(SHORTEST_BAN * 2**self._bans, LONGEST_BAN)
+        self._bans += 1
+        self._banned_until = now + seconds * 1000
+        return Charge(used, 418, seconds)
+
+
+def _seconds(milliseconds: int) -> int:
+    return -(-milliseconds // 1000)
