@@ -16,18 +16,16 @@ from binance_small_liability import (
 from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 
+from tests.clients import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, RunClient
 from tools.operations import LIST_COINS
 from tools.prism import prism
 
-API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
-API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+__all__ = ["API_KEY", "API_SECRET", "CREDENTIALS"]
+
+ETH: Coin = LIST_COINS.documented[0]
+
 # What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
-
-# The coin of the documented answer.
-ETH: Coin = LIST_COINS.documented[0]
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
 
@@ -60,6 +58,12 @@ def no_waiting() -> Iterator[None]:
     """Where a client would wait, time moves on at once."""
     with real_time.skipping():
         yield
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> RunClient:
+    """Runs a call with a client of each kind."""
+    return CLIENTS[request.param]
 
 
 @pytest.fixture(params=["sync", "async"])

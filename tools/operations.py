@@ -1,31 +1,48 @@
-"""The operations of the contract, and how the client is asked for each."""
+"""The operations of the contract, and how the client makes a call of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from binance_small_liability import Coin, SmallLiabilityClient
+from binance_small_liability import Coin, Exchange
 
 from tools.contract import LIST_PATH, TIME_PATH
+
+HISTORY_PATH = f"{LIST_PATH}-history"
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """An operation that the client uses."""
+    """An operation that the client uses.
 
-    name: str  # the contract's operationId
+    Attributes:
+        name: the client's method.
+        operation_id: the contract's name.
+        call: makes the client send it; with an asynchronous client, to be awaited.
+        documented: what `call` returns for the first example of a success.
+        repeatable: whether the client may send it again after a lost answer.
+        possible: makes an answer that was made up from the schema one that a server could give.
+    """
+
+    name: str
+    operation_id: str
     method: str
     path: str
-    call: Callable[[SmallLiabilityClient], object]  # makes the client send it
-    documented: Any = None  # what `call` returns for the first example of a success
+    call: Callable[[Any], Any]
+    documented: Any = None
+    limiter: str = "IP"
+    repeatable: bool = True
+    possible: Callable[[Any], Any] = lambda payload: payload
 
     def __str__(self) -> str:
         return self.path if self.method == "GET" else f"{self.method} {self.path}"
 
 
 LIST_COINS = Operation(
-    name="getSmallLiabilityExchangeCoinList",
+    name="list_coins",
+    operation_id="getSmallLiabilityExchangeCoinList",
     method="GET",
     path=LIST_PATH,
     call=lambda client: client.list_coins(),
@@ -40,10 +57,50 @@ LIST_COINS = Operation(
     ],
 )
 
+EXCHANGE = Operation(
+    name="exchange",
+    operation_id="smallLiabilityExchange",
+    method="POST",
+    path=LIST_PATH,
+    call=lambda client: client.exchange(["ETH"]),
+    limiter="UID",
+    repeatable=False,
+)
+
+
+def _last_page(payload: Any) -> Any:
+    return {**payload, "total": len(payload["rows"])}
+
+
+LIST_EXCHANGES = Operation(
+    name="list_exchanges",
+    operation_id="getSmallLiabilityExchangeHistory",
+    method="GET",
+    path=HISTORY_PATH,
+    call=lambda client: client.list_exchanges(),
+    documented=[
+        Exchange(
+            asset="ETH",
+            amount=Decimal("0.00083434"),
+            target_asset="BUSD",
+            target_amount=Decimal("1.37576819"),
+            biz_type="EXCHANGE_SMALL_LIABILITY",
+            time=datetime(2023, 1, 4, 3, 2, 19, 253_000, tzinfo=UTC),
+        )
+    ],
+    limiter="UID",
+    possible=_last_page,
+)
+
 # Those that the client has a method for.
-OPERATIONS = (LIST_COINS,)
+OPERATIONS = (LIST_COINS, EXCHANGE, LIST_EXCHANGES)
+READS = tuple(operation for operation in OPERATIONS if operation.repeatable)
 
 # The client asks for the time only after its clock was refused.
 SERVER_TIME = Operation(
-    name="getServerTime", method="GET", path=TIME_PATH, call=lambda client: client.list_coins()
+    name="server_time",
+    operation_id="getServerTime",
+    method="GET",
+    path=TIME_PATH,
+    call=lambda client: client.list_coins(),
 )

@@ -12,9 +12,9 @@ from binance_small_liability import (
     ClockSkewError,
     Coin,
     SmallLiabilityClient,
-    _time,
 )
-from binance_small_liability._clock import Clock
+from binance_small_liability._call.clock import Clock
+from binance_small_liability._io import real_time
 
 from tests.conftest import CREDENTIALS
 from tests.wire import Answer, Request, WireServer, response, serving
@@ -57,9 +57,9 @@ def test_later_calls_use_the_corrected_clock() -> None:
 def test_the_midpoint_of_the_round_trip_counts() -> None:
     now = 1_000_000_000_000
     clock = Clock(unix_ns=lambda: now * 1_000_000)
-    with _time.skipping():
+    with real_time.skipping():
         stop = clock.stopwatch()
-        _time.sleep(4)
+        real_time.sleep(4)
         stop(now + 10_000)
     assert clock.correction.offset == pytest.approx(8_000, abs=200)
     assert clock.now() == now + clock.correction.offset
@@ -136,7 +136,7 @@ def test_many_calls_ask_once_too_where_the_time_cannot_be_had(
         outcomes = calls(server, 50)
     assert _paths(server).count("time") == 1
     assert [type(outcome) for outcome in outcomes] == [ClockSkewError] * 50
-    assert "answered HTTP 503 without a time" in str(outcomes[0])
+    assert "/api/v3/time failed: HTTP 503" in str(outcomes[0])
 
 
 def test_a_second_refusal_names_the_measured_offset() -> None:

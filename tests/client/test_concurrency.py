@@ -16,7 +16,7 @@ from binance_small_liability import (
     RequestTimeout,
     SmallLiabilityClient,
 )
-from binance_small_liability._slots import ASYNC_MOST
+from binance_small_liability._io.connections import MOST_IN_FLIGHT
 
 from tests.conftest import CREDENTIALS
 from tests.wire import DOCUMENTED, Request, WireServer, response, serving, stalled
@@ -67,7 +67,7 @@ def test_tasks_share_a_client(server: WireServer) -> None:
             await asyncio.gather(*(task(client) for _ in range(TASKS)))
 
     asyncio.run(calls())
-    _assert_well_connected(server, calls=TASKS, most=2 * ASYNC_MOST)
+    _assert_well_connected(server, calls=TASKS, most=MOST_IN_FLIGHT)
 
 
 def _assert_well_connected(server: WireServer, calls: int, most: int) -> None:
@@ -102,7 +102,7 @@ def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
         async with AsyncSmallLiabilityClient(
             base_url=url, timeout=0.2, max_attempts=1, **CREDENTIALS
         ) as client:
-            tasks = [client.list_coins() for _ in range(ASYNC_MOST + 5)]
+            tasks = [client.list_coins() for _ in range(MOST_IN_FLIGHT + 5)]
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     with serving(lambda _: stalled()) as server:

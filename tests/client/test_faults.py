@@ -1,7 +1,6 @@
 """Everything that can come back over a real socket, and what becomes of it, in both clients."""
 
 import asyncio
-import gzip
 import itertools
 import socket
 import time
@@ -23,7 +22,6 @@ from binance_small_liability import (
     ServerError,
     SmallLiabilityClient,
     SmallLiabilityError,
-    _deadline,
 )
 
 from tests.conftest import CREDENTIALS, ETH, ListCoins
@@ -119,17 +117,13 @@ ROWS = [
     _broken("a length that is no number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
     _broken("two lengths", closed(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]")),
     _broken("header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
-    _broken(
-        "a gzip bomb",
-        response(gzip.compress(b" " * 11_000_000), headers={"Content-Encoding": "gzip"}),
-    ),
     *(
         _broken(
             f"encoded with {encoding}",
             response(b"x", headers={"Content-Encoding": encoding}),
-            says="not asked for",
+            says="no encoding was asked for",
         )
-        for encoding in ("gzip, gzip", "br", "zstd", "unheard")
+        for encoding in ("gzip", "gzip, gzip", "br", "zstd", "unheard")
     ),
     _broken("a body that never ends", _endless),
     Row(
@@ -174,7 +168,6 @@ ROWS = [
     Row("retries switched off", [reset()], NetworkError, 1, {"max_attempts": 1}),
     Row("five attempts", [reset()], NetworkError, 5, {"max_attempts": 5}),
     # Bodies that are not what the contract promises.
-    Row("gzip", [response(gzip.compress(DOCUMENTED), headers={"Content-Encoding": "gzip"})], [ETH]),
     Row("HTML with 200", [response(HTML, content_type="text/html")], ContractError),
     Row("empty body", [_whole(b"")], ContractError),
     Row("no content", [b"HTTP/1.1 204 No Content\r\n\r\n"], ContractError, says="204"),
@@ -378,23 +371,23 @@ def _assert_sent(server: WireServer, row: Row) -> None:
 def test_each_answer_over_a_connection_has_its_own_deadline(
     monkeypatch: pytest.MonkeyPatch, is_async: bool
 ) -> None:
-    def a_minute_passes() -> None:
-        now = time.monotonic() + 60
-        monkeypatch.setattr(_deadline, "monotonic", lambda: now)
+    def the_deadline_passes() -> None:
+        now = time.monotonic() + 2
+        monkeypatch.setattr(time, "monotonic", lambda: now)
 
     async def calls(url: str) -> None:
-        async with AsyncSmallLiabilityClient(base_url=url, **CREDENTIALS) as client:
+        async with AsyncSmallLiabilityClient(base_url=url, timeout=1, **CREDENTIALS) as client:
             await client.list_coins()
-            a_minute_passes()
+            the_deadline_passes()
             await client.list_coins()
 
     with serving(OK) as server:
         if is_async:
             asyncio.run(calls(server.url))
         else:
-            with SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
+            with SmallLiabilityClient(base_url=server.url, timeout=1, **CREDENTIALS) as client:
                 client.list_coins()
-                a_minute_passes()
+                the_deadline_passes()
                 client.list_coins()
     # Or it was another attempt, over another connection.
     assert len({request.connection for request in server.requests}) == 1
@@ -424,7 +417,7 @@ def test_the_bound_on_bodies(list_coins: ListCoins) -> None:
     body = DOCUMENTED.ljust(10 * 1024 * 1024)
     with serving(response(body)) as server:
         assert list_coins(base_url=server.url) == [ETH]
-        assert server.requests[0].header("Accept-Encoding") == "gzip, deflate"
+        assert server.requests[0].header("Accept-Encoding") == "identity"
     with (
         serving(response(body + b" ")) as server,
         pytest.raises(NetworkError, match="larger than 10485760 bytes"),

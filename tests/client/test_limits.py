@@ -15,10 +15,12 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
     SmallLiabilityError,
-    _slots,
-    _time,
 )
-from binance_small_liability._slots import ASYNC_MOST
+from binance_small_liability._call.limits import LocalLimits
+from binance_small_liability._io import real_time
+from binance_small_liability._io.connections import MOST_IN_FLIGHT
+from binance_small_liability._io.threads import run
+from binance_small_liability._operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 
 from tests.conftest import CREDENTIALS
 from tests.wire import Answer, Request, WireServer, reset, response, serving
@@ -53,7 +55,7 @@ def test_nothing_is_sent_during_a_ban() -> None:
         _client(server) as client,
     ):
         first = _error(client)
-        _time.sleep(200)
+        real_time.sleep(200)
         second = _error(client)
         assert len(server.requests) == 1
         for error in (first, second):
@@ -66,21 +68,21 @@ def test_nothing_is_sent_during_a_ban() -> None:
         assert second.retry_after == pytest.approx(100, abs=5)
         assert "(0 attempts)" in str(second)
         # What is left of the ban can be waited for.
-        _time.sleep(second.retry_after or 0)
+        real_time.sleep(second.retry_after or 0)
         assert client.list_coins()
     assert len(server.requests) == 2
 
 
 def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
     with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
-        before = _time.monotonic()
+        before = real_time.monotonic()
         assert client.list_coins()
-        assert _time.monotonic() - before >= 30
+        assert real_time.monotonic() - before >= 30
     with _serving(response(BODY, 418, {"Retry-After": "50"})) as server, _client(server) as client:
         assert isinstance(_error(client), IpBanError)
-        before = _time.monotonic()
+        before = real_time.monotonic()
         assert client.list_coins()
-        assert 49 <= _time.monotonic() - before <= 60
+        assert 49 <= real_time.monotonic() - before <= 60
         assert len(server.requests) == 2
 
 
@@ -90,9 +92,9 @@ def test_a_task_waits_for_it_too() -> None:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
             with pytest.raises(IpBanError):
                 await client.list_coins()
-            before = _time.monotonic()
+            before = real_time.monotonic()
             assert await client.list_coins()
-            assert 49 <= _time.monotonic() - before <= 60
+            assert 49 <= real_time.monotonic() - before <= 60
 
     with _serving(response(BODY, 418, {"Retry-After": "50"})) as server:
         asyncio.run(calls(server))
@@ -105,12 +107,16 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
     arrivals: list[float] = []
 
     def answer(request: Request) -> Answer:
-        arrivals.append(_time.monotonic())
+        arrivals.append(real_time.monotonic())
         if request.path == TIME_PATH:
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just been told.
-            client._session.limits.cool_down(RateLimitError(status_code=429, retry_after=30.0))
+            run(
+                client._caller.limits.cool_down(
+                    LIST_COINS, RateLimitError(status_code=429, retry_after=30.0)
+                )
+            )
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 
@@ -132,7 +138,7 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
 
 
 def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_slots, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 5)
     full = threading.Barrier(5)
 
     def answer(_: Request) -> Answer:
@@ -156,15 +162,26 @@ def test_without_retries_no_cool_down_is_waited_for() -> None:
 
 
 def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
-    from binance_small_liability._limits import Limits
+    limits = LocalLimits()
+    run(limits.cool_down(LIST_COINS, IpBanError(status_code=418, retry_after=100.0)))
+    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429, retry_after=1.0)))
+    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429)))
+    real_time.sleep(50)
+    wait = limits.cooling(LIST_COINS)
+    assert wait is not None
+    assert isinstance(wait.error, IpBanError)
+    assert 45 < wait.seconds <= 50
 
-    limits = Limits(max_wait=0)
-    limits.cool_down(IpBanError(status_code=418, retry_after=100.0))
-    limits.cool_down(RateLimitError(status_code=429, retry_after=1.0))
-    limits.cool_down(RateLimitError(status_code=429))
-    _time.sleep(50)
-    with pytest.raises(IpBanError):
-        next(limits.pauses())
+
+def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
+    limits = LocalLimits()
+    run(limits.cool_down(EXCHANGE, RateLimitError(status_code=429, retry_after=7.0)))
+    assert limits.cooling(LIST_COINS) is None
+    assert limits.cooling(LIST_EXCHANGES) is not None
+    run(limits.cool_down(EXCHANGE, IpBanError(status_code=418)))
+    wait = limits.cooling(LIST_COINS)
+    assert wait is not None
+    assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
 
 
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
@@ -173,7 +190,7 @@ def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
         error = _error(client)
         assert isinstance(error, IpBanError)
         assert error.retry_after == 1e12
-        _time.sleep(3 * 24 * 60 * 60)
+        real_time.sleep(3 * 24 * 60 * 60)
         assert client.list_coins()
 
 
@@ -214,12 +231,12 @@ def test_no_task_touches_the_network_during_a_ban() -> None:
 def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
     async def calls(server: WireServer) -> list[Any]:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
-            tasks = [client.list_coins() for _ in range(10 * ASYNC_MOST)]
+            tasks = [client.list_coins() for _ in range(10 * MOST_IN_FLIGHT)]
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     with serving(BAN) as server:
         errors = asyncio.run(calls(server))
-        assert len(server.requests) <= ASYNC_MOST
+        assert len(server.requests) <= MOST_IN_FLIGHT
     assert {type(error) for error in errors} == {IpBanError}
 
 

@@ -1,20 +1,23 @@
 """What is signed is what is sent, as a server on a real socket sees it."""
 
+import base64
 import hashlib
 import hmac
 import json
-import re
 import time
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
 from binance_small_liability import NetworkError, SmallLiabilityClient
-from binance_small_liability._auth import PARAMS, BinanceAuth
-from binance_small_liability._clock import Clock
-from binance_small_liability._keys import HmacKey
-from binance_small_liability._redaction import SEAL, Hidden
+from binance_small_liability._call.keys import HmacKey
+from binance_small_liability._call.redaction import Hidden
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tests.clients import RunClient
 from tests.conftest import API_KEY, API_SECRET, ListCoins
 from tests.wire import Request, response, serving
 from tools.contract import LIST_PATH, ROOT
@@ -33,6 +36,32 @@ def _vectors(algorithm: str) -> list[Any]:
 @pytest.mark.parametrize(("payload", "signature", "secret"), _vectors("HMAC-SHA256"))
 def test_official_hmac_vectors(payload: str, signature: str, secret: str) -> None:
     assert HmacKey(Hidden(secret)).sign(payload.encode()) == signature
+
+
+def credentials(kind: str) -> dict[str, Any]:
+    """The options of a client with a key of Binance's vectors."""
+    if kind == "HMAC":
+        return {"api_secret": VECTORS["hmac_secret"]}
+    return {"api_secret": None, "private_key": pem(VECTORS[f"{kind.lower()}_pkcs8_der_base64"])}
+
+
+def pem(der_base64: str) -> str:
+    lines = [der_base64[start : start + 64] for start in range(0, len(der_base64), 64)]
+    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+
+
+def verify(kind: str, payload: str, signature: str) -> None:
+    """Fails unless `signature`, as it was sent, is that of `payload`."""
+    if kind == "HMAC":
+        digest = hmac.new(API_SECRET.encode(), payload.encode(), hashlib.sha256)
+        assert signature == digest.hexdigest()
+        return
+    raw = base64.b64decode(unquote(signature), validate=True)
+    key: Any = load_pem_private_key(credentials(kind)["private_key"].encode(), None).public_key()
+    if kind == "RSA":
+        key.verify(raw, payload.encode(), padding.PKCS1v15(), hashes.SHA256())
+    else:
+        key.verify(raw, payload.encode())
 
 
 def test_what_is_signed_is_what_is_sent(list_coins: ListCoins) -> None:
@@ -56,15 +85,16 @@ def _assert_signed(request: Request) -> None:
     assert signature == expected, "the signature does not fit the bytes that were sent"
 
 
-def test_parameters_are_signed_as_they_are_encoded() -> None:
-    """The sibling endpoints take parameters that need encoding."""
-    auth = BinanceAuth(Hidden(API_KEY), HmacKey(Hidden(API_SECRET)), Clock())
-    request = httpx.Request("POST", "https://api.binance.com/x")
-    request.extensions[PARAMS] = {"assetNames": "BTC,ETH 币", "timestamp": 0}
-    [signed] = auth.auth_flow(request)
-    target = signed.extensions[SEAL].open(signed, takes_target=False).url.raw_path.decode()
-    assert re.match(r"/x\?assetNames=BTC%2CETH%20%E5%B8%81&timestamp=[1-9]\d+&sig", target)
-    _assert_signed(Request("POST", target, [], 0))
+@pytest.mark.parametrize("kind", ["HMAC", "RSA", "Ed25519"])
+def test_the_names_of_an_exchange_are_signed_as_they_are_sent(client: RunClient, kind: str) -> None:
+    with serving(response({})) as server:
+        names = ["BTC", "ETH", "币安人生"]
+        client(lambda c: c.exchange(names), base_url=server.url, **credentials(kind))
+    [request] = server.requests
+    payload, _, signature = request.target.partition("?")[2].rpartition("&signature=")
+    assert payload.startswith("assetNames=BTC%2CETH%2C%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F&")
+    assert (request.method, request.header("X-MBX-APIKEY")) == ("POST", API_KEY)
+    verify(kind, payload, signature)
 
 
 def test_recv_window_of_the_client_and_of_the_call() -> None:

@@ -20,8 +20,8 @@ from binance_small_liability import (
     IpBanError,
     RateLimitError,
     ServerError,
-    _answer,
     _config,
+    _records,
 )
 from binance_small_liability.testing import FakeBinance
 
@@ -181,4 +181,4 @@ def test_the_client_has_the_bounds_of_the_contract() -> None:
     ) == (_config.RECV_WINDOW, _config.MAX_RECV_WINDOW)
     assert load()["servers"][0]["url"] == _config.BASE_URL
     time = components["schemas"]["ServerTime"]["properties"]["serverTime"]
-    assert (time["minimum"], time["maximum"]) == (_answer.EARLIEST_TIME, _answer.LATEST_TIME)
+    assert (time["minimum"], time["maximum"]) == (_records.EARLIEST_TIME, _records.LATEST_TIME)

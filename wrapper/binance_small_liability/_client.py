@@ -9,7 +9,7 @@ import httpx
 
 from . import _operations as operations
 from ._call.call import Caller
-from ._call.limits import LocalLimits
+from ._call.limits import Limits, LocalLimits
 from ._call.redaction import Hidden
 from ._call.retry import RetryDetails
 from ._config import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._io.messages import Io
     from ._io.tasks import TaskIo
     from ._io.threads import ThreadIo
+    from .redis import RedisLimits
 
 
 class Options(TypedDict, total=False):
@@ -43,6 +44,7 @@ class Options(TypedDict, total=False):
     on_retry: Callable[[RetryDetails], object] | None
     transport: Any
     proxy: Any
+    limits: "RedisLimits | None"
 
 
 class ConfiguredClient:
@@ -63,6 +65,7 @@ class ConfiguredClient:
         on_retry: Callable[[RetryDetails], object] | None = None,
         transport: Any = None,
         proxy: str | httpx.Proxy | None = None,
+        limits: "RedisLimits | None" = None,
     ) -> None:
         """Checks the options; sends nothing. Raises ConfigurationError.
 
@@ -86,6 +89,7 @@ class ConfiguredClient:
             on_retry: called before each retry, for services that count them.
             transport: any httpx transport, or an AiohttpTransport, instead of our connections.
             proxy: URL of a proxy. Proxies named in the environment are not used.
+            limits: a RedisLimits, which shares the limits with other processes.
         """
         credentials = Credentials(
             Hidden.of(api_key),
@@ -106,10 +110,23 @@ class ConfiguredClient:
             on_retry=on_retry,
             transport=transport,
             proxy=hidden_proxy,
+            limits=limits,
         )
         self._caller = Caller(
-            self._config, signer, LocalLimits(), self._open_io(), operations.SERVER_TIME
+            self._config,
+            signer,
+            self._open_limits(signer.api_key),
+            self._open_io(),
+            operations.SERVER_TIME,
         )
+
+    def _open_limits(self, api_key: Hidden) -> Limits:
+        limits = self._config.limits
+        if limits is None:
+            return LocalLimits()
+        is_async = isinstance(self, AsyncSmallLiabilityClient)
+        opened: Limits = limits.open(api_key.reveal(), is_async=is_async)
+        return opened
 
     def _open_io(self) -> "Io":
         raise TypeError("Make a SmallLiabilityClient or an AsyncSmallLiabilityClient.")
@@ -129,13 +146,14 @@ class ConfiguredClient:
             instead = f"; set {VARIABLES[name]}" if name in VARIABLES else ""
             raise ConfigurationError(name, f"is not an option of from_env{instead}")
         given = set(options)
-        settings: dict[str, Any] = {**environment(), **options}
-        # Hidden values may show in the frames of an error.
-        settings["proxy"] = Hidden.of(settings.get("proxy"))
-        options.pop("proxy", None)
-        if settings.get("transport") is not None and "proxy" not in given:
-            del settings["proxy"]
+        # Hidden, because the frames of an error may show it.
+        proxy = Hidden.of(options.pop("proxy", None))
         try:
+            settings: dict[str, Any] = {**environment(), **options}
+            if "proxy" in given:
+                settings["proxy"] = proxy
+            elif options.get("transport") is not None:
+                settings.pop("proxy", None)
             return cls(**settings)
         except ConfigurationError as error:
             is_given = error.option in given
@@ -238,6 +256,7 @@ class SmallLiabilityClient(ConfiguredClient):
     def close(self) -> None:
         """Closes the connections."""
         self._io.close()
+        self._run(self._caller.limits.close())
         if self._config.transport is not None:
             self._config.transport.close()
 
@@ -290,6 +309,7 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
     async def close(self) -> None:
         """Closes the connections."""
         await self._io.close()
+        await self._caller.limits.close()
         if self._config.transport is not None:
             await self._config.transport.aclose()
 

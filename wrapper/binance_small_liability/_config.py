@@ -107,6 +107,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _limits(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not None and not callable(getattr(value, "open", None)):
+        raise ConfigurationError(attribute.name, "must be a RedisLimits")
+
+
 def _proxy(config: Any, _: Any, value: Hidden) -> None:
     if value.reveal() is None:
         return
@@ -144,6 +149,7 @@ class Config:
     on_retry: Callable[[RetryDetails], object] | None = attrs.field(
         default=None, validator=_callable
     )
+    limits: Any = attrs.field(default=None, validator=_limits)
     # Hidden, because the URL of a proxy may carry a password.
     proxy: Hidden = attrs.field(factory=lambda: Hidden(None), validator=_proxy)
 
@@ -156,6 +162,7 @@ VARIABLES = {
     "private_key_password": "BINANCE_PRIVATE_KEY_PASSWORD",
     "base_url": "BINANCE_BASE_URL",
     "proxy": "BINANCE_PROXY",
+    "limits": "BINANCE_LIMITS_URL",
 }
 
 _CREATE = "create one in Binance's API management"
@@ -213,4 +220,16 @@ def environment() -> dict[str, Any]:
         settings["base_url"] = settings["base_url"].reveal()
     if "private_key" in settings:
         settings["private_key"] = Hidden(Path(settings["private_key"].reveal()))
+    if "limits" in settings:
+        settings["limits"] = _redis_limits(settings["limits"])
     return settings
+
+
+def _redis_limits(url: Hidden) -> Any:
+    try:
+        from .redis import RedisLimits
+    except ImportError:
+        raise ConfigurationError(
+            "limits", "needs another package: pip install 'binance-small-liability[redis]'"
+        ) from None
+    return RedisLimits(url)

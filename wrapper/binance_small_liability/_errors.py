@@ -1,7 +1,7 @@
 """The errors of this package, as a tree:
 
     SmallLiabilityError
-    ├── ConfigurationError (also ValueError)  a wrong or missing option or argument; nothing was sent
+    ├── ConfigurationError (also ValueError)  a wrong or missing option or argument; nothing sent
     ├── NetworkError                          no usable answer arrived; the cause is the transport's
     │   └── RequestTimeout
     ├── ContractError                         a success that does not match the contract, and where

@@ -29,7 +29,7 @@ async def list_exchanges(
     first = max(first, EARLIEST_TIME)
     exchanges: list[Exchange] = []
     while first <= last:
-        window_end = min(first + WINDOW - 1, last)
+        window_end = min(first + WINDOW, last)
         window = _Window(caller, first, window_end, recv_window)
         exchanges += sorted(await window.read(), key=lambda exchange: exchange.time)
         first = window_end + 1

@@ -116,7 +116,8 @@ class Call(Generic[T]):
     """The state of one call.
 
     Attributes:
-        attempts: how many were made. A repetition with a corrected clock is the same attempt.
+        attempts: how many were made. A repetition with a corrected clock is the same attempt, and
+            one that a limit held back is none.
         signatures: those of all requests so far. An answer may repeat any of them.
         timestamp: that of the last request, in milliseconds.
     """
@@ -135,16 +136,17 @@ class Call(Generic[T]):
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0
+        self._begun = 0
         self._correction: Correction | None = None
 
     async def attempt(self) -> T:
         """One attempt, and its repetition if the clock had to be corrected."""
-        number = self.attempts + 1
-        fresh = number > 1 or not self.operation.repeatable
+        self._begun += 1
+        fresh = self._begun > 1 or not self.operation.repeatable
         while True:
             before = self.caller.clock.correction
             try:
-                return await self.send(number, fresh=fresh)
+                return await self.send(self._begun, fresh=fresh)
             except ClockSkewError as error:
                 if self._correction is None:
                     self._correction = await self.caller.correct_clock(before)
@@ -162,7 +164,7 @@ class Call(Generic[T]):
         """Seconds until the next attempt, or None where there is none."""
         config = self.caller.config
         longest = config.max_retry_wait
-        if self.attempts >= config.max_attempts or not may_retry(error, longest):
+        if self._begun >= config.max_attempts or not may_retry(error, longest):
             return None
         jitter = random.random()  # noqa: S311 - it spreads load, it hides nothing
         return wait_before_retry(error, self.attempts, longest, jitter)

@@ -7,11 +7,11 @@ from binance_small_liability._io import real_time
 
 
 class Correction(NamedTuple):
-    """One measurement of the offset, told apart from others by its identity.
+    """One measurement of the offset. Two are the same only if they are the same object.
 
     Attributes:
-        offset: milliseconds by which the exchange's clock is ahead of this machine's.
-        problem: why it could not be measured; None where it was.
+        offset: milliseconds by which Binance's clock is ahead of this machine's.
+        problem: why it could not be measured, or None where it was.
     """
 
     offset: int = 0
@@ -19,20 +19,26 @@ class Correction(NamedTuple):
 
 
 class Clock:
-    """Unix time in whole milliseconds, as the exchange counts it."""
+    """Unix time in whole milliseconds, as Binance counts it.
+
+    Attributes:
+        correction: the last measurement of the offset.
+        is_trusted: whether Binance has accepted a timestamp of this clock.
+    """
 
     def __init__(self, unix_ns: Callable[[], int] = real_time.unix_ns) -> None:
         self._unix_ns = unix_ns
         self.correction = Correction()
+        self.is_trusted = False
 
     def now(self) -> int:
         """Milliseconds since the epoch."""
         return self._unix_ns() // 1_000_000 + self.correction.offset
 
     def stopwatch(self) -> Callable[[int], None]:
-        """Start a measurement; call what this returns with the exchange's time, once it is here.
+        """Starts a measurement. Call the result with Binance's time once it has arrived.
 
-        The exchange is taken to have looked at its clock midway.
+        Binance is assumed to have read its clock halfway through.
         """
         start, began = self._unix_ns() // 1_000_000, real_time.monotonic()
 
@@ -43,5 +49,5 @@ class Clock:
         return stop
 
     def fail(self, problem: str) -> None:
-        """Note that the offset could not be measured."""
+        """Notes that the offset could not be measured."""
         self.correction = Correction(self.correction.offset, problem)

@@ -23,6 +23,8 @@ MINUTE = 60_000  # milliseconds
 # Binance refuses a timestamp that is 1000 ms ahead of its clock. So a minute of Binance's clock has
 # surely begun when it began on ours 1000 ms ago.
 MOST_AHEAD = 1_000  # milliseconds
+# Binance's count may or may not include the requests in flight. Their answers show it.
+SOON = 0.05  # seconds
 
 
 @attrs.frozen
@@ -38,11 +40,13 @@ class Reservation:
     """Weight that was reserved for one request.
 
     Attributes:
+        number: of the reservation, in its budget.
         minute: the number of the minute, counted from the epoch.
         counted: Binance's last count at that moment.
     """
 
     operation: Operation[Any]
+    number: int = 0
     minute: int = 0
     counted: int = 0
 
@@ -50,50 +54,76 @@ class Reservation:
 class Budget:
     """The weight of one endpoint in one calendar minute.
 
-    What Binance may have counted is at most its last count, and what was sent since and not yet
-    counted by an answer. A request that never got an answer counts until the minute ends.
+    What Binance has counted is known to be at most its last count, the requests in flight, and the
+    requests that were lost since. Only a request that would exceed the budget together with these
+    has to wait.
     """
 
     def __init__(self) -> None:
-        self.minute = 0
-        self.counted = 0
-        self.in_flight = 0
-        self.unanswered = 0
+        self._minute = 0
+        self._counted = 0
+        self._in_flight = 0
+        self._lost = 0
+        self._number = 0
+        self._last_lost = 0
 
     def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
-        """A reservation at `now` (milliseconds), or the seconds until the next minute."""
+        """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
         # A minute further back means that the clock was corrected.
-        if minute > self.minute or minute < self.minute - 1:
-            self._begin(minute)
-        total = self.counted + self.in_flight + self.unanswered + operation.weight
-        if operation.weight_per_minute is None or total <= operation.weight_per_minute:
-            self.in_flight += operation.weight
-            return Reservation(operation, self.minute, self.counted)
-        return ((self.minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+        if minute > self._minute or minute < self._minute - 1:
+            self._begin(minute, 0)
+        known = self._counted + self._lost + operation.weight
+        if operation.weight_per_minute is not None:
+            if known > operation.weight_per_minute:
+                return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+            if known + self._in_flight > operation.weight_per_minute:
+                return SOON
+        self._in_flight += operation.weight
+        self._number += 1
+        return Reservation(operation, self._number, self._minute, self._counted)
 
     def release(self, reservation: Reservation) -> None:
         """The request was not sent."""
-        self.in_flight = max(0, self.in_flight - reservation.operation.weight)
+        self._in_flight -= reservation.operation.weight
+
+    def lose(self, reservation: Reservation) -> None:
+        """The request was sent and no answer arrived: Binance may count it."""
+        self.release(reservation)
+        self._keep(reservation)
 
     def settle(self, reservation: Reservation, count: int | None) -> None:
-        """The request was sent; `count` is the used weight that its answer reported, if any."""
-        weight = reservation.operation.weight
+        """The request was answered; `count` is the used weight that the answer reported, if any."""
         self.release(reservation)
-        # Within a minute the count can only have grown by this request. A smaller one belongs to
-        # the next minute.
-        is_of_next = count is not None and count < reservation.counted + weight
-        if count is None or (reservation.minute < self.minute and not is_of_next):
-            self.unanswered += weight
-        elif reservation.minute == self.minute and is_of_next:
-            self._begin(self.minute + 1)
-            self.counted = count
-        else:
-            self.counted = max(self.counted, count)
+        if reservation.number > self._last_lost:
+            # Its answer counts what was lost before.
+            self._lost = 0
+        if count is None:
+            # A server that reports no counts has no budget that we could know.
+            if self._counted:
+                self._keep(reservation)
+            return
+        # Within a minute the count has grown at least by this request. A smaller one belongs to the
+        # next minute: Binance's clock is ahead of ours.
+        is_of_next = count < reservation.counted + reservation.operation.weight
+        if reservation.minute == self._minute and is_of_next:
+            self._begin(self._minute + 1, count)
+        elif reservation.minute == self._minute or is_of_next:
+            self._counted = max(self._counted, count)
+        else:  # it may belong to either minute
+            self._keep(reservation)
 
-    def _begin(self, minute: int) -> None:
-        self.minute = minute
-        self.counted = self.unanswered = 0
+    def _keep(self, reservation: Reservation) -> None:
+        """The request counts until an answer to a later one includes it."""
+        self._lost += reservation.operation.weight
+        self._last_lost = self._number
+
+    def forget(self) -> None:
+        """Binance has said when it accepts requests again; its count no longer matters."""
+        self._begin(self._minute, 0)
+
+    def _begin(self, minute: int, counted: int) -> None:
+        self._minute, self._counted, self._lost = minute, counted, 0
 
 
 class Limits(Protocol):
@@ -102,17 +132,31 @@ class Limits(Protocol):
     def cooling(self, operation: Operation[Any]) -> Wait | None:
         """The cool-down that this process knows of."""
 
-    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
-        """Reserves the weight of one request at `now`, Binance's time in milliseconds."""
+    async def reserve(
+        self, operation: Operation[Any], now: int, *, is_trusted: bool
+    ) -> Reservation | Wait:
+        """Reserves the weight of one request.
+
+        Args:
+            operation: what will be requested.
+            now: Binance's time in milliseconds, as far as known.
+            is_trusted: whether Binance has accepted a timestamp of this clock.
+        """
 
     def release(self, reservation: Reservation) -> None:
         """Gives a reservation back: nothing was sent."""
 
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        """Notes Binance's count after a request was sent; None where no answer reported one."""
+    def lose(self, reservation: Reservation) -> None:
+        """Notes that a request was sent and not answered."""
 
-    async def cool_down(self, limiter: Limiter, error: RateLimitError) -> None:
-        """Notes a refusal. A 429 concerns its limiter, a 418 everything."""
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        """Notes Binance's count after a request was answered; None where it reported none."""
+
+    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
+        """Notes a refusal. A 429 concerns the operation's limiter, a 418 everything."""
+
+    async def close(self) -> None:
+        """Closes what it has opened."""
 
 
 class LocalLimits:
@@ -132,7 +176,13 @@ class LocalLimits:
         seconds = end - real_time.monotonic()
         return Wait(seconds, error) if seconds > 0 else None
 
-    async def reserve(self, operation: Operation[Any], now: int) -> Reservation | Wait:
+    async def reserve(
+        self,
+        operation: Operation[Any],
+        now: int,
+        *,
+        is_trusted: bool,  # noqa: ARG002 - one process has one clock
+    ) -> Reservation | Wait:
         """A reservation, or the wait for a cool-down or the next minute."""
         if (wait := self.cooling(operation)) is not None:
             return wait
@@ -147,22 +197,32 @@ class LocalLimits:
         with self._lock:
             self._budget(reservation.operation).release(reservation)
 
+    def lose(self, reservation: Reservation) -> None:
+        """Notes a lost request."""
+        with self._lock:
+            self._budget(reservation.operation).lose(reservation)
+
     def settle(self, reservation: Reservation, count: int | None) -> None:
         """Notes Binance's count."""
         with self._lock:
             self._budget(reservation.operation).settle(reservation, count)
 
-    async def cool_down(self, limiter: Limiter, error: RateLimitError) -> None:
+    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Sends nothing before the `Retry-After` of `error` has passed."""
         seconds = cool_down_seconds(error)
-        if seconds is None:
+        if not seconds:
             return
         end = real_time.monotonic() + seconds
-        for each in Limiter if isinstance(error, IpBanError) else (limiter,):
-            with self._lock:
-                if each not in self._cooling or end > self._cooling[each][0]:
+        limiters = Limiter if isinstance(error, IpBanError) else (operation.limiter,)
+        with self._lock:
+            self._budget(operation).forget()
+            for limiter in limiters:
+                if limiter not in self._cooling or end > self._cooling[limiter][0]:
                     # A copy, because the original keeps the frames that it passed through.
-                    self._cooling[each] = end, copy.copy(error)
+                    self._cooling[limiter] = end, copy.copy(error)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def _budget(self, operation: Operation[Any]) -> Budget:
         return self._budgets.setdefault(operation.name, Budget())

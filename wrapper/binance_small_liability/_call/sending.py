@@ -4,9 +4,10 @@ import copy
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
+from binance_small_liability_api import Client
 
 from binance_small_liability._errors import (
     NetworkError,
@@ -37,9 +38,7 @@ _reported: set[str] = set()
 
 
 class Sending(Generic[T]):
-    """The client through which a generated function sends one request of a call."""
-
-    raise_on_unexpected_status = False  # the generated parser reads it
+    """One request of a call. The generated function sends it as if through an httpx client."""
 
     def __init__(self, call: "Call[T]", number: int) -> None:
         """`number` is that of the attempt."""
@@ -48,6 +47,7 @@ class Sending(Generic[T]):
         self._operation = call.operation
         self._number = number
         self._connection: Connection | None = None
+        self._answered = False
         self._count: int | None = None
         self._result: T | None = None
 
@@ -57,7 +57,8 @@ class Sending(Generic[T]):
         connection = cast(Connection, self._connection)
         self._call.attempts = self._number
         try:
-            await self._operation.function(client=self, **self._arguments())
+            client = Client(base_url="").set_async_httpx_client(cast(httpx.AsyncClient, self))
+            await self._operation.function(client=client, **self._arguments())
         except httpx.HTTPError as cause:
             error = self._network_error(cause, sent=connection.sent)
             raise error from (error.__cause__ or cause)
@@ -67,10 +68,7 @@ class Sending(Generic[T]):
             self._warn(connection.sent)
             raise
         finally:
-            if connection.sent:
-                self._caller.limits.settle(reservation, self._count)
-            else:
-                self._caller.limits.release(reservation)
+            self._settle(reservation, connection)
             await self._caller.io.give_back(connection)
         return cast(T, self._result)
 
@@ -84,7 +82,11 @@ class Sending(Generic[T]):
                 reserved: Reservation | Wait | None = None
                 try:
                     # Asked again, because a limit may have been reached during the wait for a turn.
-                    reserved = await limits.reserve(self._operation, caller.clock.now())
+                    reserved = await limits.reserve(
+                        self._operation,
+                        caller.clock.now(),
+                        is_trusted=caller.clock.is_trusted,
+                    )
                 finally:
                     if not isinstance(reserved, Reservation):
                         await caller.io.give_back(connection)
@@ -106,6 +108,15 @@ class Sending(Generic[T]):
             self._call.attempts = self._number
             raise self._network_error(cause, sent=False) from cause
 
+    def _settle(self, reservation: Reservation, connection: Connection) -> None:
+        limits = self._caller.limits
+        if self._answered:
+            limits.settle(reservation, self._count)
+        elif connection.sent:
+            limits.lose(reservation)
+        else:
+            limits.release(reservation)
+
     def _arguments(self) -> dict[str, Any]:
         if not self._operation.signed:
             return self._call.arguments
@@ -113,10 +124,6 @@ class Sending(Generic[T]):
         # A retry within the same millisecond must not look like a replay.
         self._call.timestamp = before + 1 if 0 <= before - now < _SOON else now
         return {**self._call.arguments, "timestamp": self._call.timestamp}
-
-    def get_async_httpx_client(self) -> Self:
-        """What the generated function sends its request with."""
-        return self
 
     async def request(self, method: str, url: str, params: dict[str, Any] | None = None) -> Answer:
         """Signs and sends the request of the generated function, and judges the answer."""
@@ -135,13 +142,16 @@ class Sending(Generic[T]):
     async def _judged(self, answer: Answer) -> Answer:
         """The answer, if it is a success. The generated parser reads it once more."""
         operation = self._operation
+        self._answered = True
         self._count = judge.used_weight(answer, operation.limiter)
         if self._count is not None:
             self._caller.used_weight[operation.name] = self._count
         now = datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
         error = judge.refusal(answer, operation.limiter, self._redact, now)
         if isinstance(error, RateLimitError):
-            await self._caller.limits.cool_down(operation.limiter, error)
+            await self._caller.limits.cool_down(operation, error)
+            if error.retry_after:
+                self._count = None
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:
@@ -149,6 +159,7 @@ class Sending(Generic[T]):
         if error is not None:
             raise error
         self._result, unknown = operation.result(answer)
+        self._caller.clock.is_trusted |= operation.signed
         self._report(unknown)
         return answer
 

@@ -30,22 +30,29 @@ class Wire:
     """What the streams of one connection know of the request under way.
 
     Attributes:
-        sent: whether any byte of the request may have left. It is true until httpcore opens a
-            connection: a library that replaces the network sends in its own way.
+        sent: whether any byte of the request may have left.
     """
 
     def __init__(self) -> None:
-        self.sent = True
+        self.sent = False
+        self._used = False
         self._signature: Signature | None = None
         self._deadline = 0.0
 
     def begin(self, signature: Signature | None, deadline: float) -> None:
         """A request begins. `deadline` is a moment of `time.monotonic()`."""
+        self.sent = self._used = False
         self._signature = signature
         self._deadline = deadline
 
+    def failed(self) -> None:
+        """The request failed."""
+        # A library that replaces the network, such as respx, sends in its own way.
+        self.sent = self.sent or not self._used
+
     def left(self, timed_out: type[Exception]) -> float:
-        """The seconds left for this attempt."""
+        """The seconds left for this attempt. The streams ask before all that they do."""
+        self._used = True
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
             raise timed_out("The attempt took longer than its time-out")
@@ -121,7 +128,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        self._wire.sent = False
+        self._wire.left(httpcore.ConnectTimeout)
         failure: Exception = httpcore.ConnectError("The host has no address")
         for address, share in _addresses(host, port):
             seconds = self._wire.left(httpcore.ConnectTimeout) * share
@@ -185,7 +192,6 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        self._wire.sent = False
         left = self._wire.left(httpcore.ConnectTimeout)
         stream = await self._inner.connect_tcp(host, port, left, local_address, socket_options)
         return _AsyncStream(stream, self._wire)

@@ -48,8 +48,10 @@ class HttpxConnection:
             sending = httpx_request(request, timeout, signed=self._wire is None)
             response = await self._transport.handle_async_request(sending)
         except BaseException as error:
+            if self._wire is not None and isinstance(error, Exception):
+                self._wire.failed()
             raise transport_error(error) from None
-        answer = await receive_async(response, deadline)
+        answer = await receive_async(response, deadline, keep_transport=self._wire is None)
         self.usable = answer.broken is None
         return answer
 

@@ -57,6 +57,8 @@ class HttpxConnection:
             sending = httpx_request(request, timeout, signed=self._wire is None)
             response = self._transport.handle_request(sending)
         except BaseException as error:
+            if self._wire is not None and isinstance(error, Exception):
+                self._wire.failed()
             raise transport_error(error) from None
         answer = receive(response, deadline)
         self.usable = answer.broken is None

@@ -1,0 +1,317 @@
+"""Connections are lent to one call at a time: turns, stale connections, forks, event loops."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    ConfigurationError,
+    NetworkError,
+    RequestTimeout,
+    SmallLiabilityClient,
+)
+from binance_small_liability.aiohttp import AiohttpTransport
+
+from tests.clients import CREDENTIALS, RunClient
+from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
+
+
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    with serving(_named_after_its_question) as server:
+        yield server
+
+
+def _named_after_its_question(request: Request) -> bytes:
+    name = dict(request.query)["recvWindow"].encode()
+    return response(DOCUMENTED.replace(b"ETH", b"N" + name))
+
+
+class _Dropping:
+    """A network that silently drops the connections it has seen so far, when asked to."""
+
+    def __init__(self) -> None:
+        self.dropped: set[int] = set()
+        self.seen: set[int] = set()
+
+    def drop(self) -> None:
+        self.dropped |= self.seen
+
+    def __call__(self, request: Request) -> Answer:
+        self.seen.add(request.connection)
+        return stalled() if request.connection in self.dropped else response()
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_retry_uses_a_fresh_connection_in_threads() -> None:
+    network = _Dropping()
+    with (
+        serving(network) as server,
+        SmallLiabilityClient(base_url=server.url, timeout=0.5, **CREDENTIALS) as client,
+        ThreadPoolExecutor(10) as threads,
+    ):
+        list(threads.map(lambda _: client.list_coins(), range(50)))
+        network.drop()
+        server.requests.clear()
+        assert client.list_coins()
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
+@pytest.mark.usefixtures("no_waiting")
+def test_a_retry_uses_a_fresh_connection_in_tasks(transport: Any) -> None:
+    async def calls(network: _Dropping, server: WireServer) -> None:
+        async with AsyncSmallLiabilityClient(
+            base_url=server.url, timeout=0.5, transport=transport and transport(), **CREDENTIALS
+        ) as client:
+            await asyncio.gather(*(client.list_coins() for _ in range(10)))
+            network.drop()
+            server.requests.clear()
+            assert await client.list_coins()
+            assert len(server.requests) == 2
+
+    network = _Dropping()
+    with serving(network) as server:
+        asyncio.run(calls(network, server))
+
+
+def test_an_idle_connection_is_used_again_and_closed_after_5_s(
+    client: RunClient, monkeypatch: pytest.MonkeyPatch, server: WireServer
+) -> None:
+    passed = 0.0
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed)
+
+    def after(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    def both(client: Any) -> Any:
+        if isinstance(client, SmallLiabilityClient):
+            client.list_coins()
+            after(4)
+            client.list_coins()
+            after(6)
+            return client.list_coins()
+
+        async def calls() -> None:
+            await client.list_coins()
+            after(4)
+            await client.list_coins()
+            after(6)
+            await client.list_coins()
+
+        return calls()
+
+    client(both, base_url=server.url)
+    first, second, third = (request.connection for request in server.requests)
+    assert first == second != third
+
+
+def test_an_exchange_uses_a_fresh_connection(client: RunClient) -> None:
+    def both(client: Any) -> Any:
+        if isinstance(client, SmallLiabilityClient):
+            client.list_coins()
+            return client.exchange(["ETH"])
+
+        async def calls() -> None:
+            await client.list_coins()
+            await client.exchange(["ETH"])
+
+        return calls()
+
+    with serving(response()) as server:
+        client(both, base_url=server.url)
+    first, second = server.requests
+    assert first.connection != second.connection
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_forked_children_get_their_own_answers(server: WireServer) -> None:
+    code = f"""
+import os, sys
+from binance_small_liability import SmallLiabilityClient
+client = SmallLiabilityClient(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+client.list_coins()
+children = []
+for child in range(4):
+    pid = os.fork()
+    if not pid:
+        for number in range(1, 6):
+            window = child * 100 + number
+            [coin] = client.list_coins(recv_window=window)
+            if coin.asset != f"N{{window}}":
+                os._exit(1)
+        os._exit(0)
+    children.append(pid)
+codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+client.list_coins()
+sys.exit(any(codes))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    first, *_, last = server.requests
+    assert first.connection == last.connection, "the parent lost its connection"
+    assert len({request.connection for request in server.requests}) == 5
+
+
+@pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
+def test_an_async_client_works_in_several_event_loops(server: WireServer, transport: str) -> None:
+    # In a process of its own: Python warns of what a finished event loop left open.
+    code = f"""
+import asyncio
+from binance_small_liability import AsyncSmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
+client = AsyncSmallLiabilityClient(
+    base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64, transport={transport}
+)
+for window in (1, 2, 3):
+    [coin] = asyncio.run(client.list_coins(recv_window=window))
+    assert coin.asset == f"N{{window}}"
+asyncio.run(client.close())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert len({request.connection for request in server.requests}) == 3
+
+
+def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -> None:
+    import trio
+
+    async def call(transport: Any) -> Any:
+        async with AsyncSmallLiabilityClient(
+            base_url=server.url, transport=transport, **CREDENTIALS
+        ) as client:
+            return await client.list_coins(recv_window=7)
+
+    [coin] = trio.run(call, None)
+    assert coin.asset == "N7"
+    with pytest.raises(ConfigurationError, match="needs asyncio"):
+        trio.run(call, AiohttpTransport())
+
+
+@pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
+def test_an_async_call_at_exit_raises_an_error_of_ours(server: WireServer, transport: str) -> None:
+    # A name, because only its resolution needs a thread, which Python no longer starts.
+    url = server.url.replace("127.0.0.1", "localhost")
+    code = f"""
+import asyncio, atexit
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityError
+from binance_small_liability.aiohttp import AiohttpTransport
+
+async def call():
+    async with AsyncSmallLiabilityClient(
+        base_url={url!r}, api_key="k" * 64, api_secret="s" * 64, max_attempts=1,
+        transport={transport},
+    ) as client:
+        try:
+            print(await client.list_coins(recv_window=9))
+        except SmallLiabilityError as error:
+            print(type(error).__name__)
+
+atexit.register(lambda: asyncio.run(call()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "NetworkError" or "N9" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_client_without_an_event_loop_says_so() -> None:
+    coroutine = AsyncSmallLiabilityClient(**CREDENTIALS).list_coins()
+    with pytest.raises(ConfigurationError, match="needs a running event loop"):
+        coroutine.send(None)
+
+
+@pytest.fixture
+def dead_host() -> Iterator[Callable[[str], int]]:
+    """A host whose first addresses accept nothing: their queues are full."""
+    with contextlib.ExitStack() as stack:
+        port = 0
+
+        def fill(address: str) -> int:
+            nonlocal port
+            listener = stack.enter_context(socket.socket())
+            listener.bind((address, port))
+            listener.listen(0)
+            port = int(listener.getsockname()[1])
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((address, port))
+            return port
+
+        yield fill
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops what a full queue receives")
+def test_all_addresses_of_a_host_share_the_timeout(
+    dead_host: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [f"127.0.0.{number}" for number in range(2, 6)]
+    port = 0
+    for address in addresses:
+        port = dead_host(address)
+    tried: list[tuple[str, float]] = []
+    create = socket.create_connection
+
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
+
+    def spy(address: tuple[str, int], timeout: float, *args: Any, **more: Any) -> Any:
+        tried.append((address[0], timeout))
+        with monkeypatch.context() as patch:
+            patch.undo()
+            return create(address, timeout, *args, **more)
+
+    with SmallLiabilityClient(
+        base_url=f"https://dead.example:{port}", timeout=0.4, max_attempts=1, **CREDENTIALS
+    ) as client:
+        monkeypatch.setattr(
+            "binance_small_liability._io.network.socket.getaddrinfo",
+            lambda host, *args, **more: (
+                resolve() if host == "dead.example" else _GETADDRINFO(host, *args, **more)
+            ),
+        )
+        monkeypatch.setattr(socket, "create_connection", spy)
+        with pytest.raises(RequestTimeout):
+            client.list_coins()
+    assert [address for address, _ in tried] == addresses
+    assert sum(timeout for _, timeout in tried) <= 0.5
+
+
+_GETADDRINFO = socket.getaddrinfo
+
+
+def test_an_address_that_refuses_does_not_cost_the_others_their_share(
+    server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    entries = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+        for address in ("127.0.0.9", "127.0.0.1")
+    ]
+    monkeypatch.setattr(
+        "binance_small_liability._io.network.socket.getaddrinfo",
+        lambda host, *args, **more: (
+            entries if host == "localhost" else _GETADDRINFO(host, *args, **more)
+        ),
+    )
+    with SmallLiabilityClient(
+        base_url=f"http://localhost:{port}", max_attempts=1, **CREDENTIALS
+    ) as client:
+        [coin] = client.list_coins(recv_window=3)
+    assert coin.asset == "N3"
+
+
+def test_a_host_that_does_not_exist_is_a_network_error(client: RunClient) -> None:
+    with pytest.raises(NetworkError):
+        client(lambda c: c.list_coins(), base_url="https://does-not-exist.invalid", max_attempts=1)

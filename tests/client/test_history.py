@@ -1,0 +1,250 @@
+"""`list_exchanges`: all pages of all windows, oldest first, or an error."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from binance_small_liability import ConfigurationError, ContractError, NetworkError
+from binance_small_liability._history import MOST_PAGES, MOST_RESTARTS
+
+from tests.clients import RunClient
+from tests.wire import Answer, Request, reset, response, serving
+from tools.operations import HISTORY_PATH
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+DAY = 24 * 60 * 60 * 1000  # milliseconds
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _row(time: int, number: int = 0) -> dict[str, Any]:
+    return {
+        "asset": f"A{number}",
+        "amount": "0.1",
+        "targetAsset": "USDT",
+        "targetAmount": "2.50",
+        "bizType": "EXCHANGE_SMALL_LIABILITY",
+        "timestamp": time,
+    }
+
+
+class History:
+    """A server that pages through rows, the newest first."""
+
+    def __init__(self, *times: int) -> None:
+        self.rows = [_row(time, number) for number, time in enumerate(times)]
+
+    def __call__(self, request: Request) -> Answer:
+        assert request.path == HISTORY_PATH
+        query = {name: int(value) for name, value in request.query if name != "signature"}
+        within = [
+            row for row in self.rows if query["startTime"] <= row["timestamp"] <= query["endTime"]
+        ]
+        within.sort(key=lambda row: row["timestamp"], reverse=True)
+        first = (query["current"] - 1) * query["size"]
+        return response({"total": len(within), "rows": within[first : first + query["size"]]})
+
+
+def _list(*arguments: Any, **keywords: Any) -> Callable[[Any], Any]:
+    return lambda client: client.list_exchanges(*arguments, **keywords)
+
+
+def _queries(requests: list[Request]) -> Iterator[dict[str, int]]:
+    for request in requests:
+        yield {name: int(value) for name, value in request.query if name != "signature"}
+
+
+def test_by_default_the_last_30_days_in_one_request(client: RunClient) -> None:
+    before = datetime.now(UTC)
+    with serving(History()) as server:
+        assert client(_list(), base_url=server.url) == []
+    [query] = _queries(server.requests)
+    assert query["endTime"] - query["startTime"] == 30 * DAY
+    assert (query["current"], query["size"]) == (1, 100)
+    # Binance's clock may be ahead by as much as recvWindow allows.
+    assert _ms(before) <= query["endTime"] - query["recvWindow"] <= _ms(datetime.now(UTC))
+
+
+def test_all_pages_oldest_first(client: RunClient) -> None:
+    times = [_ms(START) + step * 1000 for step in range(250)]
+    with serving(History(*times)) as server:
+        done = client(_list(START, START + timedelta(days=2)), base_url=server.url)
+    assert [_ms(exchange.time) for exchange in done] == times
+    assert all(exchange.time.tzinfo is UTC for exchange in done)
+    assert done[0].target_amount.as_tuple() == Decimal("2.50").as_tuple()
+    assert [query["current"] for query in _queries(server.requests)] == [1, 2, 3]
+
+
+def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
+    end = START + timedelta(days=100)
+    edges = [_ms(START) + step * 30 * DAY + off for step in range(4) for off in (-1, 0, 1)]
+    inside = [time for time in edges if _ms(START) <= time <= _ms(end)]
+    with serving(History(*edges)) as server:
+        done = client(_list(START, end), base_url=server.url)
+    assert [_ms(exchange.time) for exchange in done] == sorted(inside)
+    queries = list(_queries(server.requests))
+    assert queries[0]["startTime"] == _ms(START)
+    assert queries[-1]["endTime"] == _ms(end)
+    for query, following in itertools.pairwise(queries):
+        assert following["startTime"] == query["endTime"] + 1
+    assert all(query["endTime"] - query["startTime"] <= 30 * DAY for query in queries)
+
+
+def test_a_time_zone_and_microseconds_are_taken(client: RunClient) -> None:
+    local = datetime(2026, 1, 1, 2, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
+    with serving(History(_ms(START))) as server:
+        [exchange] = client(_list(start=local, end=local), base_url=server.url)
+    assert exchange.time == START
+
+
+def test_before_binance_began_nothing_is_asked(client: RunClient) -> None:
+    early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(2017, 2, 1, tzinfo=UTC)
+    with serving(History()) as server:
+        assert client(_list(early, late), base_url=server.url) == []
+        assert len(server.requests) == 2
+        assert client(_list(early, early), base_url=server.url) == []
+        assert len(server.requests) == 2
+
+
+def test_an_end_in_the_future_is_now(client: RunClient) -> None:
+    with serving(History()) as server:
+        start = datetime.now(UTC) - timedelta(days=1)
+        client(_list(start, datetime(9999, 1, 1, tzinfo=UTC)), base_url=server.url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        ({"start": datetime(2026, 1, 1)}, "start"),
+        ({"end": datetime(2026, 1, 1)}, "end"),
+        ({"start": "2026-01-01"}, "start"),
+        ({"end": 1_800_000_000_000}, "end"),
+        ({"start": START, "end": START - timedelta(milliseconds=1)}, "start"),
+        ({"start": datetime(9999, 1, 1, tzinfo=UTC)}, "start"),
+    ],
+)
+def test_wrong_times_are_refused_before_anything_is_sent(
+    client: RunClient, arguments: dict[str, Any], option: str
+) -> None:
+    with serving(History()) as server:
+        with pytest.raises(ConfigurationError) as caught:
+            client(_list(**arguments), base_url=server.url)
+        assert not server.requests
+    assert caught.value.option == option
+
+
+def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
+    """A server that answers with these totals and numbers of rows, the last again and again."""
+    queue = list(pages)
+
+    def answer(_: Request) -> Answer:
+        total, rows = queue.pop(0) if len(queue) > 1 else queue[0]
+        body = {"total": total, "rows": [_row(_ms(START), number) for number in range(rows)]}
+        return response(json.dumps(body).encode())
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("pages", "problem"),
+    [
+        ([(200, 100), (150, 50)], "shrank from 200 to 150"),
+        ([(200, 100), (200, 0)], "ends after 100 of 200"),
+        ([(1, 2)], "has 2 rows, but its total is 1"),
+        ([(10**9, 100)], f"more than {MOST_PAGES} pages"),
+    ],
+)
+def test_pages_that_cannot_be_right(
+    client: RunClient, pages: list[tuple[int, int]], problem: str
+) -> None:
+    with (
+        serving(_pages(*pages)) as server,
+        pytest.raises(ContractError, match=problem),
+    ):
+        client(_list(START, START + timedelta(days=1)), base_url=server.url)
+
+
+def test_a_history_that_grows_meanwhile_is_read_again(client: RunClient) -> None:
+    pages = [(101, 100), (102, 2), (102, 100), (102, 2)]
+    with serving(_pages(*pages)) as server:
+        done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
+    assert len(done) == 102
+    assert [query["current"] for query in _queries(server.requests)] == [1, 2, 1, 2]
+
+
+def test_a_history_that_always_grows_is_an_error(client: RunClient) -> None:
+    grown = 100
+
+    def answer(_: Request) -> Answer:
+        nonlocal grown
+        grown += 1
+        return response({"total": grown, "rows": [_row(_ms(START)) for _ in range(100)]})
+
+    with serving(answer) as server, pytest.raises(ContractError, match="grew"):
+        client(_list(START, START + timedelta(days=1)), base_url=server.url)
+    assert len(server.requests) == 2 * MOST_RESTARTS
+
+
+def test_each_page_is_retried_on_its_own(client: RunClient) -> None:
+    history = History(*(_ms(START) + step for step in range(250)))
+    tries: dict[int, int] = {}
+
+    def answer(request: Request) -> Answer:
+        current = int(dict(request.query)["current"])
+        tries[current] = tries.get(current, 0) + 1
+        return reset() if tries[current] < 3 else history(request)
+
+    with serving(answer) as server:
+        done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
+    assert len(done) == 250
+    assert tries == {1: 3, 2: 3, 3: 3}
+
+
+def test_a_page_that_fails_is_an_error_and_not_a_part(client: RunClient) -> None:
+    history = History(*(_ms(START) + step for step in range(250)))
+
+    def answer(request: Request) -> Answer:
+        return reset() if dict(request.query)["current"] == "3" else history(request)
+
+    with serving(answer) as server, pytest.raises(NetworkError) as caught:
+        client(_list(START, START + timedelta(days=1)), base_url=server.url)
+    assert caught.value.attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"[]", "$: expected an object, got an array"),
+        (b'{"rows":[]}', "$.total: missing"),
+        (b'{"total":0}', "$.rows: missing"),
+        (b'{"total":"1","rows":[]}', "$.total: expected a whole number, got a string"),
+        (b'{"total":1.0,"rows":[]}', "$.total: expected a whole number, got a number"),
+        (b'{"total":-1,"rows":[]}', "$.total: expected a whole number"),
+        (b'{"total":true,"rows":[]}', "$.total: expected a whole number, got a boolean"),
+        (b'{"total":1,"rows":{}}', "$.rows: expected an array, got an object"),
+        (b'{"total":1,"rows":[1]}', "$.rows[0]: expected an object, got a number"),
+    ],
+)
+def test_a_page_that_breaks_the_contract_says_where(
+    client: RunClient, body: bytes, where: str
+) -> None:
+    with serving(response(body)) as server, pytest.raises(ContractError) as caught:
+        client(_list(), base_url=server.url)
+    assert where in str(caught.value)
+
+
+@pytest.mark.parametrize("time", ["1672801339253", True, 1.5, -1, 0, 2**53, None])
+def test_a_time_that_is_none_says_where(client: RunClient, time: Any) -> None:
+    page = {"total": 1, "rows": [_row(time)]}
+    with serving(response(page)) as server, pytest.raises(ContractError) as caught:
+        client(_list(), base_url=server.url)
+    assert "$.rows[0].timestamp: expected a time in milliseconds" in str(caught.value)

@@ -1,0 +1,198 @@
+"""What instruments, records or replaces the network works, and sees no key and no signature."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+import sentry_sdk
+import vcr
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.clients import API_KEY, CREDENTIALS, RunClient, run_async, run_sync
+from tests.conftest import ETH
+from tests.wire import DOCUMENTED, WireServer, response, serving
+from tools.contract import LIST_PATH
+from tools.operations import OPERATIONS, Operation
+
+
+def _answer(operation: Operation) -> bytes:
+    if operation.name == "list_exchanges":
+        return response({"total": 0, "rows": []})
+    return response()
+
+
+def _assert_clean(server: WireServer, seen: str) -> None:
+    assert server.requests
+    for request in server.requests:
+        signature = dict(request.query)["signature"]
+        assert request.header("X-MBX-APIKEY") == API_KEY
+        assert signature not in seen
+        assert API_KEY not in seen
+
+
+@pytest.fixture
+def spans() -> Iterator[Callable[[], str]]:
+    """All that OpenTelemetry recorded."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentors = (HTTPXClientInstrumentor(), AioHttpClientInstrumentor())
+    for instrumentor in instrumentors:
+        instrumentor.instrument(tracer_provider=provider)
+    yield lambda: "\n".join(span.to_json() for span in exporter.get_finished_spans())
+    for instrumentor in instrumentors:
+        instrumentor.uninstrument()
+
+
+@pytest.mark.parametrize("through_a_proxy", [False, True])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_opentelemetry(
+    client: RunClient, spans: Callable[[], str], operation: Operation, through_a_proxy: bool
+) -> None:
+    with serving(_answer(operation)) as server:
+        url = {"base_url": server.url}
+        if through_a_proxy:
+            url = {"base_url": "http://localhost:9", "proxy": server.url}
+        client(operation.call, **url)
+    assert operation.path in spans()
+    _assert_clean(server, spans())
+
+
+# The option that sends most: newer versions name it otherwise.
+@pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
+@pytest.mark.parametrize("through_a_proxy", [False, True])
+def test_sentry(client: RunClient, through_a_proxy: bool) -> None:
+    events: list[str] = []
+
+    def keep(event: Any, _: Any) -> None:
+        events.append(repr(event))
+
+    sentry_sdk.init(
+        dsn="https://key@sentry.invalid/1",
+        before_send=keep,
+        before_send_transaction=keep,
+        traces_sample_rate=1.0,
+        send_default_pii=True,
+        max_request_body_size="always",
+    )
+    try:
+        with serving(response()) as server:
+            url = {"base_url": server.url}
+            if through_a_proxy:
+                url = {"base_url": "http://localhost:9", "proxy": server.url}
+            with sentry_sdk.start_transaction(name="test"):
+                client(lambda c: c.list_coins(), **url)
+                sentry_sdk.capture_message("done")
+    finally:
+        sentry_sdk.get_client().close()
+        sentry_sdk.init()
+    assert events
+    _assert_clean(server, "\n".join(events))
+
+
+def test_the_trace_hooks_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
+    import aiohttp
+
+    seen: list[str] = []
+
+    async def keep(*details: Any) -> None:
+        seen.append(
+            repr([vars(detail) if hasattr(detail, "__dict__") else detail for detail in details])
+        )
+        params = details[-1]
+        for name in ("url", "headers", "response"):
+            thing = getattr(params, name, None)
+            seen.append(repr(thing))
+            if isinstance(thing, aiohttp.ClientResponse):
+                seen.append(f"{thing.url} {thing.request_info}")
+
+    trace = aiohttp.TraceConfig()
+    for signal in ("request_start", "request_headers_sent", "request_chunk_sent", "request_end"):
+        getattr(trace, f"on_{signal}").append(keep)
+    trace.freeze()
+    create = aiohttp.ClientSession
+
+    monkeypatch.setattr(aiohttp, "ClientSession", lambda **o: create(trace_configs=[trace], **o))
+    with serving(response()) as server:
+        run_async(lambda c: c.list_coins(), base_url=server.url, transport=AiohttpTransport())
+    assert len(seen) > 3
+    _assert_clean(server, "\n".join(seen))
+
+
+@pytest.mark.parametrize("run", [run_sync, run_async])
+def test_respx_matches_by_path_and_query(run: RunClient) -> None:
+    with respx.mock(base_url="https://api.binance.com", assert_all_called=False) as mock:
+        route = mock.get(LIST_PATH, params={"recvWindow": "5000"}).respond(content=DOCUMENTED)
+        assert run(lambda c: c.list_coins()) == [ETH]
+        other = mock.get(LIST_PATH, params={"recvWindow": "7"}).respond(400, json={"code": -1100})
+        assert run(lambda c: c.list_coins()) == [ETH]
+    assert route.call_count == 2
+    assert not other.called
+    assert "signature" not in str(route.calls[0].request.url)
+
+
+@pytest.mark.parametrize("run", [run_sync, run_async])
+def test_pytest_httpx_matches_by_path_and_query(run: RunClient, httpx_mock: Any) -> None:
+    import re
+
+    httpx_mock.add_response(
+        url=re.compile(rf"https://api\.binance\.com{LIST_PATH}\?recvWindow=5000&timestamp=\d+$"),
+        content=DOCUMENTED,
+    )
+    assert run(lambda c: c.list_coins()) == [ETH]
+    [request] = httpx_mock.get_requests()
+    assert "X-MBX-APIKEY" not in request.headers
+
+
+@pytest.mark.parametrize("run", [run_sync, run_async])
+def test_vcrpy_records_and_replays(run: RunClient, tmp_path: Path) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    recorder = vcr.VCR(match_on=["method", "path"])
+    with serving(response()) as server:
+        with recorder.use_cassette(str(cassette)):
+            assert run(lambda c: c.list_coins(), base_url=server.url) == [ETH]
+        _assert_clean(server, cassette.read_text("utf-8"))
+    with recorder.use_cassette(str(cassette), record_mode="none"):
+        assert run(lambda c: c.list_coins(), base_url=server.url) == [ETH]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_transport_that_returns_a_plain_response(is_read: bool) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        plain = httpx.Response(200, content=DOCUMENTED)
+        if is_read:
+            plain.read()
+        return plain
+
+    transport = httpx.MockTransport(answer)
+    assert run_sync(lambda c: c.list_coins(), transport=transport) == [ETH]
+    assert run_async(lambda c: c.list_coins(), transport=transport) == [ETH]
+
+
+def test_a_mock_that_raises_leaves_an_exchange_unknown() -> None:
+    from binance_small_liability import OutcomeUnknownError
+
+    with respx.mock(base_url="https://api.binance.com") as mock:
+        mock.post(LIST_PATH).mock(side_effect=httpx.ReadTimeout)
+        with (
+            SmallLiabilityClient(**CREDENTIALS) as client,
+            pytest.raises(OutcomeUnknownError),
+        ):
+            client.exchange(["BTC"])
+
+        async def call() -> None:
+            async with AsyncSmallLiabilityClient(**CREDENTIALS) as client:
+                await client.exchange(["BTC"])
+
+        with pytest.raises(OutcomeUnknownError):
+            asyncio.run(call())

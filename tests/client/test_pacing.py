@@ -1,0 +1,166 @@
+"""Reservations of request weight, driven through simulated time: no wall clock, no network."""
+
+import heapq
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from binance_small_liability._call.limits import MINUTE, Budget, Reservation
+from binance_small_liability._operations import LIST_COINS
+
+WEIGHT = LIST_COINS.weight
+BUDGET = LIST_COINS.weight_per_minute or 0
+START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
+
+
+class Simulation:
+    """Processes that call as fast as they may, and a Binance that counts.
+
+    A process is a function that reserves at its own time, and one that reports an outcome.
+    """
+
+    def __init__(self, seed: int, *, lost: float = 0.0, silent: float = 0.0) -> None:
+        self.now = float(START)
+        self.counts: Counter[int] = Counter()
+        self._random = random.Random(seed)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = itertools.count()
+        self._lost = lost
+        self._silent = silent
+
+    def at(self, delay: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + delay, next(self._serial), event))
+
+    def worker(self, process: "Process") -> None:
+        """One thread of a process: it calls again and again."""
+
+        def call() -> None:
+            reserved = process.reserve(round(self.now + process.skew))
+            if not isinstance(reserved, Reservation):
+                self.at(max(reserved, 0.001) * 1000 + self._random.random(), call)
+                return
+            self.at(self._random.uniform(1, 120), lambda: arrive(reserved))
+
+        def arrive(reservation: Reservation) -> None:
+            minute = int(self.now // MINUTE)
+            self.counts[minute] += WEIGHT
+            count = self.counts[minute]
+            self.at(self._random.uniform(1, 120), lambda: answer(reservation, count))
+
+        def answer(reservation: Reservation, count: int) -> None:
+            chance = self._random.random()
+            if chance < self._lost:
+                process.lose(reservation)
+            else:
+                silent = chance < self._lost + self._silent
+                process.settle(reservation, None if silent else count)
+            self.at(self._random.uniform(0, 50), call)
+
+        self.at(self._random.uniform(0, 5_000), call)
+
+    def run(self, minutes: int) -> None:
+        while self._events and self._events[0][0] < START + minutes * MINUTE:
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+
+    def assert_used(self, minutes: int, least: float = 0.99) -> None:
+        assert max(self.counts.values()) <= BUDGET, self.counts
+        first = START // MINUTE
+        full = [self.counts[minute] for minute in range(first + 1, first + minutes)]
+        assert len(full) == minutes - 1
+        assert min(full) >= least * BUDGET, self.counts
+
+
+class Process:
+    """A process with a budget of its own. Its clock is `skew` milliseconds ahead."""
+
+    def __init__(self, skew: float) -> None:
+        self.skew = skew
+        self._budget = Budget()
+
+    def reserve(self, now: int) -> Reservation | float:
+        return self._budget.reserve(LIST_COINS, now)
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        self._budget.settle(reservation, count)
+
+    def lose(self, reservation: Reservation) -> None:
+        self._budget.lose(reservation)
+
+
+@pytest.mark.parametrize("skew", [-4_900, -2_000, -1, 0, 500, 999])
+@pytest.mark.parametrize("workers", [1, 4, 64])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_process_uses_its_budget_and_never_more(skew: int, workers: int, seed: int) -> None:
+    simulation = Simulation(seed)
+    process = Process(skew)
+    for _ in range(workers):
+        simulation.worker(process)
+    simulation.run(minutes=4)
+    simulation.assert_used(minutes=4)
+
+
+@pytest.mark.parametrize("skew", [-4_900, 0, 999])
+@pytest.mark.parametrize("seed", range(5))
+def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
+    simulation = Simulation(seed, lost=0.05, silent=0.05)
+    process = Process(skew)
+    for _ in range(8):
+        simulation.worker(process)
+    simulation.run(minutes=4)
+    # What was lost last in a minute stays reserved: nobody knows whether it was counted.
+    simulation.assert_used(minutes=4, least=0.95)
+
+
+def test_other_users_of_the_address_are_known_by_their_count() -> None:
+    simulation = Simulation(1)
+    process = Process(0)
+    for minute in range(1, 4):
+        others = START // MINUTE + minute
+        simulation.at(
+            (others * MINUTE - START) + 1,
+            lambda minute=others: simulation.counts.update({minute: 5_000}),
+        )
+    for _ in range(4):
+        simulation.worker(process)
+    simulation.run(minutes=4)
+    simulation.assert_used(minutes=4)
+
+
+def _reserved(budget: Budget, now: int) -> Reservation:
+    reservation = budget.reserve(LIST_COINS, now)
+    assert isinstance(reservation, Reservation)
+    return reservation
+
+
+def test_the_wait_ends_when_the_next_minute_has_surely_begun() -> None:
+    budget = Budget()
+    reservation = _reserved(budget, START)
+    budget.settle(reservation, BUDGET)
+    assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
+    assert budget.reserve(LIST_COINS, START + 40_999) == 0.001
+    _reserved(budget, START + 41_000)
+
+
+def test_a_clock_that_was_an_hour_ahead_does_not_block_for_an_hour() -> None:
+    budget = Budget()
+    budget.settle(_reserved(budget, START + 60 * MINUTE), None)
+    reservation = _reserved(budget, START)
+    budget.settle(reservation, BUDGET)
+    wait = budget.reserve(LIST_COINS, START)
+    assert isinstance(wait, float)
+    assert wait <= 60
+
+
+def test_a_server_that_reports_no_counts_is_not_paced() -> None:
+    budget = Budget()
+    for _ in range(1_000):
+        budget.settle(_reserved(budget, START), None)
+
+
+def test_what_was_not_sent_does_not_count() -> None:
+    budget = Budget()
+    for _ in range(1_000):
+        budget.release(_reserved(budget, START))

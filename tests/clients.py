@@ -1,0 +1,37 @@
+"""The clients that the tests make calls with."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
+
+API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
+
+
+# Makes a client with options, calls it as the function says, and closes it.
+RunClient: TypeAlias = Callable[..., Any]
+
+
+def run_sync(call: Callable[[Any], Any], **options: Any) -> Any:
+    with SmallLiabilityClient(**CREDENTIALS | options) as client:
+        return call(client)
+
+
+def run_async(call: Callable[[Any], Any], **options: Any) -> Any:
+    async def run() -> Any:
+        async with AsyncSmallLiabilityClient(**CREDENTIALS | options) as client:
+            return await call(client)
+
+    return asyncio.run(run())
+
+
+def run_aiohttp(call: Callable[[Any], Any], **options: Any) -> Any:
+    proxy = options.pop("proxy", None)
+    return run_async(call, transport=AiohttpTransport(proxy=proxy), **options)
+
+
+CLIENTS: dict[str, RunClient] = {"sync": run_sync, "async": run_async, "aiohttp": run_aiohttp}

@@ -1,0 +1,441 @@
+"""Limits that a fleet of processes shares through Redis or Valkey; needs the extra `redis`::
+
+    limits = RedisLimits("redis://localhost", scope="address-1")
+    client = SmallLiabilityClient.from_env(limits=limits)
+
+The processes share reservations of request weight, Binance's counts, and cool-downs. Each call
+costs one round trip to Redis: what an answer reports travels with the next reservation. If Redis
+fails, the client continues with the limits of its own process, and returns to Redis by itself.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from ._call.limits import (
+    MINUTE,
+    MOST_AHEAD,
+    SOON,
+    Limits,
+    LocalLimits,
+    Reservation,
+    Wait,
+    budget_used_up,
+    cool_down_seconds,
+)
+from ._call.operation import Limiter, Operation
+from ._call.redaction import Hidden
+from ._errors import ConfigurationError, IpBanError, RateLimitError
+from ._io.threads import run
+
+try:
+    import redis
+    import redis.asyncio
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError:
+    raise ImportError(
+        "RedisLimits needs another package: pip install 'binance-small-liability[redis]'"
+    ) from None
+
+log = logging.getLogger("binance_small_liability")
+
+_TIMEOUT = 0.25  # seconds that a call waits for Redis
+_PAUSE = 1.0  # seconds until Redis is tried again after a failure
+_FLUSH = 0.1  # seconds after which an answer is reported that no other call has reported
+_PREFIX = "{binance-small-liability}"
+# What may go wrong with Redis, its replies included.
+_FAILURES = (
+    redis.RedisError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+)
+
+# The rules are those of `Budget` in `_call/limits.py`, with two differences. Requests in flight are
+# forgotten after two minutes, because a process may have ended. The clock is that of Redis,
+# corrected by the slowest clock that Binance has accepted in the last ten minutes.
+_RESERVE = """
+local budget, clock, ban, cooling = unpack(KEYS)
+local weight, limit, trusted, period, ahead = unpack(ARGV, 1, 5)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if trusted ~= '' then
+  local skew = trusted - now
+  local known = redis.call('GET', clock)
+  if not known or skew < tonumber(known) then
+    redis.call('SET', clock, skew, 'PX', 600000)
+  end
+end
+now = now + (redis.call('GET', clock) or 0)
+
+local state = redis.call('HMGET', budget, 'minute', 'counted', 'lost', 'number', 'last_lost',
+                         'in_flight', 'before')
+local minute, counted, lost = state[1] or 0, state[2] or 0, state[3] or 0
+local number, last_lost = state[4] or 0, state[5] or 0
+local in_flight, before = state[6] or 0, state[7] or 0
+minute, counted, lost, number = minute + 0, counted + 0, lost + 0, number + 0
+last_lost, in_flight, before = last_lost + 0, in_flight + 0, before + 0
+
+local function begin(at, count)
+  before = (at == minute + 1) and in_flight or 0
+  minute, counted, lost, in_flight = at, count, 0, 0
+end
+local current = math.floor((now - ahead) / period)
+if current > minute or current < minute - 1 then begin(current, 0) end
+
+local function keep()
+  lost, last_lost = lost + weight, number
+end
+for i = 6, #ARGV, 5 do
+  local outcome, at, seen, reserved, count = unpack(ARGV, i, i + 4)
+  at, seen, reserved = at + 0, seen + 0, reserved + 0
+  if at == minute then in_flight = math.max(0, in_flight - weight)
+  elseif at == minute - 1 then before = math.max(0, before - weight) end
+  if outcome == 'lost' then keep()
+  elseif outcome == 'answered' then
+    if reserved > last_lost then lost = 0 end
+    if count == '' then
+      if counted > 0 then keep() end
+    else
+      count = count + 0
+      local is_of_next = count < seen + weight
+      if at == minute and is_of_next then begin(minute + 1, count)
+      elseif at == minute or is_of_next then counted = math.max(counted, count)
+      else keep() end
+    end
+  end
+end
+
+local reply
+local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
+if limit == '' then
+  reply = {'settled'}
+elseif pause > 0 then
+  local refusal = redis.call('PTTL', ban) > 0 and redis.call('GET', ban)
+  reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
+elseif limit + 0 > 0 and counted + lost + weight > limit + 0 then
+  reply = {'wait', (minute + 1) * period + ahead - now}
+elseif limit + 0 > 0 and counted + lost + in_flight + before + weight > limit + 0 then
+  reply = {'soon'}
+else
+  in_flight, number = in_flight + weight, number + 1
+  reply = {'reserved', minute, counted, number}
+end
+redis.call('HSET', budget, 'minute', minute, 'counted', counted, 'lost', lost, 'number', number,
+           'last_lost', last_lost, 'in_flight', in_flight, 'before', before)
+redis.call('PEXPIRE', budget, 3 * period)
+return reply
+"""
+
+_COOL_DOWN = """
+local budget, cooling = unpack(KEYS)
+local milliseconds, refusal = unpack(ARGV)
+redis.call('HSET', budget, 'counted', 0, 'lost', 0)
+redis.call('PEXPIRE', budget, milliseconds + 180000)
+if redis.call('PTTL', cooling) < milliseconds + 0 then
+  redis.call('SET', cooling, refusal, 'PX', milliseconds)
+end
+return 1
+"""
+
+
+class RedisLimits:
+    """Limits that all clients share that name the same Redis and scope. Threads may share it."""
+
+    def __init__(self, url_or_client: Any, *, scope: str = "default") -> None:
+        """Connects to nothing yet. Raises ConfigurationError.
+
+        Args:
+            url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
+                client of the package `redis`: a synchronous one for a synchronous client, one of
+                `redis.asyncio` for an asynchronous one. Its time-outs are then the caller's.
+            scope: a name for the IP address that the processes send from.
+        """
+        if not isinstance(scope, str) or not scope:
+            raise ConfigurationError("scope", "must be a name for the IP address")
+        self._given = Hidden.of(url_or_client)
+        self._scope = scope
+        del url_or_client
+        self._check()
+
+    def _check(self) -> None:
+        given = self._given.reveal()
+        if isinstance(given, (redis.Redis, redis.asyncio.Redis)):
+            return
+        try:
+            redis.ConnectionPool.from_url(given)
+        except (ValueError, TypeError, AttributeError):
+            problem = "must be a URL such as redis://localhost:6379, or a client of redis"
+        else:
+            return
+        raise ConfigurationError("limits", problem)
+
+    def open(self, api_key: str, *, is_async: bool) -> Limits:
+        """The limits of one client. UID budgets belong to its API key."""
+        account = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        given, kind = self._given.reveal(), redis.asyncio.Redis if is_async else redis.Redis
+        if not isinstance(given, (str, bytes, kind)):
+            raise ConfigurationError(
+                "limits", "has a client of redis of the other kind; give it a URL"
+            )
+        shared = _AsyncSharedLimits if is_async else _SharedLimits
+        return shared(self._connector(kind), self._scope, account)
+
+    def _connector(self, kind: Any) -> Callable[[], Any]:
+        def connect() -> Any:
+            given = self._given.reveal()
+            if isinstance(given, kind):
+                return given
+            return kind.from_url(
+                given,
+                socket_timeout=_TIMEOUT,
+                socket_connect_timeout=_TIMEOUT,
+                retry=Retry(NoBackoff(), 0),
+            )
+
+        return connect
+
+    def __repr__(self) -> str:
+        return f"RedisLimits(scope={self._scope!r})"
+
+
+@attrs.frozen
+class _Shared(Reservation):
+    """A reservation in Redis, and the one of this process that goes with it."""
+
+    local: Reservation = attrs.field(kw_only=True)
+
+
+class _Connected:
+    """A connected client of Redis, and the scripts that it runs."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self.client = connect()
+        self.reserve = self.client.register_script(_RESERVE)
+        self.cool_down = self.client.register_script(_COOL_DOWN)
+
+
+class _SharedLimits:
+    """The limits of a synchronous client."""
+
+    def __init__(self, connect: Callable[[], Any], scope: str, account: str) -> None:
+        self._connect = connect
+        self._scope = scope
+        self._account = account
+        self._local = LocalLimits()
+        self._lock = threading.Lock()
+        # By operation: what happened to reservations and is not yet in Redis.
+        self._unreported: dict[str, list[Any]] = {}
+        self._operations: dict[str, Operation[Any]] = {}
+        self._is_down = False
+        self._down_until = 0.0
+        self._connected_in: dict[int, _Connected] = {}
+        self._flusher: threading.Thread | None = None
+        self._wake = threading.Event()
+
+    def cooling(self, operation: Operation[Any]) -> Wait | None:
+        """The cool-down that this process knows of."""
+        return self._local.cooling(operation)
+
+    async def reserve(
+        self, operation: Operation[Any], now: int, *, is_trusted: bool
+    ) -> Reservation | Wait:
+        """Reserves weight in this process and in Redis."""
+        local = await self._local.reserve(operation, now, is_trusted=is_trusted)
+        if isinstance(local, Wait):
+            return local
+        shared: Reservation | Wait | None = None
+        try:
+            limit = str(operation.weight_per_minute or 0)
+            reply = await self._ask(operation, limit, now if is_trusted else "")
+            shared = local if reply is None else self._read(operation, reply, local)
+        except _FAILURES as error:  # a reply of another form
+            self._failed(error)
+            shared = local
+        finally:
+            if shared is None or isinstance(shared, Wait):
+                self._local.release(local)
+        return shared
+
+    def _read(
+        self, operation: Operation[Any], reply: Any, local: Reservation
+    ) -> Reservation | Wait:
+        kind, *values = (each.decode() if isinstance(each, bytes) else each for each in reply)
+        if kind == "reserved":
+            minute, counted, number = map(int, values)
+            return _Shared(operation, number, minute, counted, local=local)
+        if kind == "cooling":
+            milliseconds, refusal = values
+            status, _, code = refusal.partition(" ")
+            kind_of_error = IpBanError if status == "418" else RateLimitError
+            error = kind_of_error(
+                status_code=int(status),
+                code=int(code) if code else None,
+                msg="Not sent: another process of this fleet was refused.",
+            )
+            return Wait(int(milliseconds) / 1000, error)
+        seconds = SOON if kind == "soon" else int(values[0]) / 1000
+        return Wait(seconds, budget_used_up(operation))
+
+    def release(self, reservation: Reservation) -> None:
+        """Gives a reservation back."""
+        self._local.release(self._note("released", reservation, None))
+
+    def lose(self, reservation: Reservation) -> None:
+        """Notes a lost request."""
+        self._local.lose(self._note("lost", reservation, None))
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        """Notes Binance's count."""
+        self._local.settle(self._note("answered", reservation, count), count)
+
+    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
+        """Sends nothing in the whole fleet before `Retry-After` has passed."""
+        await self._local.cool_down(operation, error)
+        seconds = cool_down_seconds(error)
+        if not seconds or self._pausing():
+            return
+        budget, _, ban, cooling = self._keys(operation)
+        refusal = f"{error.status_code} {'' if error.code is None else error.code}"
+        key = ban if isinstance(error, IpBanError) else cooling
+        try:
+            await self._run("cool_down", [budget, key], [round(seconds * 1000), refusal])
+        except _FAILURES as failure:
+            self._failed(failure)
+
+    def _keys(self, operation: Operation[Any]) -> list[str]:
+        scope = f"{_PREFIX}:ip:{self._scope}"
+        owner = scope if operation.limiter is Limiter.IP else f"{_PREFIX}:uid:{self._account}"
+        return [f"{owner}:{operation.name}", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
+
+    def _note(self, outcome: str, reservation: Reservation, count: int | None) -> Reservation:
+        """Keeps what happened for the next round trip; returns the local reservation."""
+        if not isinstance(reservation, _Shared):
+            return reservation
+        name = reservation.operation.name
+        report = [outcome, reservation.minute, reservation.counted, reservation.number]
+        with self._lock:
+            self._operations[name] = reservation.operation
+            self._unreported.setdefault(name, []).extend([*report, "" if count is None else count])
+        self._flush_soon()
+        return reservation.local
+
+    async def _ask(self, operation: Operation[Any], limit: str, trusted: int | str) -> Any:
+        """Reports what is known, and reserves; None if Redis failed."""
+        if self._pausing():
+            return None
+        with self._lock:
+            reports = self._unreported.pop(operation.name, [])
+        arguments = [operation.weight, limit, trusted, MINUTE, MOST_AHEAD, *reports]
+        try:
+            reply = await self._run("reserve", self._keys(operation), arguments)
+        except _FAILURES as error:
+            self._failed(error)
+            return None
+        if self._is_down:
+            self._is_down = False
+            log.warning("Redis answers again; the limits are shared")
+        return reply
+
+    def _pausing(self) -> bool:
+        """Whether Redis failed a moment ago. After a pause, one call at a time tries again."""
+        if not self._is_down:
+            return False
+        with self._lock:
+            now = time.monotonic()
+            if now < self._down_until:
+                return True
+            self._down_until = now + _PAUSE
+        return False
+
+    def _failed(self, error: Exception) -> None:
+        self._down_until = time.monotonic() + _PAUSE
+        with self._lock:
+            first, self._is_down = not self._is_down, True
+        if first:
+            # The text may hold the URL.
+            log.warning(
+                "Redis failed (%s); continuing with the limits of this process",
+                type(error).__name__,
+            )
+
+    def _connected(self) -> _Connected:
+        pid = os.getpid()
+        if pid not in self._connected_in:
+            self._connected_in[pid] = _Connected(self._connect)
+        return self._connected_in[pid]
+
+    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        return getattr(self._connected(), script)(keys=keys, args=arguments)
+
+    async def close(self) -> None:
+        """Reports what is left, and closes the connections."""
+        if self._connected_in:
+            await self._flush()
+            self._connected().client.close()
+
+    def _flush_soon(self) -> None:
+        # A fork does not copy the thread.
+        if self._flusher is None or not self._flusher.is_alive():
+            self._flusher = threading.Thread(target=self._flush_for_ever, daemon=True)
+            self._flusher.start()
+        self._wake.set()
+
+    def _flush_for_ever(self) -> None:
+        while True:
+            self._wake.wait()
+            time.sleep(_FLUSH)
+            self._wake.clear()
+            run(self._flush())
+
+    async def _flush(self) -> None:
+        for name in list(self._unreported):
+            await self._ask(self._operations[name], "", "")
+
+
+class _AsyncSharedLimits(_SharedLimits):
+    """The limits of an asynchronous client. Each event loop has its own connections."""
+
+    def __init__(self, connect: Callable[[], Any], scope: str, account: str) -> None:
+        super().__init__(connect, scope, account)
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connected] = WeakKeyDictionary()
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        loop = asyncio.get_running_loop()  # RuntimeError on trio, where the limits stay local
+        if loop not in self._loops:
+            self._loops[loop] = _Connected(self._connect)
+        async with asyncio.timeout(_TIMEOUT):
+            return await getattr(self._loops[loop], script)(keys=keys, args=arguments)
+
+    async def close(self) -> None:
+        """Reports what is left, and closes the connections."""
+        connected = self._loops.pop(asyncio.get_running_loop(), None) if self._loops else None
+        if self._flushing is not None:
+            self._flushing.cancel()
+        if connected is not None:
+            self._loops[asyncio.get_running_loop()] = connected
+            await self._flush()
+            await connected.client.aclose()
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            with suppress(RuntimeError):  # not asyncio
+                self._flushing = asyncio.get_running_loop().create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(_FLUSH)
+        await self._flush()
