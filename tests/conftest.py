@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from binance_small_liability import (
-    AsyncSmallLiabilityClient,
-    Coin,
-    SmallLiabilityClient,
-)
+from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
 from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
 

@@ -3,7 +3,11 @@
 import asyncio
 import copy
 import inspect
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from traceback import TracebackException
 from typing import Any
 
@@ -13,13 +17,16 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     ConfigurationError,
     SmallLiabilityClient,
-    _configured,
 )
+from binance_small_liability._client import Options
+from binance_small_liability._config import VARIABLES
 
 from tests.conftest import API_KEY, API_SECRET, CREDENTIALS
 from tests.wire import response, serving
 
 Client = type[SmallLiabilityClient] | type[AsyncSmallLiabilityClient]
+
+RIGHT: dict[str, str | None] = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET}
 
 pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])
 
@@ -58,7 +65,7 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("base_url", "https://api.binance.com:99999", "is not a URL"),
         ("base_url", "https://api.binance.com:-1", "is not a URL"),
         ("base_url", "https://xn--a.com", "is not a URL"),
-        ("base_url", "https://api.binance.com/\ud800", "is not a URL"),
+        ("base_url", "https://api.binance.com/\ud800", "control character"),
         ("timeout", 10**400, "at most 259200"),
         ("max_retry_wait", 1e10, "at most 259200"),
         ("on_retry", 1, "plain function"),
@@ -73,11 +80,33 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("base_url", "http://api.binance.com", "must use https://"),
         ("base_url", "http://127.0.0.1.evil.example", "must use https://"),
         ("base_url", "http://10.0.0.1", "must use https://"),
-        ("proxy", "gopher://proxy", "no proxy"),
-        ("proxy", 3128, "no proxy"),
-        ("proxy", "http://proxy:99999", "no proxy"),
-        ("proxy", httpx.Proxy("http://proxy:-1"), "no proxy"),
+        ("proxy", "gopher://proxy", "is not a proxy"),
+        ("proxy", 3128, "is not a proxy"),
+        ("proxy", "http://proxy:99999", "is not a proxy"),
+        ("proxy", httpx.Proxy("http://proxy:-1"), "is not a proxy"),
+        ("proxy", "http://proxy%20", "is not a proxy"),
         ("transport", object(), "must be an httpx"),
+        ("api_key", '"hunter2"', "is in quotes"),
+        ("api_secret", "'hunter2", "is in quotes"),
+        ("api_key", "<your-api-key>", "is a placeholder"),
+        ("api_key", "YOUR_API_KEY", "is a placeholder"),
+        ("api_key", "yourApiKey", "is a placeholder"),
+        ("api_key", "BINANCE_API_KEY", "is a placeholder"),
+        ("api_secret", "${BINANCE_API_SECRET}", "is a placeholder"),
+        ("api_secret", "$SECRET", "is a placeholder"),
+        ("api_secret", "%SECRET%", "is a placeholder"),
+        ("api_secret", "{{ secret }}", "is a placeholder"),
+        ("api_secret", "[secret]", "is a placeholder"),
+        ("api_secret", "xxxxxxxx", "is a placeholder"),
+        ("api_secret", "********", "is a placeholder"),
+        ("api_secret", "abc...", "is a placeholder"),
+        ("api_secret", "secret-goes-here", "is a placeholder"),
+        ("api_secret", "changeme", "is a placeholder"),
+        ("base_url", "https://api.binance.com ", "holds a space"),
+        ("base_url", "https://api.binance.com\n", "control character"),
+        ("base_url", "https://api.binance.com/a b", "holds a space"),
+        ("base_url", "https://api.binance.com%20", "is not a URL"),
+        ("base_url", "https://<host>", "is not a URL"),
     ],
 )
 def test_wrong_configuration(client: Client, option: str, value: Any, problem: str) -> None:
@@ -88,6 +117,28 @@ def test_wrong_configuration(client: Client, option: str, value: Any, problem: s
     assert str(caught.value).startswith(option)
     assert caught.value.attempts == 0
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        # Random, and the most misleading ones that Binance could make.
+        API_KEY,
+        API_SECRET,
+        "your".ljust(64, "Y"),
+        "x" * 64,
+        "changeme".ljust(64, "0"),
+        "placeholder".rjust(64, "0"),
+        # What tests use.
+        "key",
+        "k",
+        "test-api-key",
+        "s=ecret",
+        "from-the-file",
+    ],
+)
+def test_real_keys_and_those_of_tests_are_accepted(client: Client, token: str) -> None:
+    client(api_key=token, api_secret=token)
 
 
 def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
@@ -123,7 +174,12 @@ def test_a_recv_window_per_call_is_checked_too(client: Client) -> None:
         ("BINANCE_API_SECRET", None, "is missing"),
         ("BINANCE_API_SECRET", " ", "is blank"),
         ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),
-        ("BINANCE_BASE_URL", "", "must begin with https://"),
+        ("BINANCE_API_SECRET", '"secret"', "is in quotes"),
+        ("BINANCE_BASE_URL", '"https://api.binance.com"', "is in quotes"),
+        ("BINANCE_BASE_URL", "https://api.binance.com ", "holds a space"),
+        ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
+        ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
+        ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),
     ],
 )
 def test_a_wrong_environment_names_the_variable(
@@ -140,8 +196,9 @@ def test_a_wrong_environment_names_the_variable(
 
 
 def _set_environment(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None]) -> None:
-    right = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET}
-    for variable, value in (right | changes).items():
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in (RIGHT | changes).items():
         if value is None:
             monkeypatch.delenv(variable, raising=False)
         else:
@@ -150,6 +207,9 @@ def _set_environment(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | N
 
 def test_the_environment_serves(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     _set_environment(monkeypatch, {})
+    assert "https://api.binance.com" in repr(client.from_env())
+    empty: dict[str, str | None] = dict.fromkeys(VARIABLES.values(), "")
+    _set_environment(monkeypatch, empty | RIGHT)
     assert "https://api.binance.com" in repr(client.from_env())
     _set_environment(monkeypatch, {"BINANCE_BASE_URL": "http://localhost:4010"})
     assert "http://localhost:4010" in repr(client.from_env())
@@ -166,8 +226,40 @@ def test_from_env_takes_no_secret(client: Client, monkeypatch: pytest.MonkeyPatc
     assert frames
     assert "hunter2" not in str([frame.locals for frame in frames])
     typo: dict[str, Any] = {"timeot": 3}
-    with pytest.raises(ConfigurationError, match=r"timeot is no option of from_env$"):
+    with pytest.raises(ConfigurationError, match=r"timeot is not an option of from_env$"):
         client.from_env(**typo)
+
+
+def test_from_env_calls_the_constructor_of_a_subclass(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ours(client):  # type: ignore[misc, valid-type]  # it is one of two classes
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.options = options
+
+    _set_environment(monkeypatch, {"BINANCE_BASE_URL": "http://localhost:4010"})
+    ours = Ours.from_env(timeout=1)
+    assert ours.options.keys() == {"api_key", "api_secret", "base_url", "timeout"}
+    assert API_SECRET not in repr(ours.options)
+
+
+@pytest.mark.parametrize("given", [{}, {"proxy": "http://user:hunter2@localhost:1"}])
+def test_a_constructor_that_fails_shows_no_secret(
+    client: Client, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    class Ours(client):  # type: ignore[misc, valid-type]  # it is one of two classes
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options, timeout=0)
+
+    _set_environment(monkeypatch, {"BINANCE_PROXY": "http://user:hunter2@localhost:1"})
+    with pytest.raises(ConfigurationError) as caught:
+        Ours.from_env(**given)
+    trace = TracebackException.from_exception(caught.value, capture_locals=True)
+    del trace.stack[0]  # this one
+    shown = "".join(trace.format())
+    for secret in ("hunter2", API_KEY, API_SECRET):
+        assert secret not in shown
 
 
 def test_a_client_is_neither_pickled_nor_copied(client: Client) -> None:
@@ -179,7 +271,7 @@ def test_a_client_is_neither_pickled_nor_copied(client: Client) -> None:
 def test_from_env_takes_what_the_constructor_takes(client: Client) -> None:
     secrets = {"self", "api_key", "api_secret", "private_key", "private_key_password"}
     options = set(inspect.signature(client.__init__).parameters) - secrets
-    assert options == set(_configured.Options.__annotations__)
+    assert options == set(Options.__annotations__)
 
 
 def _list_coins(client: SmallLiabilityClient | AsyncSmallLiabilityClient, **options: int) -> None:
@@ -193,6 +285,63 @@ def _list_coins(client: SmallLiabilityClient | AsyncSmallLiabilityClient, **opti
             await client.list_coins(**options)
 
     asyncio.run(call())
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy:3128", "http://user:hunter2@10.0.0.1:3128"])
+def test_a_proxy_never_sees_the_key_in_clear_text(client: Client, proxy: str) -> None:
+    with pytest.raises(ConfigurationError, match="would read the API key") as caught:
+        client(**CREDENTIALS, base_url="http://localhost:4010", proxy=proxy)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_transport_takes_the_place_of_the_proxy_of_the_environment(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set_environment(monkeypatch, {"BINANCE_PROXY": "http://localhost:1"})
+    client.from_env(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+
+
+@pytest.mark.parametrize(
+    ("variable", "content", "problem"),
+    [
+        ("SSL_CERT_FILE", None, "No such file"),
+        ("SSL_CERT_FILE", "folder", "Is a directory"),
+        ("SSL_CERT_FILE", "not a certificate", "holds no certificates"),
+        ("SSL_CERT_DIR", None, "is not a folder"),
+    ],
+)
+def test_wrong_authorities(
+    client: Client, tmp_path: Path, variable: str, content: str | None, problem: str
+) -> None:
+    path = tmp_path / "authorities"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_text(content)
+    code = (
+        f"from binance_small_liability import *\n"
+        f"try: {client.__name__}(api_key='k', api_secret='s')\n"
+        "except ConfigurationError as error: print(error)"
+    )
+    # In a process of its own, because authorities are loaded once.
+    environment = {**os.environ, "SSL_CERT_FILE": "", variable: str(path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.startswith(f"{variable} names {path}, which ")
+    assert problem in done.stdout
+
+
+def test_without_socksio_a_socks_proxy_needs_it(client: Client) -> None:
+    code = (
+        "import sys; sys.modules['socksio'] = None\n"
+        "from binance_small_liability import *\n"
+        f"try: {client.__name__}(api_key='k', api_secret='s', proxy='socks5://u:hunter2@h:1')\n"
+        "except ConfigurationError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "pip install 'httpx[socks]'" in done.stdout
+    assert "hunter2" not in done.stdout
 
 
 def test_proxies_of_the_environment_are_not_used(

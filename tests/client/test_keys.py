@@ -1,9 +1,11 @@
 """RSA and Ed25519 keys: official vectors, the wire, and what is wrong with a key."""
 
 import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,10 +16,11 @@ from binance_small_liability._call.redaction import Hidden
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from tests.client.test_signing import VECTORS
 from tests.conftest import API_KEY, API_SECRET, ListCoins
 from tests.wire import response, serving
+from tools.contract import ROOT
 
+VECTORS = json.loads((ROOT / "tests/signing-vectors.json").read_text("utf-8"))
 PKCS8 = serialization.PrivateFormat.PKCS8
 PEM = serialization.Encoding.PEM
 
@@ -66,13 +69,22 @@ def _verify(pem: str, payload: str, signature: str) -> None:
 
 
 @pytest.mark.parametrize("pem", [RSA, ED25519], ids=["RSA", "Ed25519"])
-@pytest.mark.parametrize("form", ["text", "bytes", "file", "encrypted", "encrypted file"])
+@pytest.mark.parametrize(
+    "form", ["text", "bytes", "file", "encrypted", "encrypted file", "one line", "one line file"]
+)
 def test_every_form_of_a_key_signs_what_is_sent(
     list_coins: ListCoins, tmp_path: Path, pem: str, form: str
 ) -> None:
     content = _encrypted(pem) if "encrypted" in form else pem.encode()
+    if "one line" in form:
+        # As environment files hold it.
+        content = content.replace(b"\n", rb"\n")
     (tmp_path / "key.pem").write_bytes(content)
-    forms: dict[str, Any] = {"text": pem, "file": tmp_path / "key.pem"}
+    forms: dict[str, Any] = {
+        "text": pem,
+        "line": content.decode(),
+        "file": tmp_path / "key.pem",
+    }
     options: dict[str, Any] = {
         "private_key": forms.get(form.split()[-1], content),
         "private_key_password": PASSWORD if "encrypted" in form else None,
@@ -119,7 +131,13 @@ PUBLIC = (
             "not a",
         ),
         (ED25519.replace("C4CAQ", "C4DAQ"), None, "private_key", "is not a private key"),
-        (Path("/nonexistent/key.pem"), None, "private_key", "cannot be read: No such file"),
+        (
+            Path("/nonexistent/key.pem"),
+            None,
+            "private_key",
+            "No such file .*'/nonexistent/key.pem'",
+        ),
+        (Path("\0"), None, "private_key", "is not a path"),
         (Path("/"), None, "private_key", "cannot be read"),
         (7, None, "private_key", "must be PEM text, bytes or the path"),
     ],
@@ -157,6 +175,39 @@ def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
         ours.list_coins()
     payload, signature = server.requests[0].target.partition("?")[2].rsplit("&signature=", 1)
     _verify(ED25519, payload, signature)
+
+
+def test_a_home_folder_in_the_environment_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", "~/key.pem")
+    with pytest.raises(ConfigurationError, match=f"No such file .*{tmp_path}/key.pem"):
+        SmallLiabilityClient.from_env()
+    (tmp_path / "key.pem").write_text(ED25519)
+    SmallLiabilityClient.from_env()
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", "~nobody-here/key.pem")
+    with pytest.raises(ConfigurationError, match=r"No such file .*~nobody-here/key.pem"):
+        SmallLiabilityClient.from_env()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [ED25519, ED25519.replace("\n", r"\n"), VECTORS["ed25519_pkcs8_der_base64"], API_SECRET],
+    ids=["PEM", "PEM in one line", "base64", "secret"],
+)
+def test_a_key_in_place_of_its_file_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
+    monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", key)
+    with pytest.raises(ConfigurationError, match="it looks like the key itself") as caught:
+        SmallLiabilityClient.from_env()
+    trace = TracebackException.from_exception(caught.value, capture_locals=True)
+    trace.stack[:] = [frame for frame in trace.stack if frame.filename != __file__]
+    assert trace.stack
+    assert key[30:60] not in "".join(trace.format())
 
 
 def test_without_cryptography_the_extra_is_named() -> None:

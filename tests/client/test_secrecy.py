@@ -34,8 +34,10 @@ from tests.wire import (
     stalled,
 )
 from tools.contract import TIME_PATH
+from tools.operations import OPERATIONS, Operation
 
 Client = SmallLiabilityClient | AsyncSmallLiabilityClient
+Call = Callable[[Any], Any]
 
 KEY = "CanaryKey0123456789"
 SECRET = "CanarySecret0123456789"
@@ -75,30 +77,30 @@ def records() -> Iterator[Records]:
     root.setLevel(level)
 
 
-def _list_sync(url: str) -> list[Any]:
+def _call_sync(call: Call, url: str) -> list[Any]:
     """What there is to search after a call: the client, and the error if there was one."""
     with SmallLiabilityClient.from_env(base_url=url, timeout=0.3, max_attempts=2) as client:
         try:
-            return [client, client.list_coins()]
+            return [client, call(client)]
         except SmallLiabilityError as error:
             return [client, error]
 
 
-def _list_async(url: str, **options: Any) -> list[Any]:
-    async def call() -> list[Any]:
+def _call_async(call: Call, url: str, **options: Any) -> list[Any]:
+    async def run() -> list[Any]:
         async with AsyncSmallLiabilityClient.from_env(
             base_url=url, timeout=0.3, max_attempts=2, **options
         ) as client:
             try:
-                return [client, await client.list_coins()]
+                return [client, await call(client)]
             except SmallLiabilityError as error:
                 return [client, error]
 
-    return asyncio.run(call())
+    return asyncio.run(run())
 
 
-def _list_aiohttp(url: str) -> list[Any]:
-    return _list_async(url, transport=AiohttpTransport())
+def _call_aiohttp(call: Call, url: str) -> list[Any]:
+    return _call_async(call, url, transport=AiohttpTransport())
 
 
 def _echo(request: Request) -> str:
@@ -175,7 +177,8 @@ def key_file(
         monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", str(file))
 
 
-@pytest.mark.parametrize("list_coins", [_list_sync, _list_async, _list_aiohttp])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("calling", [_call_sync, _call_async, _call_aiohttp])
 @pytest.mark.parametrize(
     ("key_file", "answers"),
     [("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)],
@@ -184,14 +187,15 @@ def key_file(
 )
 @pytest.mark.usefixtures("key_file")
 def test_the_canary_is_found_nowhere(
-    list_coins: Callable[[str], list[Any]],
+    calling: Callable[[Call, str], list[Any]],
+    operation: Operation,
     answers: dict[str, Callable[[Request], Answer]],
     records: Records,
 ) -> None:
     for name, answer in answers.items():
         records.kept.clear()
         with serving(answer) as server:
-            found = list_coins(server.url)
+            found = calling(operation.call, server.url)
         canaries = {KEY, SECRET, *_signatures(server)}
         assert records.kept, "nothing was logged, so nothing was searched"
         for record in records.kept:

@@ -2,7 +2,9 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,8 @@ from ._call.signing import Signer
 from ._errors import ConfigurationError
 
 _LAST_PORT = 65_535
+# httpx accepts more, and encodes it: "host%20".
+_HOST = re.compile(rb"[A-Za-z0-9._:-]*")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
@@ -76,6 +80,8 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     def refuse(problem: str) -> ConfigurationError:
         return ConfigurationError(attribute.name, problem)
 
+    if isinstance(value, str) and (" " in value or not value.isprintable()):
+        raise refuse("holds a space or a control character; remove it")
     url = parsed_url(value)
     if url is None:
         raise refuse("is not a URL; give one such as https://api.binance.com")
@@ -97,7 +103,7 @@ def parsed_url(value: object) -> httpx.URL | None:
         fits = url is not None and url.host is not None and 0 <= (url.port or 0) <= _LAST_PORT
     except (httpx.InvalidURL, UnicodeError):
         return None
-    return url if fits else None
+    return url if url is not None and fits and _HOST.fullmatch(url.raw_host) else None
 
 
 def _is_loopback(host: str) -> bool:
@@ -166,6 +172,15 @@ VARIABLES = {
 }
 
 _CREATE = "create one in Binance's API management"
+_IN_QUOTES = "is in quotes; remove them"
+_REAL_TOKEN = re.compile("[A-Za-z0-9]{64}")
+# What examples and templates hold, and variables that a shell would have replaced.
+_PLACEHOLDER = re.compile(
+    r"<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x{3,}|[*._?-]+|.*\.\.\."
+    r"|(.*[\W_])?your.*|.*[\W_]here|.*change[ _-]?me.*|.*placeholder.*|to[ _-]?do"
+    r"|BINANCE_API_(KEY|SECRET)",
+    re.IGNORECASE,
+)
 
 
 class Credentials(NamedTuple):
@@ -206,20 +221,36 @@ def _problem(token: Hidden) -> str | None:
         return "must be a string"
     if not value.strip():
         return f"is blank; {_CREATE}"
+    if _in_quotes(value):
+        return _IN_QUOTES
+    if not _REAL_TOKEN.fullmatch(value) and _PLACEHOLDER.fullmatch(value):
+        return f"is a placeholder; replace it: {_CREATE}"
     if not all("!" <= character <= "~" for character in value):
         return "holds a space, a line break or a character outside ASCII; copy it again"
     return None
 
 
+def _in_quotes(value: str) -> bool:
+    # One quotation mark alone is left over from two, and no key has any.
+    return value.strip()[:1] in ("'", '"') or value.strip()[-1:] in ("'", '"')
+
+
 def environment() -> dict[str, Any]:
-    """The options that the environment sets, hidden where they may be secret."""
+    """The options that the environment sets, hidden where they may be secret.
+
+    Raises ConfigurationError.
+    """
     # An empty variable counts as not set.
     found = {option: Hidden(os.environ.get(name) or None) for option, name in VARIABLES.items()}
     settings: dict[str, Any] = {k: v for k, v in found.items() if v.reveal() is not None}
+    for option, value in settings.items():
+        # A password may be anything.
+        if option != "private_key_password" and _in_quotes(value.reveal()):
+            raise ConfigurationError(VARIABLES[option], _IN_QUOTES)
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
     if "private_key" in settings:
-        settings["private_key"] = Hidden(Path(settings["private_key"].reveal()))
+        settings["private_key"] = _key_file(settings["private_key"])
     if "limits" in settings:
         settings["limits"] = _redis_limits(settings["limits"])
     return settings
@@ -233,3 +264,11 @@ def _redis_limits(url: Hidden) -> Any:
             "limits", "needs another package: pip install 'binance-small-liability[redis]'"
         ) from None
     return RedisLimits(url)
+
+
+def _key_file(name: Hidden) -> Hidden:
+    # Only shells expand "~", and not everywhere.
+    path = Path(name.reveal())
+    with suppress(RuntimeError):  # a user without a home
+        return Hidden(path.expanduser())
+    return Hidden(path)

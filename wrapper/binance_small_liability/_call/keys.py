@@ -8,6 +8,7 @@ https://developers.binance.com/docs/margin_trading/general-info
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _NEEDED = "needs another package: pip install 'binance-small-liability[asymmetric]'"
 _RSA_BITS = (2048, 4096)
+# A key or secret. No absolute path begins like this.
+_BASE64 = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+/=\s]{31,}")
 
 
 class Key(Protocol):
@@ -72,14 +75,31 @@ class AsymmetricKey:
 
 def _pem_bytes(pem: Hidden) -> Hidden:
     if isinstance(pem.reveal(), PathLike):
-        try:
-            return Hidden(Path(pem.reveal()).read_bytes())
-        except (OSError, ValueError, TypeError) as error:
-            problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}"
-        raise ConfigurationError("private_key", problem)
-    if not isinstance(pem.reveal(), (str, bytes)):
+        content = _content(pem)
+    elif isinstance(pem.reveal(), (str, bytes)):
+        content = Hidden(_to_bytes(pem))
+    else:
         raise ConfigurationError("private_key", "must be PEM text, bytes or the path of a file")
-    return Hidden(_to_bytes(pem))
+    # Environment files often hold a key in one line. PEM itself has no backslashes.
+    return Hidden(content.reveal().replace(b"\\r", b"").replace(b"\\n", b"\n"))
+
+
+def _content(file: Hidden) -> Hidden:
+    try:
+        return Hidden(Path(file.reveal()).read_bytes())
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}: {_shown(file)}"
+    except (ValueError, TypeError):
+        problem = "is not a path"
+    # Out of the handlers: frames and arguments of the failure hold what may be the key itself.
+    raise ConfigurationError("private_key", problem)
+
+
+def _shown(file: Hidden) -> str:
+    """The path, unless somebody gave the key itself in its place."""
+    name = str(Path(file.reveal()))
+    is_key = "-----BEGIN" in name or _BASE64.fullmatch(name)
+    return "it looks like the key itself; give the path of a file" if is_key else repr(name)
 
 
 def _to_bytes(hidden: Hidden) -> bytes | None:

@@ -110,9 +110,11 @@ def tls() -> ssl.SSLContext:
         raise ConfigurationError("SSL_CERT_DIR", f"names {folder}, which is not a folder")
     try:
         return httpx.create_ssl_context()
-    except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or "it holds no certificates"
-    raise ConfigurationError("SSL_CERT_FILE", f"names {file}, which cannot be read: {reason}")
+    except ssl.SSLError:
+        problem = "holds no certificates in PEM"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    raise ConfigurationError("SSL_CERT_FILE", f"names {file}, which {problem}")
 
 
 class _Backend(httpcore.NetworkBackend):

@@ -1,11 +1,15 @@
 """Credentials from a file of NAME=value lines, as `--env-file` names it."""
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from binance_small_liability._config import VARIABLES
 
 from .errors import WrongUseError
+
+_LINE = re.compile(r"(?:export\s+)?([^\s=]+)\s*=\s*(.*)")
 
 
 def use_env_file(name: str) -> None:
@@ -14,23 +18,29 @@ def use_env_file(name: str) -> None:
     All or nothing, since the key of one account must not meet the secret of another. Other
     variables are ignored. No value is ever quoted in an error.
     """
-    try:
-        lines = Path(name).read_text("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise WrongUseError(f"--env-file {name} cannot be read: {reason}") from None
     found = {}
-    for number, line in enumerate(map(str.strip, lines), 1):
+    for number, line in enumerate(map(str.strip, _lines(name)), 1):
         if not line or line.startswith("#"):
             continue
-        variable, equals, value = line.removeprefix("export ").partition("=")
-        if not equals or "\0" in line:
+        match = _LINE.fullmatch(line)
+        if match is None or "\0" in line:
             raise WrongUseError(f"--env-file {name}: line {number} is not NAME=value")
-        found[variable.strip()] = _unquoted(value.strip())
+        found[match[1]] = _unquoted(match[2])
     for variable in VARIABLES.values():
         os.environ.pop(variable, None)
         if variable in found:
             os.environ[variable] = found[variable]
+
+
+def _lines(name: str) -> list[str]:
+    path = Path(name)
+    with suppress(RuntimeError):  # a user without a home
+        path = path.expanduser()
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise WrongUseError(f"--env-file {name} cannot be read: {reason}") from None
 
 
 def _unquoted(value: str) -> str:

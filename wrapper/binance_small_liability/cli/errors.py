@@ -1,9 +1,11 @@
 """What the command line says when a command fails: one line that says what to do."""
 
 import argparse
+import os
 import sys
 import traceback
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from binance_small_liability._call.operation import Limiter
 from binance_small_liability._config import VARIABLES
@@ -12,7 +14,9 @@ from binance_small_liability._errors import (
     ConfigurationError,
     ContractError,
     NetworkError,
+    OutcomeUnknownError,
     RateLimitError,
+    ServerError,
     SmallLiabilityError,
 )
 
@@ -21,19 +25,37 @@ from .formats import printable
 PROGRAM = "binance-small-liability"
 _CODES = "https://developers.binance.com/docs/margin_trading/error-code"
 _HEADERS = ("Date", "Content-Type", "Retry-After", *(limiter.header for limiter in Limiter))
+# Proxies that other programs use.
+_FOREIGN_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-class WrongUseError(Exception):
+class CommandError(Exception):
+    """A command failed on this machine; the message says why."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class WrongUseError(CommandError):
     """The command was not used as it can be; the message says how."""
+
+    exit_code = 2
 
 
 def exit_code(error: Exception) -> int:
-    """2 for wrong use, else 1."""
-    return 2 if isinstance(error, WrongUseError | ConfigurationError) else 1
+    """3 if the outcome of an exchange is unknown, 2 for wrong use, else 1."""
+    match error:
+        case CommandError():
+            return error.exit_code
+        case ConfigurationError():
+            return 2
+        case OutcomeUnknownError():
+            return 3
+        case _:
+            return 1
 
 
-def tell(error: Exception, options: argparse.Namespace) -> None:
-    """Says on stderr what went wrong: one line, or all that is known with `--verbose`."""
+def report(error: Exception, options: argparse.Namespace) -> None:
+    """Writes to stderr what went wrong: one line, or all that is known with `--verbose`."""
     lines = [f"{PROGRAM}: {_message(error, options)}"]
     if options.verbose:
         lines += _details(error)
@@ -49,10 +71,15 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
     match error:
         case ConfigurationError():
             return _of_configuration(error, options)
+        case OutcomeUnknownError():
+            return _of_unknown_outcome(error)
         case RateLimitError():
             return f"{error}{_until(error)}"
+        case ServerError():
+            # Of an exchange it would be the cause of an OutcomeUnknownError.
+            return f"{error} Try again later."
         case NetworkError():
-            return f"{error} Check the network and the base URL."
+            return f"{error} Check the network and the base URL.{_proxy_hint(options)}"
         case ContractError():
             return f"{error} Check the base URL; if it is right, the API has changed: update."
         case ApiError(code=None, advice=""):
@@ -61,12 +88,31 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
             return f"{error} Open a cross-margin account first."
         case ApiError(advice=""):
             return f"{error} Look the code up: {_CODES}"
-        case SmallLiabilityError() | WrongUseError():
+        case SmallLiabilityError() | CommandError():
             return str(error)
-        case OSError():
-            return f"cannot write: {error.strerror}"
         case _:
             return f"unexpected {type(error).__name__}; run with -v and report what it says"
+
+
+def _of_configuration(error: ConfigurationError, options: argparse.Namespace) -> str:
+    names = {variable: option for option, variable in VARIABLES.items()}
+    names |= {"start": "since", "end": "until"}
+    option = names.get(error.option, error.option)
+    if getattr(options, option, None) is not None:
+        return f"--{option.replace('_', '-')} {error.problem}"
+    if error.option in VARIABLES.values():
+        return f"{error}; variables are read from the environment, or from --env-file"
+    return str(error)
+
+
+def _of_unknown_outcome(error: OutcomeUnknownError) -> str:
+    cause = error.__cause__
+    since = error.sent_at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return (
+        f"the exchange of {', '.join(error.assets)} may have taken effect:"
+        f" {str(cause) or type(cause).__name__} Do not repeat it. It took effect if it is listed"
+        f" by: {PROGRAM} history --since {since.replace('+00:00', 'Z')}"
+    )
 
 
 def _until(error: RateLimitError) -> str:
@@ -79,15 +125,18 @@ def _until(error: RateLimitError) -> str:
     return f" Try again at {moment:%Y-%m-%d %H:%M:%S %Z}."
 
 
-def _of_configuration(error: ConfigurationError, options: argparse.Namespace) -> str:
-    option = "base_url" if error.option == VARIABLES["base_url"] else error.option
-    if getattr(options, option, None) is not None:
-        return f"--{option.replace('_', '-')} {error.problem}"
-    return f"{error}; variables are read from the environment, or from --env-file"
+def _proxy_hint(options: argparse.Namespace) -> str:
+    ours = VARIABLES["proxy"]
+    if options.proxy is not None or os.environ.get(ours):
+        return ""
+    for name in _FOREIGN_PROXIES:
+        if os.environ.get(name):
+            return f" {name} is not used: set {ours} or give --proxy."
+    return ""
 
 
 def _details(error: Exception) -> list[str]:
     if not isinstance(error, ApiError):
         return []
-    told = [f"status: {error.status_code}", f"code: {error.code}", f"attempts: {error.attempts}"]
-    return told + [f"{name}: {error.headers[name]}" for name in _HEADERS if name in error.headers]
+    known = [f"status: {error.status_code}", f"code: {error.code}", f"attempts: {error.attempts}"]
+    return known + [f"{name}: {error.headers[name]}" for name in _HEADERS if name in error.headers]

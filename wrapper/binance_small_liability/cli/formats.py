@@ -1,23 +1,24 @@
-"""Coins as text: a table, TSV, CSV or JSON, exact to the last digit."""
+"""Records as text: a table, TSV, CSV or JSON, exact to the last digit.
 
-from collections.abc import Iterable, Sequence
+The columns are the fields of the records' class.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
-from binance_small_liability._records import Coin
-
-FORMATS = ("table", "tsv", "csv", "json")
-_COLUMNS = [field.name for field in attrs.fields(Coin)]
 # Beyond it an exponent is shorter, and may be too long to be written out at all.
 _MOST_ZEROS = 100
 
 
-def render(coins: Iterable[Coin], form: str) -> str:
-    """The coins in one of `FORMATS`, ending with a line break."""
-    rows = [attrs.astuple(coin, recurse=False) for coin in coins]
-    return {"table": _table, "tsv": _tsv, "csv": _csv, "json": _json}[form](rows)
+def render(kind: type[attrs.AttrsInstance], records: Iterable[Any], form: str) -> str:
+    """Records of class `kind` in one of `FORMATS`, ending with a line break."""
+    columns = [field.name for field in attrs.fields(kind)]
+    rows = [attrs.astuple(record, recurse=False) for record in records]
+    return FORMATS[form](columns, rows)
 
 
 def printable(text: str) -> str:
@@ -26,47 +27,56 @@ def printable(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return printable(_decimal(value) if isinstance(value, Decimal) else str(value))
+    return "" if value is None else printable(_exact(value))
 
 
-def _decimal(value: Decimal) -> str:
-    return f"{value:f}" if abs(value.adjusted()) < _MOST_ZEROS else str(value)
+def _exact(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}" if abs(value.adjusted()) < _MOST_ZEROS else str(value)
+    if isinstance(value, datetime):
+        utc = value.astimezone(UTC).replace(tzinfo=None)
+        return utc.isoformat(timespec="milliseconds") + "Z"
+    return str(value)
 
 
-def _table(rows: Sequence[tuple[Any, ...]]) -> str:
+def _table(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
     from prettytable import PrettyTable
 
-    if not rows:
-        return "There are no small debts to exchange.\n"
-    table = PrettyTable(_COLUMNS, border=False, align="l")
-    for column, value in zip(_COLUMNS, rows[0], strict=True):
-        if isinstance(value, Decimal):
+    table = PrettyTable(columns, border=False, align="l")
+    for index, column in enumerate(columns):
+        if any(isinstance(row[index], Decimal) for row in rows):
             table.align[column] = "r"
     table.add_rows([[_text(value) for value in row] for row in rows])
     return "\n".join(line.rstrip() for line in table.get_string().splitlines()) + "\n"
 
 
-def _tsv(rows: Sequence[tuple[Any, ...]]) -> str:
-    lines = [_COLUMNS, *([_text(value) for value in row] for row in rows)]
+def _tsv(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    lines = [columns, *([_text(value) for value in row] for row in rows)]
     return "".join("\t".join(line) + "\n" for line in lines)
 
 
-def _csv(rows: Sequence[tuple[Any, ...]]) -> str:
+def _csv(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(columns)
     writer.writerows([[_text(value) for value in row] for row in rows])
     return text.getvalue()
 
 
-def _json(rows: Sequence[tuple[Any, ...]]) -> str:
+def _json(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
     import json
 
-    coins = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
     # In ASCII, so that it is JSON whatever the character set of its reader.
-    return json.dumps(coins, default=_decimal, indent=2) + "\n"
+    return json.dumps(objects, default=_exact, indent=2) + "\n"
+
+
+FORMATS: dict[str, Callable[[list[str], Sequence[tuple[Any, ...]]], str]] = {
+    "table": _table,
+    "tsv": _tsv,
+    "csv": _csv,
+    "json": _json,
+}

@@ -1,0 +1,66 @@
+"""Runs the command line, and checks what every run has in common."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from binance_small_liability.cli.main import run
+
+SHELL_COMMAND = str(Path(sys.executable).with_name("binance-small-liability"))
+
+COINS: list[dict[str, Any]] = [
+    {
+        "asset": "ETH",
+        "interest": "0.00000001",
+        "principal": "0.100",
+        "liabilityAsset": "USDT",
+        "liabilityQty": "123456789012.123456789012345678",
+    },
+    {
+        "asset": "币安人生",
+        "interest": "0",
+        "principal": "12",
+        "liabilityAsset": "USDC",
+        "liabilityQty": 3,
+    },
+]
+
+Captured = pytest.CaptureFixture[str]
+
+
+def succeeds(capsys: Captured, *arguments: str) -> str:
+    """Runs a command that must succeed; returns what it printed."""
+    code = run(arguments)
+    printed, written = capsys.readouterr()
+    assert written == ""
+    assert code == 0
+    return printed
+
+
+def fails(capsys: Captured, code: int, *arguments: str) -> str:
+    """Runs a command that must fail as every command fails; returns its one line on stderr."""
+    assert run(arguments) == code
+    printed, line = capsys.readouterr()
+    assert printed == ""
+    assert_one_line(line)
+    return line
+
+
+def assert_one_line(line: str) -> None:
+    assert line.startswith("binance-small-liability: ")
+    assert line.count("\n") == 1
+    assert line.endswith("\n")
+    assert "Traceback" not in line
+
+
+def shell(script: str, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Runs a script in bash, in which $0 is the command."""
+    return subprocess.run(
+        ["bash", "-c", script, SHELL_COMMAND, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        **options,
+    )

@@ -1,0 +1,69 @@
+"""`--env-file`: variables from a file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Captured, fails, succeeds
+from tests.wire import response, serving
+
+
+def write(folder: Path, text: str | bytes) -> str:
+    path = folder / "test.env"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_takes_the_place_of_the_environment(capsys: Captured, tmp_path: Path) -> None:
+    with serving(response([])) as server:
+        text = (
+            "# a comment\n\n"
+            'export BINANCE_API_KEY="from-the-file"\r\n'
+            "BINANCE_API_SECRET = 's=ecret'\n"
+            f"export\tBINANCE_BASE_URL={server.url}\n"
+            "PATH=/nowhere\n"
+        )
+        succeeds(capsys, "list", "--env-file", write(tmp_path, text))
+        assert server.requests[0].header("X-MBX-APIKEY") == "from-the-file"
+    assert os.environ["BINANCE_API_SECRET"] == "s=ecret"
+    assert os.environ["PATH"] != "/nowhere"
+
+
+def test_its_key_never_meets_a_secret_of_the_environment(capsys: Captured, tmp_path: Path) -> None:
+    file = write(tmp_path, "BINANCE_API_KEY=key\n")
+    assert "BINANCE_API_SECRET is missing" in fails(capsys, 2, "list", "--env-file", file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BINANCE_API_KEY: hush\n",
+        "set BINANCE_API_KEY=hush\n",
+        b"hush \xff=\n",
+        "BINANCE_API_KEY=hush\0\n",
+    ],
+)
+def test_its_faults_are_reported_without_its_values(
+    capsys: Captured, tmp_path: Path, text: str | bytes
+) -> None:
+    line = fails(capsys, 2, "list", "--env-file", write(tmp_path, text))
+    assert "line 1 is not NAME=value" in line or "not UTF-8" in line
+    assert "hush" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("/nowhere", "No such file"), ("/", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read(capsys: Captured, name: str, reason: str) -> None:
+    line = fails(capsys, 2, "list", "--env-file", name)
+    assert f"--env-file {name} cannot be read: {reason}" in line
+
+
+def test_a_home_folder_is_found(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # bash does not expand it in --env-file=~/test.env
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, "BINANCE_API_KEY=key\n")
+    assert "SECRET is missing" in fails(capsys, 2, "list", "--env-file=~/test.env")

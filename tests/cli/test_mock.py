@@ -1,0 +1,36 @@
+"""`mock`: a fake Binance until Ctrl-C or SIGTERM."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import SHELL_COMMAND, Captured, assert_one_line, shell, succeeds
+from tests.conftest import running
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_what_list_needs(capsys: Captured, tmp_path: Path, end: signal.Signals) -> None:
+    with running(SHELL_COMMAND, "mock", "--port", "0", stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        env_file = tmp_path / "mock.env"
+        env_file.write_bytes(b"".join(lines))
+        listed = succeeds(capsys, "list", "--env-file", str(env_file))
+        assert "ETH\t0.001\t0.00083334\tUSDT\t0.3552" in listed
+        port = lines[1].rpartition(b":")[2].strip().decode()
+        second = shell('exec "$0" mock --port "$1"', port)
+        assert f"--port {port} cannot be used: Address already in use" in second.stderr
+        assert_one_line(second.stderr)
+        assert second.returncode == 2
+        process.send_signal(end)
+        assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == 0
+
+
+def test_a_port_that_cannot_be() -> None:
+    done = shell('exec "$0" mock --port 65536')
+    assert "there is no such port" in done.stderr
+    assert_one_line(done.stderr)
+    assert done.returncode == 2

@@ -1,0 +1,150 @@
+"""How the command starts and ends: installed, as a module, in one file, and interrupted."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import zipapp
+from importlib.util import find_spec
+from pathlib import Path
+
+import binance_small_liability_command as command
+import pytest
+from binance_small_liability.cli.main import run
+
+from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
+from tests.conftest import running
+from tests.wire import response, serving
+
+
+def test_without_the_extra_it_says_what_to_install(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit, match="2"):
+        command.main()
+    printed, line = capsys.readouterr()
+    assert printed == ""
+    assert_one_line(line)
+    assert "pip install 'binance-small-liability[cli]'" in line
+
+
+def test_it_runs_as_a_module_too() -> None:
+    arguments = [sys.executable, "-m", "binance_small_liability", "--version"]
+    shown = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    assert shown.startswith("binance-small-liability 0.")
+
+
+def test_help(capsys: Captured) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run(["--help"])
+    assert "usage: binance-small-liability" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_it_without_output() -> None:
+    def wait(connection: socket.socket) -> None:
+        process.send_signal(signal.SIGINT)
+        connection.recv(1)
+
+    with (
+        serving(lambda _: wait) as server,
+        running(SHELL_COMMAND, "list", "--base-url", server.url, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == 130
+
+
+_INTERRUPT_AT_IMPORT = """
+import os, signal, sys
+
+def interrupt(event, arguments, left=["{module}"]):
+    if event == "import" and arguments[0] in left:
+        left.clear()
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "binance_small_liability",
+        "attr",
+        "httpx",
+        "binance_small_liability_api.models",
+        "binance_small_liability.cli.main",
+        "ssl",
+        "prettytable",
+    ],
+)
+def test_an_interrupt_during_an_import_ends_it_without_output(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_INTERRUPT_AT_IMPORT.format(module=module))
+    with serving(response(COINS)) as server:
+        done = subprocess.run(
+            [SHELL_COMMAND, "list", "--format", "table", "--base-url", server.url],
+            check=False,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+# What the command imports, all of it pure Python.
+_PACKAGES = """binance_small_liability binance_small_liability_api binance_small_liability_command
+anyio attr attrs certifi h11 httpcore httpx idna prettytable shtab typing_extensions wcwidth"""
+
+
+@pytest.fixture(scope="module")
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command as a zipapp: no metadata, no files on the disk."""
+    folder = tmp_path_factory.mktemp("zipapp")
+    for name in _PACKAGES.split():
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        if origin.name == "__init__.py":
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(origin.parent, folder / "app" / name, ignore=ignored)
+        else:
+            shutil.copy(origin, folder / "app")
+    file = folder / "command.pyz"
+    zipapp.create_archive(folder / "app", file, main="binance_small_liability_command:main")
+    return file
+
+
+def _run_file(file: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    # Without site-packages, and so without the metadata of this project.
+    words = [sys.executable, "-E", "-S", str(file), *arguments]
+    return subprocess.run(words, check=False, capture_output=True, text=True)
+
+
+def test_in_one_file_it_lists(one_file: Path) -> None:
+    with serving(response(COINS)) as server:
+        done = _run_file(one_file, "list", "--base-url", server.url)
+    assert done.stderr == ""
+    assert "ETH\t0.100\t0.00000001\tUSDT" in done.stdout
+
+
+def test_in_one_file_it_has_no_version(one_file: Path) -> None:
+    done = _run_file(one_file, "--version")
+    assert done.returncode == 1
+    assert_one_line(done.stderr)
+    assert "the package's metadata is missing" in done.stderr
+
+
+def test_in_one_file_without_the_contract_mock_says_what_is_missing(
+    one_file: Path, tmp_path: Path
+) -> None:
+    shutil.unpack_archive(one_file, tmp_path / "app", "zip")
+    contract = tmp_path / "app/binance_small_liability_api/openapi.json"
+    contract.unlink()
+    less = tmp_path / "less.pyz"
+    zipapp.create_archive(tmp_path / "app", less)
+    done = _run_file(less, "mock", "--port", "0")
+    assert done.returncode == 1
+    assert_one_line(done.stderr)
+    assert "openapi.json, is missing" in done.stderr

@@ -1,0 +1,36 @@
+"""What the commands that call Binance share: their options, and the client."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from binance_small_liability._client import SmallLiabilityClient
+
+from .env_file import use_env_file
+
+_CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_API_KEY, and
+BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
+# The options that are the client's own.
+_OPTIONS = ("base_url", "proxy", "recv_window", "timeout")
+# How each shell completes a file name. `completion` takes it from shtab, whose import is slow.
+FILE: dict[str, Any] = {}
+
+
+def add_connection(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _CREDENTIALS
+    add = parser.add_argument
+    file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
+    file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
+    add("--base-url", metavar="URL", help="default: BINANCE_BASE_URL, else Binance itself")
+    add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
+    add("--recv-window", type=int, metavar="MS", help="how long the request stays valid")
+    add("--timeout", type=float, metavar="SECONDS", help="how long one attempt may take")
+    add("-v", "--verbose", action="store_true", help="log to stderr; tell all about an error")
+
+
+def client(options: Namespace) -> SmallLiabilityClient:
+    """The client that the options ask for."""
+    if options.env_file is not None:
+        use_env_file(options.env_file)
+    given = {name: getattr(options, name) for name in _OPTIONS}
+    return SmallLiabilityClient.from_env(**{k: v for k, v in given.items() if v is not None})

@@ -1,0 +1,56 @@
+"""The parser: built from the commands."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .commands import COMMANDS
+from .errors import PROGRAM, CommandError, WrongUseError
+from .output import write
+
+_DESCRIPTION = "Small debts at Binance: list them, exchange them, and list past exchanges."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUseError(f"{message}; see {self.prog} --help")
+
+
+def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
+    """Sets `options`. Raises WrongUseError."""
+    _, unknown = parser().parse_known_args(arguments, options)
+    if unknown:
+        # Without its value, which may be a secret.
+        name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
+        raise WrongUseError(
+            f"{name} is not known here; options stand after the command, and credentials come from"
+            f" the environment or --env-file alone; see {PROGRAM} {options.command} --help"
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = _Parser(PROGRAM, description=_DESCRIPTION, allow_abbrev=False)
+    root.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    children = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        text = command.run.__doc__
+        child = children.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.add_arguments(child)
+        child.set_defaults(run=command.run)
+    return root
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version(PROGRAM)
+        except PackageNotFoundError:
+            raise CommandError(
+                "the version is unknown because the package's metadata is missing; PyInstaller"
+                f" needs --copy-metadata {PROGRAM}"
+            ) from None
+        write(f"{PROGRAM} {number}\n")
+        parser.exit()
