@@ -163,8 +163,6 @@ def _assert_tells(error: ApiError, status: int, example: Example) -> None:
     assert error.headers.get("Retry-After") == (
         str(example.headers["Retry-After"]) if "Retry-After" in example.headers else None
     )
-    # How much it is, the fake counts for itself.
-    assert (error.used_weight is None) == (_USED_WEIGHT not in example.headers)
 
 
 def test_every_documented_status_has_an_example() -> None:
