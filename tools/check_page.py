@@ -6,17 +6,14 @@ standard input. The exit code is 0 if all pages agree, 1 if one differs, 2 if on
     python -m tools.check_page page.md another.html
 """
 
-import difflib
 import json
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import reduce
-from itertools import chain
-from operator import getitem
+from difflib import get_close_matches
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,16 +22,10 @@ import pyromark
 import yaml
 from lxml import etree
 
-OPENAPI_YAML = Path(__file__).resolve().parent.parent / "openapi.yaml"
-MOST_BYTES, MOST_TAGS, MOST_LEVELS = 10 * 2**20, 600_000, 32
+from tools.promises import Decisions, Key, Pairs, Said, Statements, collected, operations, plain
 
-# What can be said: ("parameter", "size", "maximum"), ("response", "rows", "[]", "asset").
-Key = tuple[str, ...]
-# What a page or the contract says about it: alternatives, such as {"number", "decimal string"}.
-Said = frozenset[str]
-Statements = dict[Key, Said]
-Pairs = Iterator[tuple[Key, str]]
-ABSENT, ANYTHING = Said({"absent"}), Said({"anything"})
+OPENAPI_YAML = Path(__file__).resolve().parent.parent / "openapi.yaml"
+MOST_BYTES, MOST_TAGS, MOST_PAIRS, MOST_LETTERS = 10 * 2**20, 500_000, 10_000, 300
 
 # --- What the parts of a page look like, in English and in Chinese ---
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -53,49 +44,43 @@ COLUMNS = {
     "description": r"description|描述|说明|备注",
 }
 TYPES = {"INTEGER": "INT", "INT32": "INT", "INT64": "LONG", "BOOL": "BOOLEAN", "NUMBER": "DECIMAL"}
-ARRAY = re.compile(r"ARRAY|LIST|.*\[\]$")
-MANDATORY = dict.fromkeys(("Y", "TRUE", "REQUIRED", "是", "必需", "必填"), "YES")
-MANDATORY |= dict.fromkeys(("N", "FALSE", "OPTIONAL", "否", "可选", "非必需"), "NO")
-NO_PARAMETERS = re.compile(r"\W*(none\b|no\b|n/?a\b|无|没有)", re.IGNORECASE)
-ENDPOINT = re.compile(
-    r"\b(GET|POST|PUT|DELETE|PATCH)[\s:]*(?:https?://[\w.-]+)?(/[A-Za-z0-9_/{}-]+)", re.IGNORECASE
-)
-LIMITER = re.compile(r"(?<![A-Za-z])(?:IP|UID)(?![A-Za-z])")
+MANDATORY = {"TRUE": "YES", "是": "YES", "FALSE": "NO", "否": "NO", "OPTIONAL": "NO"}
+NO_PARAMETERS = r"(?i)\W*(none\b|no\b|n/?a\b|无|没有|$)"
+ENDPOINT = r"(?i)\b(GET|POST|PUT|DELETE|PATCH)[\s:]*(?:https?://[\w.-]+)?(/[A-Za-z0-9_/{}-]+)"
+LIMITER = r"(?<![A-Za-z])(?:IP|UID)(?![A-Za-z])"
 NUMBER = r"\d++(?:,\d{3})*+(?:\.\d++)?+"
 # "30 days" is a time, not a bound of the parameter itself.
-BOUND = (
-    rf"[^\d.;。,\n-]{{0,24}}?(-?{NUMBER})(?!\s*(?:(?:d|days?|h|hours?|months?)\b|个?[小月天日年]))"
-)
+UNIT = r"\s*(?:(?:d|h|days?|hours?|months?)\b|个?[小月天日年])"
+BOUND = rf"[^\d.;。,\n-]{{0,24}}?(-?{NUMBER})(?!{UNIT})"
 NOT = r"(?:no|not|cannot|n't) (?:be )?"
+MOST = rf"(?:\bmax(?:imum)?\b|at most|up to|{NOT}(?:more|greater|larger) than|{NOT}exceed"
+MOST += r"|最[大多]|不[能得可]?(?:[大多高]于|超过)|上限|≤|<=)"
+LEAST = rf"(?:\bmin(?:imum)?\b|at least|{NOT}less than|start(?:s|ing)? (?:from|at)"
+LEAST += r"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=)"
 BOUNDS = {
     "default": rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)",
-    "minimum": rf"(?:\bmin(?:imum)?\b|at least|{NOT}less than|start(?:s|ing)? (?:from|at)"
-    rf"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=){BOUND}",
-    "maximum": rf"(?:\bmax(?:imum)?\b|at most|up to|{NOT}(?:more|greater|larger) than|{NOT}exceed"
-    rf"|最[大多]|不[能得可]?(?:[大多高]于|超过)|上限|≤|<=){BOUND}",
+    "minimum": LEAST + BOUND,
+    "maximum": MOST + BOUND,
 }
-MOST_COINS = re.compile(
-    r"(?=.*(?:coin|asset|token|币|资产))(?=.*(?:max|at most|up to|no more than|exceed|最[多大]|超过|上限))"
-    r".*?\b(\d++)(?!\s*(?:B?USD|hours?|个?小时))",
-    re.IGNORECASE,
-)
-HOURS = re.compile(r"(\d++)[\s-]*(?:hours?|hrs?|个?小时)", re.IGNORECASE)
-ONCE = re.compile(r"\bonce\b|\b(?:one|1) time\b|[一1]次", re.IGNORECASE)
+COINS = rf"(?is)(?=.*(?:coin|asset|token|币|资产)).*{MOST}"
+COUNT = r"(?i)(?<!\d)(\d++)(?!\s*(?:B?USD|hours?|个?小时))"
+HOURS = r"(?i)(?<!\d)(\d++)[\s-]*(?:hours?|hrs?|个?小时)"
+ONCE = r"(?i)\bonce\b|\b(?:one|1) time\b|[一1]次"
 PLAIN = str.maketrans("（）：，；\xa0", "():,; ", "\u200b\u200c\u200d\ufeff")
-
+CODE_WITHOUT_BLOCK = r"(?s)\A[^\[{]*([\[{](?=[^:]*:).*[\]}])"
 # In examples a comment ends with its line or, if there is only one, before a field or a bracket.
 STRING = r'("(?:[^"\\\n]|\\.)*+")'
 COMMENT = r"/\*.*?(?:\*/|\Z)|\.{3}|…|(?://|\#).*?"
 LINE_END, ONE_LINE_END = r"(?=\n|\Z)", r"""(?=\Z|[][{}]|["“'‘][^"“”'‘’]{1,64}["”'’]\s*:)"""
 STRAIGHT = str.maketrans("“”„‘’'", '""""""')
 
+ABSENT, MISSING, NEW = Said({"absent"}), "missing from the page", "new on the page"
+# An example cannot show that it may be so.
+OPTIONAL = Said({"absent", "null"})
+
 
 class UnreadableError(Exception):
-    """Why a page cannot be read, and under which heading."""
-
-    def __init__(self, reason: object, heading: str = "") -> None:
-        super().__init__(reason)
-        self.heading = heading
+    """Why a page cannot be read and, as a second argument, under which heading."""
 
 
 @dataclass
@@ -109,25 +94,23 @@ class Section:
     code: list[str] = field(default_factory=list)
 
 
+# --- From a file to sections ---
 def read(name: str) -> str:
     """The text of a file, or of standard input."""
     try:
         with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from error
-    if len(content) > MOST_BYTES:
-        raise UnreadableError("larger than 10 MiB")
-    try:
+        if len(content) > MOST_BYTES:
+            raise UnreadableError("larger than 10 MiB")
         return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"not UTF-8 at byte {error.start}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableError(str(error)) from error
 
 
 def elements(text: str) -> Any:
     """The elements of a page in HTML or Markdown, perhaps with front matter, whose URL can lie."""
-    text = re.sub(r"\A\s*---\n.*?\n---[ \t]*\n", "", text, count=1, flags=re.DOTALL)
-    if not (text.lstrip().startswith("<") and re.search("<h[1-6]", text, re.IGNORECASE)):
+    text = re.sub(r"(?s)\A---\n.{,9999}?\n---\n", "", text, count=1)
+    if not (text.lstrip().startswith("<") and re.search("(?i)<h[1-6]", text)):
         text = pyromark.html(text, options=pyromark.Options.ENABLE_TABLES)
     if text.count("<") > MOST_TAGS:
         raise UnreadableError(f"more than {MOST_TAGS} tags")
@@ -135,36 +118,34 @@ def elements(text: str) -> Any:
     text = re.sub(r"""<([A-Za-z][\w-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*+>?""", r"<\1>", text)
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True)
     tree = etree.fromstring(f"<body> {text}".encode(), parser)
-    for error in parser.error_log:
-        if error.level == etree.ErrorLevels.FATAL:
-            raise UnreadableError(error.message.strip())
+    for error in (each for each in parser.error_log if each.level == etree.ErrorLevels.FATAL):
+        raise UnreadableError(error.message.strip())
     etree.strip_elements(tree, "head", "script", "style", "template", "button", with_tail=False)
     return tree
 
 
 def text_of(element: Any) -> str:
     """The text of an element, in plain punctuation and without invisible characters."""
-    if len(element):
-        text = etree.tostring(element, method="text", encoding="unicode", with_tail=False)
-    else:
-        text = element.text or ""
-    return str(text).translate(PLAIN)
+    return "".join(element.itertext()).translate(PLAIN)
 
 
 def kind_of_section(level: str, heading: str) -> str:
     """A title has a security type or is on the first level; other headings are known by a word."""
-    kinds = (kind for kind, words in SECTIONS.items() if re.search(words, heading, re.IGNORECASE))
-    title = "title" if level == "h1" else "other"
-    return "title" if SECURITY.search(heading) else next(kinds, title)
+    kinds = (kind for kind, words in SECTIONS.items() if re.search(f"(?i){words}", heading))
+    kind = next(kinds, "title" if level == "h1" else "other")
+    return "title" if SECURITY.search(heading) else kind
 
 
 def sections(text: str) -> list[Section]:
     """The sections of a page, in their order."""
-    tree = elements(text)
+    tree, mark = elements(text), uuid4().hex  # no page contains the mark
     for each in tree.iter("br", "p", "li", "div", *HEADINGS):
         each.tail = f"\n{each.tail or ''}"
-    found, mark = [Section("", "other")], uuid4().hex  # no page contains the mark
-    for each in tree.iter("table", "pre", *HEADINGS):
+    found, inside = [Section("", "other")], set[Any]()
+    for each in list(tree.iter("table", "pre", *HEADINGS)):
+        if each in inside:
+            continue
+        inside.update(each.iter("table", "pre", *HEADINGS))
         if each.tag == "table":
             rows = [[text_of(cell).strip() for cell in row] for row in each.iter("tr")]
             found[-1].tables.append(rows)
@@ -181,122 +162,93 @@ def sections(text: str) -> list[Section]:
 
 
 def versions(text: str) -> dict[str, Statements]:
-    """What a page says in each of its languages."""
+    """What a page says in each of its languages, by their titles."""
     parts: list[list[Section]] = [[]]
     for section in sections(text):
-        if section.kind == "title":
-            parts.append([])
+        parts += [[]] if section.kind == "title" else []
         parts[-1].append(section)
-    found = {}
-    for part in filter(None, parts):
-        stated = collected(statements(part))
-        chinese = re.search("[\u4e00-\u9fff]", "".join(section.heading for section in part))
-        if any(key[0] != "rule" for key in stated):
-            found[f"{'Chinese' if chinese else 'English'}, {part[0].heading}"] = stated
+    titled = {f'{number}, "{part[0].heading}"': part for number, part in enumerate(parts) if part}
+    pairs = {title: [*islice(statements(part), MOST_PAIRS)] for title, part in titled.items()}
+    found = {title: collected(said) for title, said in pairs.items()}
     if not any(("path",) in stated for stated in found.values()):
         raise UnreadableError("no method and path")
+    if any(len(said) == MOST_PAIRS for said in pairs.values()):
+        raise UnreadableError("too many parameters or fields")
     return found
-
-
-def collected(pairs: Pairs) -> Statements:
-    """Statements, with all that was said about each thing."""
-    found = defaultdict(set)
-    for key, said in pairs:
-        found[key].add(said)
-    return {key: Said(said) for key, said in found.items()}
 
 
 # --- What the sections of a page say ---
 def statements(page: list[Section]) -> Pairs:
     """All that a page says in one language."""
-    if security := SECURITY.search(page[0].heading):
-        yield ("security type",), security[1]
-    request = [section for section in page if section.kind == "request"]
-    rest = [section for section in page if section.kind not in ("weight", "response", "error")]
-    for section in request or rest:
-        for method, path in ENDPOINT.findall("\n".join([section.text, *section.code])):
+    by_kind = {kind: [each for each in page if each.kind == kind] for kind in (*SECTIONS, "")}
+    rest = [each for each in page if each.kind not in ("weight", "response", "error")]
+    yield from ((("security type",), word) for word in SECURITY.findall(page[0].heading))
+    for section in by_kind["request"] or rest:
+        for method, path in re.findall(ENDPOINT, "\n".join([section.text, *section.code])):
             yield from [(("method",), method.upper()), (("path",), path)]
-    yield from parameters(rest)
-    for section in (section for section in page if section.kind == "weight"):
+    for section in by_kind["weight"]:
         text = f"{section.heading}\n{section.text}"
         yield from ((("request weight",), plain(each)) for each in re.findall(NUMBER, text))
-        yield from ((("limiter",), each) for each in LIMITER.findall(text))
-    answers = chain.from_iterable(examples(each) for each in page if each.kind == "response")
-    yield from fields(list(answers), ("response",))
+        yield from ((("limiter",), each) for each in re.findall(LIMITER, text))
+    yield from parameters(rest)
+    yield from fields(list(chain(*map(examples, by_kind["response"]))), ("response",))
     for section in rest:
-        cells = chain.from_iterable(chain.from_iterable(section.tables))
-        for sentence in re.split(r"[\n.;。]", "\n".join([section.text, *cells])):
-            yield from rules(sentence)
-
-
-def parameters(parts: list[Section]) -> Pairs:
-    """The rows of each table with names and types, or "None"."""
-    listed = False
-    for header, *rows in (table for section in parts for table in section.tables if table):
-        columns = {
-            column: place
-            for column, title in COLUMNS.items()
-            for place, cell in enumerate(header)
-            if re.fullmatch(title, cell, re.IGNORECASE)
-        }
-        if {"name", "type"} <= columns.keys():
-            listed = True
-            yield ("parameter",), "table"
-            for row in rows:
-                cells = {name: row[at] for name, at in columns.items() if at < len(row)}
-                yield from parameter(defaultdict(str, cells))
-    for section in parts:
-        if section.kind == "parameters" and not listed and (section.text or section.tables):
-            if not NO_PARAMETERS.match(section.text):
-                raise UnreadableError("no table of names and types", section.heading)
-            yield ("parameter",), "table"
-
-
-def parameter(cells: dict[str, str]) -> Pairs:
-    """One row: the type, whether it is mandatory, and what the description says in numbers."""
-    key, kind, mandatory = ("parameter", cells["name"]), cells["type"].upper(), cells["mandatory"]
-    mandatory = MANDATORY.get(mandatory.upper(), mandatory.upper())
-    if cells["name"]:
-        yield key, "listed"
-    if kind:
-        yield (*key, "type"), "ARRAY" if ARRAY.match(kind) else TYPES.get(kind, kind)
-    if mandatory:
-        yield (*key, "mandatory"), mandatory
-    for name, words in BOUNDS.items():
-        for found in re.finditer(words, cells["description"], re.IGNORECASE):
-            yield (*key, name), plain(next(filter(None, found.groups())))
-            if name == "default" and mandatory == "YES":
-                yield (*key, "mandatory despite its default"), "YES"
-
-
-def plain(value: object) -> str:
-    """A number or a word, written in one way."""
-    text = str(value).replace(",", "")
-    return f"{Decimal(text).normalize():f}" if re.fullmatch(f"-?{NUMBER}", text) else text.upper()
+        text = "\n".join([section.text, *chain(*chain(*section.tables))])
+        yield from chain(*map(rules, re.split(r"[\n.;。]", text)))
 
 
 def rules(sentence: str) -> Pairs:
     """At most N coins, once in N hours."""
-    if coins := MOST_COINS.match(sentence):
-        yield ("rule", "most-coins"), coins[1]
-    if hours := HOURS.search(sentence):
-        yield ("rule", "once-in-hours"), hours[1] if ONCE.search(sentence) else sentence.strip()
+    if re.match(COINS, sentence):
+        yield from ((("rule", "most-coins"), count) for count in re.findall(COUNT, sentence)[:1])
+    for hours in re.findall(HOURS, sentence):
+        yield ("rule", "once-in-hours"), hours if re.search(ONCE, sentence) else sentence.strip()
+
+
+def parameters(parts: list[Section]) -> Pairs:
+    """The rows of each table with names and types, or "None"."""
+    rows = [row for section in parts for table in section.tables for row in named_rows(table)]
+    for section in (each for each in parts if each.kind == "parameters" and not rows):
+        if section.tables or not re.match(NO_PARAMETERS, section.text):
+            raise UnreadableError("no table of names and types", section.heading)
+        if section.text:
+            yield ("parameter",), "table"
+    for row in rows:
+        key, kind = ("parameter", row["name"]), row["type"].upper()
+        mandatory = MANDATORY.get(row["mandatory"].upper(), row["mandatory"].upper())
+        array = re.match(r"ARRAY|LIST|.*\[\]$", kind)
+        said = {"type": "ARRAY" if array else TYPES.get(kind, kind), "mandatory": mandatory}
+        yield from [(("parameter",), "table"), (key, "listed")]
+        yield from (((*key, what), word) for what, word in said.items() if word)
+        for what, words in BOUNDS.items():
+            for found in re.findall(f"(?i){words}", row["description"][:MOST_LETTERS]):
+                yield (*key, what), plain("".join(found))
+                if what == "default" and mandatory == "YES":
+                    yield (*key, "mandatory despite its default"), "YES"
+
+
+def named_rows(table: list[list[str]]) -> Iterator[dict[str, str]]:
+    """The rows of a table of parameters, by their columns."""
+    columns = [
+        next((what for what, words in COLUMNS.items() if re.fullmatch(f"(?i){words}", cell)), "")
+        for cell in chain(*table[:1])
+    ]
+    rows = (defaultdict(str, zip(columns, row, strict=False)) for row in table[1:])
+    return (row for row in rows if row["name"] and "type" in columns)
 
 
 def examples(section: Section) -> Iterator[Any]:
     """The documents in the response examples of a section, which can have lost their code block."""
-    lost = re.search(r"[\[{].*:.*[\]}]", section.text, re.DOTALL)
-    for text in section.code or ([lost[0]] if lost else []):
+    for text in section.code or re.findall(CODE_WITHOUT_BLOCK, section.text):
         try:
-            if text.strip():
-                yield document(text)
-        except (ValueError, RecursionError) as error:
+            yield from [document(text)] if text.strip() else []
+        except ValueError as error:
             raise UnreadableError(f"the example: {error}", section.heading) from error
 
 
 def document(text: str) -> Any:
     """One example, which often has comments, trailing commas or other quotation marks."""
-    for attempt in chain([text], map(strict, (text, text.translate(STRAIGHT)))):
+    for attempt in chain([text], map(strict, dict.fromkeys((text, text.translate(STRAIGHT))))):
         try:
             return json.loads(attempt, strict=False)
         except json.JSONDecodeError as error:
@@ -307,25 +259,22 @@ def document(text: str) -> Any:
 def strict(text: str) -> str:
     """An example without what JSON does not have."""
     end = LINE_END if "\n" in text.strip() else ONE_LINE_END
-    text = re.sub(f"{STRING}|{COMMENT}{end}", r"\1", text, flags=re.DOTALL)
+    text = re.sub(f"(?s){STRING}|{COMMENT}{end}", r"\1", text)
     text = re.sub(rf"{STRING}|,(?=\s*[\]}}])", r"\1", text)
     return re.sub(r"\\([^\"\\/bfnrtu])", r"\1", text)
 
 
 def fields(values: list[Any], key: Key) -> Pairs:
     """The kinds of the values at `key` in examples, and of what they contain."""
-    if len(key) > MOST_LEVELS:
-        raise UnreadableError(f"an example has more than {MOST_LEVELS} levels")
     yield from ((key, kind) for kind in {kind_of(value) for value in values})
-    inside = defaultdict(list)
     objects = [value for value in values if isinstance(value, dict)]
-    for name, value in (pair for each in objects for pair in each.items()):
+    inside = defaultdict(list)
+    for name, value in chain(*(each.items() for each in objects)):
         inside[name].append(value)
     for name, found in inside.items():
-        if len(found) < len(objects):
-            yield (*key, name), "absent"
+        yield from [((*key, name), "absent")] if len(found) < len(objects) else []
         yield from fields(found, (*key, name))
-    if items := [item for value in values if isinstance(value, list) for item in value]:
+    if items := list(chain(*(value for value in values if isinstance(value, list)))):
         yield from fields(items, (*key, "[]"))
 
 
@@ -337,130 +286,50 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-# --- What the contract says ---
-def resolved(contract: Any, node: Any) -> Any:
-    """A part of the contract, or what it refers to."""
-    while "$ref" in node:
-        node = reduce(getitem, node["$ref"].split("/")[1:], contract)
-    return node
-
-
-def promises(contract: Any, method: str, path: str) -> Pairs:
-    """All that the contract says about an operation, the most important first."""
-    operation = contract["paths"][path][method]
-    yield from [(("method",), method.upper()), (("path",), path)]
-    yield ("security type",), operation["x-security-type"]
-    yield ("parameter",), "table"
-    for given in (resolved(contract, each) for each in operation.get("parameters", [])):
-        key, schema = ("parameter", given["name"]), resolved(contract, given["schema"])
-        yield from [(key, "listed"), ((*key, "type"), page_type(schema))]
-        yield (*key, "mandatory"), "YES" if given.get("required") else "NO"
-        yield from (((*key, name), plain(schema[name])) for name in BOUNDS if name in schema)
-    for scheme in contract["components"]["securitySchemes"].values():
-        if scheme["in"] == "query":  # pages may list it
-            key = ("parameter", scheme["name"])
-            yield from [(key, "listed"), (key, "absent")]
-            yield from [((*key, "type"), "STRING"), ((*key, "mandatory"), "YES")]
-    answer = resolved(contract, operation["responses"]["200"])["content"]["application/json"]
-    yield from shape(contract, answer["schema"], ("response",))
-    yield ("request weight",), plain(operation["x-request-weight"])
-    yield ("limiter",), operation["x-request-weight-by"]
-    yield from (((("rule", name)), plain(n)) for name, n in operation.get("x-rules", {}).items())
-
-
-def page_type(schema: Any) -> str:
-    """What a page would call the type of a parameter."""
-    kind = "ENUM" if "enum" in schema else kind_in(schema, str(schema.get("type")))
-    names = {"integer": "LONG" if schema.get("format") == "int64" else "INT", "number": "DECIMAL"}
-    return names.get(kind, kind.removesuffix(" string")).upper()
-
-
-def kind_in(schema: Any, kind: str) -> str:
-    """A type of a schema; decimals in strings have one of their own."""
-    pattern = schema.get("pattern", "")
-    decimal = re.search(pattern, "0.1") and not re.search(pattern, "ETH")
-    return "decimal string" if kind == "string" and decimal else kind
-
-
-def shape(contract: Any, schema: Any, key: Key) -> Pairs:
-    """The kinds of values at `key` in an answer, and of what they contain."""
-    schema = resolved(contract, schema)
-    for part in (each for word in ("oneOf", "anyOf", "allOf") for each in schema.get(word, ())):
-        yield from shape(contract, part, key)
-    kinds = schema.get("type", [])
-    for kind in [kinds] if isinstance(kinds, str) else kinds:
-        yield key, kind_in(schema, kind)
-    for name, inside in schema.get("properties", {}).items():
-        yield from shape(contract, inside, (*key, name))
-        if name not in schema.get("required", ()):
-            yield (*key, name), "absent"
-    if "items" in schema:
-        yield from shape(contract, schema["items"], (*key, "[]"))
-    if not schema:
-        yield from [(key, "anything"), ((*key, "[]"), "anything")]
-
-
 # --- The comparison ---
-@dataclass
-class Comparison:
-    """How a page differs from an operation of the contract, and what the page does not say."""
-
-    operation: str
-    differences: dict[Key, str] = field(default_factory=dict)
-    unstated: list[str] = field(default_factory=list)
+# The operation, the differences, and what the page does not say.
+Comparison = tuple[str, dict[Key, str], list[str]]
 
 
-def compared(operation: Any, ours: Statements, page: dict[str, Statements]) -> Comparison:
-    """A page beside an operation of the contract, in the order of importance."""
-    result = Comparison(" ".join([*ours["method",], *ours["path",]]))
-    decided = {each["where"]: each["page"] for each in operation.get("x-page-differences", [])}
+def compared(ours: Statements, decided: Decisions, page: dict[str, Statements]) -> Comparison:
+    """How a page differs from an operation, and what it does not say, by importance."""
+    differences, unstated = dict[Key, str](), list[str]()
     kinds = list(dict.fromkeys(key[0] for key in ours))
-    keys = dict.fromkeys(key for stated in (ours, *page.values()) for key in stated)
-    settled: set[Key] = set()  # what is in these is not compared
-    for key in sorted(
-        (key for key in keys if key[0] in kinds), key=lambda key: (kinds.index(key[0]), len(key))
-    ):
+    keys = [key for key in dict.fromkeys(chain(ours, *page.values())) if key[0] in kinds]
+    settled: set[Key] = set()  # what is inside these is not compared
+    for key in sorted(keys, key=lambda key: (kinds.index(key[0]), len(key))):
         promised = ours.get(key, ABSENT)
-        said = {
-            language: widened(it, promised)
-            for language, stated in page.items()
-            if (it := says(stated, key))
-        }
+        said = {title: it for title, each in page.items() if (it := says(each, key, promised))}
         if key[:-1] in settled or not said or ABSENT in (promised, *said.values()):
             settled.add(key)
-        if key[:-1] in settled or agree(said, promised) or (key[0] == "rule" and key not in ours):
+        if key[:-1] in settled or (key[0] == "rule" and key not in ours):
             continue
-        if not said:
-            result.unstated.append(named(key))
-        elif len(set(said.values())) > 1 or spelled(*set(said.values())) not in decided.get(
-            named(key), ()
-        ):
+        if not said and not promised & OPTIONAL:
+            unstated.append(named(key))
+        elif said and not agree({*said.values()}, promised, decided.get(named(key), [])):
             settled.add(key)
-            result.differences[key] = difference(key, said, promised)
-    note_renamed(result.differences, ours, page)
-    return result
+            differences[key] = f"{named(key)}: {difference(key, said, promised)}"
+    stated = dict(chain(*(each.items() for each in page.values())))
+    note_renamed(differences, ours, stated)
+    return " ".join([*ours["method",], *ours["path",]]), differences, unstated
 
 
-def says(stated: Statements, key: Key) -> Said | None:
-    """What is said about `key`: it is absent if other parts of the same whole are there."""
-    whole = stated.get(key[:-1], Said())
-    return stated.get(key) or (ABSENT if {"table", "object"} & whole else None)
+def says(stated: Statements, key: Key, promised: Said) -> Said:
+    """What a page says about `key`, in the contract's words: an integer is a number as well.
 
-
-def widened(said: Said, promised: Said) -> Said:
-    """What a page says, in the contract's words: an integer is a number as well."""
+    A parameter or a field is absent if others are there.
+    """
     wider = {"integer": "number", "decimal string": "string"}
+    whole = stated.get(key[:-1], Said())
+    said = stated.get(key) or (ABSENT if {"table", "object"} & whole else Said())
     return Said(each if each in promised else wider.get(each, each) for each in said)
 
 
-def agree(said: dict[str, Said], promised: Said) -> bool:
-    """Whether page and contract say the same, but for what an example cannot show."""
-    optional = Said({"absent", "null"})
-    if len(set(said.values())) != 1:
-        return not said and bool(promised & optional)
-    only = next(iter(said.values()))
-    same = only <= promised and (promised - only <= optional or only <= optional)
-    return same or promised == ANYTHING
+def agree(said: set[Said], promised: Said, decided: list[str]) -> bool:
+    """Whether a page and the contract say the same, but for what an example cannot show."""
+    only = next(iter(said))
+    same = only <= promised and (promised - only <= OPTIONAL or only <= OPTIONAL)
+    return len(said) == 1 and (same or promised == {"anything"} or spelled(only) in decided)
 
 
 def named(key: Key) -> str:
@@ -470,59 +339,45 @@ def named(key: Key) -> str:
 
 
 def spelled(said: Said) -> str:
+    """What is said about a thing."""
     return " or ".join(sorted(said))
 
 
 def difference(key: Key, said: dict[str, Said], promised: Said) -> str:
     """How a page and the contract, or the page's languages, differ about a thing."""
-    on_page = " and ".join(f"{spelled(it)} on the page" for it in set(said.values()))
-    if len(set(said.values())) > 1:
-        on_page = " and ".join(f"{spelled(it)} in {language}" for language, it in said.items())
-    elif ABSENT in said.values():
-        return f"{named(key)}: missing from the page"
-    elif promised == ABSENT and (key[0] == "response" or len(key) == 2):
-        return f"{named(key)}: new on the page"
-    return f"{named(key)}: {on_page}, {spelled(promised)} in openapi.yaml"
+    if {*said.values()} == {ABSENT}:
+        return MISSING
+    if promised == ABSENT and (key[0] == "response" or len(key) == 2):
+        return NEW
+    on_page = f"{spelled(next(iter(said.values())))} on the page"
+    if len({*said.values()}) > 1:
+        on_page = " and ".join(f"{spelled(it)} in part {title}" for title, it in said.items())
+    return f"{on_page}, {spelled(promised)} in openapi.yaml"
 
 
-def note_renamed(
-    differences: dict[Key, str], ours: Statements, page: dict[str, Statements]
-) -> None:
+def note_renamed(differences: dict[Key, str], ours: Statements, stated: Statements) -> None:
     """Where one thing is missing and a like one is new beside it, say that it was renamed."""
-    stated = {key: said for each in page.values() for key, said in each.items()}
-    new = [key for key in list(differences)[:100] if key not in ours]
-    gone = [key for key in differences if key in ours and key not in stated]
-    for key in gone:
+    for gone in [key for key, line in differences.items() if line.endswith(MISSING)]:
         beside = {
-            other[-1]: other
-            for other in new
-            if other[:-1] == key[:-1]
-            and other in differences
-            and (key[0] == "parameter" or widened(stated[other], ours[key]) <= ours[key])
+            key[-1]: key
+            for key, line in [*differences.items()][:100]
+            if line.endswith(NEW) and key[:-1] == gone[:-1]
+            if key[0] == "parameter" or stated[key] <= ours[gone]
         }
-        alone = len(beside) == sum(other[:-1] == key[:-1] for other in gone) == 1
-        for name in difflib.get_close_matches(key[-1], beside, 1) or (
-            list(beside) if alone else []
-        ):
-            differences[key] = f"{named(key)}: renamed to {name} on the page, it seems"
+        for name in get_close_matches(gone[-1], beside, 1) or [*beside][: len(beside) == 1]:
+            differences[gone] = f"{named(gone)}: renamed to {name} on the page, it seems"
             del differences[beside[name]]
 
 
 def nearest(contract: Any, page: dict[str, Statements]) -> Comparison:
     """The page beside the operation from which it differs least."""
-    result = min(
-        (
-            compared(operation, collected(promises(contract, method, path)), page)
-            for path, item in contract["paths"].items()
-            for method, operation in item.items()
-        ),
-        key=lambda each: len(each.differences),
-    )
-    if ("path",) in result.differences and len(result.differences) > 1:
-        said = next(stated for stated in page.values() if ("path",) in stated)
-        endpoint = f"{spelled(said['method',])} {spelled(said['path',])}"
-        return Comparison(endpoint, {("path",): f"endpoint: {endpoint} is not in openapi.yaml"})
-    return result
+    found = [compared(ours, decided, page) for ours, decided in operations(contract)]
+    operation, differences, unstated = min(found, key=lambda each: len(each[1]))
+    if ("path",) in differences and len(differences) > 1:
+        stated = next(each for each in page.values() if ("path",) in each)
+        operation = f"{spelled(stated['method',])} {spelled(stated['path',])}"
+        return operation, {("path",): f"path: {operation} is not in openapi.yaml"}, []
+    return operation, differences, unstated
 
 
 def check(contract: Any, name: str) -> int:
@@ -530,30 +385,28 @@ def check(contract: Any, name: str) -> int:
     source, text = "standard input" if name == "-" else name, ""
     try:
         text = read(name)
-        found = nearest(contract, versions(text))
-    except UnreadableError as error:
-        line = text.count("\n", 0, max(text.find(error.heading), 0)) + 1
-        print(f"{source}:{line}: cannot be read: {error}", file=sys.stderr)
+        operation, differences, unstated = nearest(contract, versions(text))
+    except (UnreadableError, RecursionError) as error:
+        place = text.count("\n", 0, max(text.find(str(error.args[-1])), 0)) + 1
+        print(f"{source}:{place}: cannot be read: {error.args[0]}", file=sys.stderr)
         return 2
-    count = len(found.differences)
-    verdict = f"differs from openapi.yaml in {count}" if count else "agrees with openapi.yaml"
-    lines = [f"DIFFERS: {line}" for line in found.differences.values()]
-    lines += [f"not on the page: {', '.join(found.unstated)}"] if found.unstated else []
-    for line in (*lines, f"{verdict} ({found.operation})"):
-        # What a page contains must not be able to control a terminal or to fill it.
-        print(f"{source}:", "".join(each if each.isprintable() else "?" for each in line[:300]))
-    return int(count > 0)
+    lines = [f"DIFFERS: {line}" for line in differences.values()]
+    lines += [f"not on the page: {what}" for what in unstated]
+    verdict = "differs from" if differences else "agrees with"
+    for line in (*lines, f"{verdict} openapi.yaml ({operation})"):
+        # What a page contains must neither control a terminal nor fill it.
+        shown = "".join(each if each.isprintable() else "?" for each in line)
+        print(f"{source}: {shown[:MOST_LETTERS]}")
+    return int(bool(differences))
 
 
 def main(names: list[str]) -> int:
     """Check each page; the exit code is that of the worst."""
+    if not names:
+        print(__doc__, file=sys.stderr)
     contract = yaml.safe_load(OPENAPI_YAML.read_text("utf-8"))
-    codes = [check(contract, name) for name in names]
-    return max(codes)
+    return max((check(contract, name) for name in names), default=2)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        print(__doc__, file=sys.stderr)
-        sys.exit(2)
     sys.exit(main(sys.argv[1:]))
