@@ -27,10 +27,10 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract generate mock docs lint bench lock clean
+.PHONY: help setup demo test contract check-page generate mock docs lint bench lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into this folder
 
@@ -48,6 +48,9 @@ else ifdef URL
 else
 	pytest tests/test_contract.py tests/test_schemathesis.py --junitxml=reports/contract.xml
 endif
+
+check-page: $(PYTHON_TOOLS) ## hold pages of Binance's documentation to openapi.yaml: PAGE="file …", - is standard input
+	@python -m tools.check_page $(PAGE)
 
 generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
 	python generated/generate.py

@@ -57,11 +57,8 @@ MOST = rf"(?:\bmax(?:imum)?\b|at most|up to|{NOT}(?:more|greater|larger) than|{N
 MOST += r"|最[大多]|不[能得可]?(?:[大多高]于|超过)|上限|≤|<=)"
 LEAST = rf"(?:\bmin(?:imum)?\b|at least|{NOT}less than|start(?:s|ing)? (?:from|at)"
 LEAST += r"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=)"
-BOUNDS = {
-    "default": rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)",
-    "minimum": LEAST + BOUND,
-    "maximum": MOST + BOUND,
-}
+DEFAULT = rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)"
+BOUNDS = {"default": DEFAULT, "minimum": LEAST + BOUND, "maximum": MOST + BOUND}
 COINS = rf"(?is)(?=.*(?:coin|asset|token|币|资产)).*{MOST}"
 COUNT = r"(?i)(?<!\d)(\d++)(?!\s*(?:B?USD|hours?|个?小时))"
 HOURS = r"(?i)(?<!\d)(\d++)[\s-]*(?:hours?|hrs?|个?小时)"
@@ -75,7 +72,7 @@ LINE_END, ONE_LINE_END = r"(?=\n|\Z)", r"""(?=\Z|[][{}]|["“'‘][^"“”'‘�
 STRAIGHT = str.maketrans("“”„‘’'", '""""""')
 
 ABSENT, MISSING, NEW = Said({"absent"}), "missing from the page", "new on the page"
-# An example cannot show that it may be so.
+# What an example cannot show.
 OPTIONAL = Said({"absent", "null"})
 
 
@@ -322,7 +319,7 @@ def says(stated: Statements, key: Key, promised: Said) -> Said:
     wider = {"integer": "number", "decimal string": "string"}
     whole = stated.get(key[:-1], Said())
     said = stated.get(key) or (ABSENT if {"table", "object"} & whole else Said())
-    return Said(each if each in promised else wider.get(each, each) for each in said)
+    return Said(wider[each] if wider.get(each) in promised else each for each in said)
 
 
 def agree(said: set[Said], promised: Said, decided: list[str]) -> bool:
@@ -373,10 +370,11 @@ def nearest(contract: Any, page: dict[str, Statements]) -> Comparison:
     """The page beside the operation from which it differs least."""
     found = [compared(ours, decided, page) for ours, decided in operations(contract)]
     operation, differences, unstated = min(found, key=lambda each: len(each[1]))
-    if ("path",) in differences and len(differences) > 1:
-        stated = next(each for each in page.values() if ("path",) in each)
-        operation = f"{spelled(stated['method',])} {spelled(stated['path',])}"
-        return operation, {("path",): f"path: {operation} is not in openapi.yaml"}, []
+    stated = next(each for each in page.values() if ("path",) in each)
+    endpoint = f"{spelled(stated['method',])} {spelled(stated['path',])}"
+    moved = len(differences) == 1 and get_close_matches(operation, [endpoint], 1, 0.8)
+    if ("path",) in differences and not moved:
+        return endpoint, {("path",): f"path: {endpoint} is not in openapi.yaml"}, []
     return operation, differences, unstated
 
 
