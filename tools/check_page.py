@@ -177,7 +177,7 @@ def versions(text: str) -> dict[str, Statements]:
 # --- What the sections of a page say ---
 def statements(page: list[Section]) -> Pairs:
     """All that a page says in one language."""
-    by_kind = {kind: [each for each in page if each.kind == kind] for kind in (*SECTIONS, "")}
+    by_kind = {kind: [each for each in page if each.kind == kind] for kind in SECTIONS}
     rest = [each for each in page if each.kind not in ("weight", "response", "error")]
     yield from ((("security type",), word) for word in SECURITY.findall(page[0].heading))
     for section in by_kind["request"] or rest:
@@ -218,7 +218,7 @@ def parameters(parts: list[Section]) -> Pairs:
         yield from [(("parameter",), "table"), (key, "listed")]
         yield from (((*key, what), word) for what, word in said.items() if word)
         for what, words in BOUNDS.items():
-            for found in re.findall(f"(?i){words}", row["description"][:MOST_LETTERS]):
+            for found in re.findall(f"(?i){words}", row["description"][:9999]):
                 yield (*key, what), plain("".join(found))
                 if what == "default" and mandatory == "YES":
                     yield (*key, "mandatory despite its default"), "YES"
