@@ -46,7 +46,7 @@ def _faults() -> list[Fault]:
     for when, after in (("before", False), ("after", True)):
         faults += [
             _scripted(f"dropped {when}", "drop_next", after_effect=after),
-            _scripted(f"too late {when}", "delay_next", PATIENT, after_effect=after),
+            _scripted(f"too late {when}", "delay_next", 3 * HASTY, after_effect=after),
             *(
                 _scripted(f"{status} {when}", "fail_next", status, after_effect=after)
                 for status in (500, 503, 520)

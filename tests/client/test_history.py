@@ -8,17 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from binance_small_liability import ConfigurationError, ContractError, NetworkError
 from binance_small_liability._history import MOST_PAGES, MOST_RESTARTS
+from binance_small_liability.testing import FakeBinance
 
 from tests.clients import RunClient
 from tests.wire import Answer, Request, reset, response, serving
-from tools.operations import HISTORY_PATH
+from tools.operations import HISTORY_PATH, LIST_EXCHANGES
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
+EXCHANGED = LIST_EXCHANGES.documented[0]
 
 
 def _ms(moment: datetime) -> int:
@@ -103,6 +106,20 @@ def test_a_time_zone_and_microseconds_are_taken(client: RunClient) -> None:
     with serving(History(_ms(START))) as server:
         [exchange] = client(_list(start=local, end=local), base_url=server.url)
     assert exchange.time == START
+
+
+@pytest.mark.parametrize("start", [None, timedelta(hours=-2), timedelta(minutes=59)])
+def test_a_clock_that_is_corrected_meanwhile_moves_the_end(
+    client: RunClient, start: timedelta | None
+) -> None:
+    """The exchange happened a moment ago, an hour ahead of this machine's clock."""
+    fake = FakeBinance()
+    fake.clock_skew = 3_600_000
+    now = datetime.now(UTC).replace(microsecond=0)
+    fake.exchanges = [evolve(EXCHANGED, time=now + timedelta(minutes=59, seconds=59))]
+    with fake.serve() as url:
+        options: dict[str, Any] = {**fake.credentials, "base_url": url}
+        assert client(_list(start and now + start), **options) == fake.exchanges
 
 
 def test_before_binance_began_nothing_is_asked(client: RunClient) -> None:

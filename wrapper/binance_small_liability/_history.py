@@ -10,6 +10,8 @@ from ._records import EARLIEST_TIME, EPOCH, Exchange
 
 # The contract does not know the largest range. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
+# A clock that is off by more makes TLS fail, too.
+MOST_SKEW = 24 * 60 * 60 * 1000  # milliseconds
 PAGE_SIZE = 100  # the contract's maximum
 # Far more than an account can fill in 30 days with 10 coins once in 6 hours.
 MOST_PAGES = 200
@@ -20,13 +22,35 @@ async def list_exchanges(
     caller: Caller, start: datetime | None, end: datetime | None, recv_window: int
 ) -> list[Exchange]:
     """All exchanges from `start` to `end`, oldest first. Each page is retried on its own."""
-    # Binance's clock may be ahead of ours by as much as it accepts.
-    latest = caller.clock.now() + recv_window
-    last = latest if end is None else min(_milliseconds("end", end), latest)
-    first = last - WINDOW if start is None else _milliseconds("start", start)
-    if first > last:
-        raise ConfigurationError("start", "must not be later than end, nor in the future")
-    first = max(first, EARLIEST_TIME)
+    first = None if start is None else _milliseconds("start", start)
+    last = None if end is None else _milliseconds("end", end)
+    if first is not None and last is not None and first > last:
+        raise ConfigurationError("start", "must not be later than end")
+    for _ in range(MOST_RESTARTS):
+        before = caller.clock.correction
+        exchanges = await _read(caller, *_range(caller, first, last, recv_window), recv_window)
+        # With the corrected clock, "now" is another moment.
+        if caller.clock.correction is before:
+            return exchanges
+    raise ContractError(f"The clock was corrected during each of {MOST_RESTARTS} readings")
+
+
+def _range(
+    caller: Caller, first: int | None, last: int | None, recv_window: int
+) -> tuple[int, int]:
+    """The first and the last millisecond to ask for, by Binance's clock as far as known."""
+    now = caller.clock.now()
+    if first is not None and first > now + MOST_SKEW:
+        raise ConfigurationError("start", "must not be in the future")
+    if last is None:
+        # Binance's clock may be ahead of ours by as much as it accepts, or by more if it has not
+        # been asked yet.
+        last = max(now + recv_window, first or 0)
+    last = min(last, now + MOST_SKEW)
+    return max(last - WINDOW if first is None else first, EARLIEST_TIME), last
+
+
+async def _read(caller: Caller, first: int, last: int, recv_window: int) -> list[Exchange]:
     exchanges: list[Exchange] = []
     while first <= last:
         window_end = min(first + WINDOW, last)

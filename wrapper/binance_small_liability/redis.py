@@ -244,6 +244,7 @@ class _SharedLimits:
         self._is_down = False
         self._down_until = 0.0
         self._connected_in: dict[int, _Connected] = {}
+        self._is_closed = False
         self._flusher: threading.Thread | None = None
         self._wake = threading.Event()
 
@@ -384,6 +385,10 @@ class _SharedLimits:
 
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
+        self._is_closed = True
+        if self._flusher is not None:
+            self._wake.set()
+            self._flusher.join()
         if self._connected_in:
             await self._flush()
             self._connected().client.close()
@@ -396,10 +401,10 @@ class _SharedLimits:
         self._wake.set()
 
     def _flush_for_ever(self) -> None:
-        while True:
+        while not self._is_closed:
             self._wake.wait()
-            time.sleep(_FLUSH)
             self._wake.clear()
+            time.sleep(0 if self._is_closed else _FLUSH)
             run(self._flush())
 
     async def _flush(self) -> None:
