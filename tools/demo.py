@@ -1,15 +1,37 @@
-"""Lists the coins of the mock server as a small table."""
+"""Lists the coins of the mock server; then lists, exchanges and looks back at the fake."""
 
-from binance_small_liability import SmallLiabilityClient
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from binance_small_liability import Coin, Exchange, SmallLiabilityClient
+from binance_small_liability.testing import FakeBinance
 
 from tools.prism import prism
+
+
+def show(title: str, record: type[attrs.AttrsInstance], rows: Iterable[Any]) -> None:
+    """Prints records as a table."""
+    names = [field.name for field in attrs.fields(record)]
+    lines = [names, *([str(getattr(row, name)) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print(f"\n{title}")
+    for line in lines:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+
 
 with (
     prism() as url,
     SmallLiabilityClient(api_key="demo", api_secret="demo", base_url=url) as client,
 ):
-    row = "{:<8} {:>14} {:>14} {:<10} {:>14}".format
-    print(row("asset", "principal", "interest", "liability", "quantity"))
-    for coin in client.list_coins():
-        amounts = str(coin.principal), str(coin.interest)
-        print(row(coin.asset, *amounts, coin.liability_asset, str(coin.liability_qty)))
+    show("The coins of Prism, which serves openapi.yaml:", Coin, client.list_coins())
+
+fake = FakeBinance()
+with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url) as client:
+    coins = client.list_coins()
+    show("The coins of the fake Binance:", Coin, coins)
+    client.exchange([coin.asset for coin in coins])
+    show("After the exchange:", Coin, client.list_coins())
+    show("What was exchanged:", Exchange, client.list_exchanges())

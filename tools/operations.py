@@ -1,5 +1,6 @@
 """The operations of the contract, and how the client makes a call of each."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any
 
 from binance_small_liability import Coin, Exchange
 
-from tools.contract import LIST_PATH, TIME_PATH
+from tools.contract import LIST_PATH, TIME_PATH, definition_of, load
 
 HISTORY_PATH = f"{LIST_PATH}-history"
 
@@ -35,6 +36,14 @@ class Operation:
     limiter: str = "IP"
     repeatable: bool = True
     possible: Callable[[Any], Any] = lambda payload: payload
+
+    @property
+    def body(self) -> bytes:
+        """The first example of a success, as JSON."""
+        status = definition_of(load(), self.method, self.path)["responses"]["200"]
+        [media] = status["content"].values()
+        example = next(iter(media["examples"].values()))
+        return json.dumps(example["value"], default=float).encode()
 
     def __str__(self) -> str:
         return self.path if self.method == "GET" else f"{self.method} {self.path}"

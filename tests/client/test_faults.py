@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import socket
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,6 @@ from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
     ClockSkewError,
-    Coin,
     ContractError,
     FirewallError,
     IpBanError,
@@ -24,6 +24,7 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 
+from tests.clients import RunClient
 from tests.conftest import CREDENTIALS, ETH, ListCoins
 from tests.wire import (
     DOCUMENTED,
@@ -37,6 +38,7 @@ from tests.wire import (
     stalled,
 )
 from tools.contract import LIST_PATH, TIME_PATH
+from tools.operations import LIST_EXCHANGES
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -83,7 +85,7 @@ class Row:
 
     name: str
     answers: list[Answer]
-    expected: type[SmallLiabilityError] | list[Coin]
+    expected: type[SmallLiabilityError] | list[Any]
     requests: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     time: Answer | None = None  # what /api/v3/time answers, where it is asked
@@ -323,7 +325,19 @@ def test_faults(list_coins: ListCoins, row: Row) -> None:
     assert_outcome(list_coins, row)
 
 
-def assert_outcome(list_coins: ListCoins, row: Row) -> None:
+@pytest.mark.parametrize("row", [row for row in ROWS if row.expected is not ContractError], ids=str)
+def test_faults_of_the_history(client: RunClient, row: Row) -> None:
+    history = response(LIST_EXCHANGES.body)
+    answers = [history if answer == OK else answer for answer in row.answers]
+    expected = LIST_EXCHANGES.documented if row.expected == [ETH] else row.expected
+
+    def list_exchanges(**options: Any) -> Any:
+        return client(LIST_EXCHANGES.call, **options)
+
+    assert_outcome(list_exchanges, replace(row, answers=answers, expected=expected))
+
+
+def assert_outcome(list_coins: Callable[..., Any], row: Row) -> None:
     answers = itertools.chain(row.answers[:-1], itertools.repeat(row.answers[-1]))
 
     def answer(request: Request) -> Answer:
@@ -356,7 +370,7 @@ def _assert_is(error: SmallLiabilityError, row: Row) -> None:
 
 
 def _assert_sent(server: WireServer, row: Row) -> None:
-    sent = [request for request in server.requests if request.path == LIST_PATH]
+    sent = [request for request in server.requests if request.path != TIME_PATH]
     asked = [request for request in server.requests if request.path == TIME_PATH]
     assert len(sent) == row.requests
     assert len(asked) == (0 if row.time is None else 1)

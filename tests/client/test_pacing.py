@@ -5,6 +5,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from binance_small_liability._call.limits import MINUTE, Budget, Reservation
@@ -119,10 +120,8 @@ def test_other_users_of_the_address_are_known_by_their_count() -> None:
     process = Process(0)
     for minute in range(1, 4):
         others = START // MINUTE + minute
-        simulation.at(
-            (others * MINUTE - START) + 1,
-            lambda minute=others: simulation.counts.update({minute: 5_000}),
-        )
+        taken = partial(simulation.counts.update, {others: 5_000})
+        simulation.at(others * MINUTE - START + 1, taken)
     for _ in range(4):
         simulation.worker(process)
     simulation.run(minutes=4)

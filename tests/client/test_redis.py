@@ -114,8 +114,9 @@ class SharedProcess(Process):
 
     def __init__(self, url: str, simulation: Simulation, skew: float) -> None:
         super().__init__(skew)
-        self._limits: Any = RedisLimits(url).open(API_KEY, is_async=False)
-        self._limits._flush_soon = lambda: simulation.at(100, self._flush)
+        limits: Any = RedisLimits(url).open(API_KEY, is_async=False)
+        limits._flush_soon = lambda: simulation.at(100, self._flush)
+        self._limits = limits
         self._simulation = simulation
 
     def _flush(self) -> None:
@@ -280,7 +281,7 @@ def test_a_failing_redis_costs_no_call(
 ) -> None:
     monkeypatch.setattr(shared_limits, "_PAUSE", 0.05)
 
-    def scenario(call: Callable[[], None], server: Valkey, admin: Any) -> None:
+    def scenario(call: Callable[[], object], server: Valkey, admin: Any) -> None:
         call()
         with FAILURES[failure](server, admin):
             for _ in range(5):

@@ -25,6 +25,7 @@ from binance_small_liability._io import real_time
 
 from tests.conftest import ListCoins
 from tests.wire import response, serving
+from tools.contract import LIST_PATH
 
 NOW = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
 
@@ -138,6 +139,16 @@ def test_services_are_told_of_retries(
     lines = [r.getMessage() for r in caplog.records if r.name == "binance_small_liability"]
     assert len(lines) == 3
     assert "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0." in lines[0]
+
+
+def test_each_request_is_logged_without_its_query(
+    list_coins: ListCoins, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "binance_small_liability.requests")
+    with serving(response()) as server:
+        list_coins(base_url=server.url)
+    [line] = [r.getMessage() for r in caplog.records if r.name.endswith(".requests")]
+    assert line == f"GET {LIST_PATH}: HTTP 200"
 
 
 def test_a_hook_that_fails_costs_no_coins(

@@ -97,6 +97,15 @@ def test_the_names_of_an_exchange_are_signed_as_they_are_sent(client: RunClient,
     verify(kind, payload, signature)
 
 
+def test_the_headers_of_a_request(client: RunClient) -> None:
+    with serving(response()) as server:
+        client(lambda c: c.list_coins(), base_url=server.url)
+    [request] = server.requests
+    names = sorted(name.lower() for name, _ in request.headers if name.lower() != "host")
+    assert names == ["accept", "accept-encoding", "user-agent", "x-mbx-apikey"]
+    assert request.header("User-Agent") == "binance-small-liability"
+
+
 def test_recv_window_of_the_client_and_of_the_call() -> None:
     with serving(response()) as server:
         options: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}

@@ -12,7 +12,7 @@ from tools.contract import definition_of, load
 from tools.operations import OPERATIONS, SERVER_TIME
 from tools.operations import Operation as Row
 
-CODE = {
+CODE: dict[str, Operation[Any]] = {
     "list_coins": _operations.LIST_COINS,
     "exchange": _operations.EXCHANGE,
     "list_exchanges": _operations.LIST_EXCHANGES,
@@ -23,7 +23,7 @@ CODE = {
 @pytest.mark.parametrize("row", [*OPERATIONS, SERVER_TIME], ids=lambda row: row.name)
 def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
     definition = definition_of(load(), row.method, row.path)
-    operation: Operation[Any] = CODE[row.name]
+    operation = CODE[row.name]
     assert operation.weight == definition["x-request-weight"]
     assert operation.limiter == definition["x-request-weight-by"] == row.limiter
     assert operation.weight_per_minute == definition.get("x-request-weight-per-minute")

@@ -69,6 +69,7 @@ def test_the_wheel_holds_both_packages_and_the_plugin(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {
         "binance_small_liability",
         "binance_small_liability_api",
+        "binance_small_liability_command.py",
         "pytest_binance_small_liability.py",
         next(name.split("/")[0] for name in names if ".dist-info/" in name),
     }
@@ -106,7 +107,12 @@ def test_the_metadata_is_complete(dist: Path, wheel: Path) -> None:
     metadata = message_from_string(zipfile.ZipFile(wheel).read(name).decode())
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"aiohttp", "asymmetric", "cli"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "aiohttp",
+        "asymmetric",
+        "cli",
+        "redis",
+    }
     for wanted in ("Summary", "Keywords", "Project-URL", "Description-Content-Type"):
         assert metadata[wanted], wanted
     classifiers = metadata.get_all("Classifier", [])

@@ -8,7 +8,7 @@ import binance_small_liability
 
 def test_all_is_sorted_and_complete() -> None:
     public = [name for name in vars(binance_small_liability) if not name.startswith("_")]
-    modules = {name for name in public if name in ("aiohttp", "testing")}
+    modules = {name for name in public if name in ("aiohttp", "cli", "redis", "testing")}
     assert sorted(binance_small_liability.__all__) == binance_small_liability.__all__
     assert set(public) - modules == set(binance_small_liability.__all__)
 

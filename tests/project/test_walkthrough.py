@@ -10,7 +10,7 @@ import pytest
 
 from tools.contract import ROOT
 
-_COIN = "wrapper/binance_small_liability/_coin.py"
+_RECORDS = "wrapper/binance_small_liability/_records.py"
 _LEFT_BEHIND = (".git", ".venv", "node_modules", ".*_cache", "__pycache__", ".cache", "site")
 
 
@@ -57,8 +57,9 @@ class Copy:
     def test(self, code: int = 0) -> str:
         """Runs the tests of what a coin is."""
         return self.run(
-            "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/client/test_coin.py"
-            " -k every_field_of_the_contract",
+            "python -m pytest -q -p pytest_timeout -p no:cacheprovider"
+            " tests/contract/test_operations.py"
+            " -k has_the_fields_of_the_contract",
             code,
         )
 
@@ -98,10 +99,10 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     # and the tests say what is new, and where to put it.
     told = copy.test(code=1)
     assert "'risktier'" in told
-    assert "_coin.py" in told
+    assert "_records.py" in told
 
     copy.edit(
-        _COIN,
+        _RECORDS,
         "    liability_qty: Decimal\n",
         "    liability_qty: Decimal\n    risk_tier: str | None = None\n",
     )
@@ -119,7 +120,7 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
 
     changes = [line.split() for line in copy.run("git diff --numstat").splitlines()]
     by_hand = {file: added for added, _, file in changes if not file.startswith("generated/")}
-    assert by_hand == {"openapi.yaml": "3", _COIN: "1"}
+    assert by_hand == {"openapi.yaml": "3", _RECORDS: "1"}
 
 
 def test_the_failures_of_a_renamed_field_say_what_to_change(copy: Copy) -> None:
@@ -127,10 +128,10 @@ def test_the_failures_of_a_renamed_field_say_what_to_change(copy: Copy) -> None:
     contract.write_text(contract.read_text("utf-8").replace("interest", "accruedInterest"), "utf-8")
     copy.generate()
     told = copy.test(code=1)
-    for words in ("_coin.py", "'interest'", "'accruedinterest'", "add or rename"):
+    for words in ("Correct Coin in _records.py", "'interest'", "'accruedinterest'"):
         assert words in told
 
-    copy.edit(_COIN, "    interest: Decimal\n", "    accrued_interest: Decimal\n")
+    copy.edit(_RECORDS, "    interest: Decimal\n", "    accrued_interest: Decimal\n")
     assert "accrued_interest=Decimal('0.00083334')" in copy.list_coins()
     # What still uses the old name, in the tests as in any other code, is told in the same way:
     # pytest ends with a 4 where it cannot load what all tests share.

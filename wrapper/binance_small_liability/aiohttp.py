@@ -19,7 +19,7 @@ import httpx
 from ._call.redaction import Hidden
 from ._errors import ConfigurationError
 from ._io.http import MAX_BODY
-from ._io.messages import Answer, Connector, Request, Signature
+from ._io.messages import HEADERS, Answer, Connector, Request, Signature
 from ._io.network import tls
 
 try:
@@ -29,8 +29,6 @@ except ImportError:
     raise ImportError(
         "AiohttpTransport needs another package: pip install 'binance-small-liability[aiohttp]'"
     ) from None
-
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class AiohttpTransport(Connector):
@@ -74,8 +72,8 @@ class AiohttpConnection:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(self._hand_over,),
-            headers=_HEADERS,
-            skip_auto_headers=("User-Agent", "Content-Type"),
+            headers=HEADERS,
+            skip_auto_headers=("Content-Type",),
         )
 
     async def exchange(self, request: Request, timeout: float) -> Answer:

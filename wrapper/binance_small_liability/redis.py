@@ -75,7 +75,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if trusted ~= '' then
   local skew = trusted - now
   local known = redis.call('GET', clock)
-  if not known or skew < tonumber(known) then
+  -- One that is much slower has jumped, and Binance will refuse its timestamps.
+  if not known or (skew < tonumber(known) and skew > known - 10000) then
     redis.call('SET', clock, skew, 'PX', 600000)
   end
 end

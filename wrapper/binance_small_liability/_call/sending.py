@@ -10,6 +10,7 @@ import httpx
 from binance_small_liability_api import Client
 
 from binance_small_liability._errors import (
+    ClockSkewError,
     NetworkError,
     OutcomeUnknownError,
     RateLimitError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("binance_small_liability")
+request_log = logging.getLogger("binance_small_liability.requests")
 
 _SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
 _MOST_REPORTS = 100
@@ -137,7 +139,9 @@ class Sending(Generic[T]):
             target = f"{target}?{query.decode('ascii')}"
         request = Request(method.upper(), target, signature)
         connection = cast(Connection, self._connection)
-        return await self._judged(await connection.exchange(request, self._caller.config.timeout))
+        answer = await connection.exchange(request, self._caller.config.timeout)
+        request_log.info("%s %s: HTTP %d", request.method, url, answer.status_code)
+        return await self._judged(answer)
 
     async def _judged(self, answer: Answer) -> Answer:
         """The answer, if it is a success. The generated parser reads it once more."""
@@ -156,6 +160,8 @@ class Sending(Generic[T]):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:
             raise answer.broken
+        if isinstance(error, ClockSkewError):
+            self._caller.clock.is_trusted = False
         if error is not None:
             raise error
         self._result, unknown = operation.result(answer)

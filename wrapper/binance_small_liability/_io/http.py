@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-from .messages import API_KEY_HEADER, Answer, Request
+from .messages import API_KEY_HEADER, HEADERS, Answer, Request
 
 MAX_BODY = 10 * 1024 * 1024  # bytes
 
 
 def httpx_request(request: Request, timeout: float, *, signed: bool) -> httpx.Request:
     """The request for a transport; with key and signature only if `signed`."""
-    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+    headers = dict(HEADERS)
     if signed and request.signature is not None:
         headers[API_KEY_HEADER] = request.signature.api_key
     return httpx.Request(

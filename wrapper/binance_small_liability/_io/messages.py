@@ -13,6 +13,12 @@ import httpx
 from binance_small_liability._errors import ContractError
 
 API_KEY_HEADER = "X-MBX-APIKEY"
+HEADERS = {
+    "Accept": "*/*",
+    # Another encoding could turn a small answer into a large one.
+    "Accept-Encoding": "identity",
+    "User-Agent": "binance-small-liability",
+}
 # No 64-bit integer is longer. Python refuses to make an int of very many digits, and makes 0 of -0;
 # Decimal keeps both.
 _LONGEST_INT = 20

@@ -10,7 +10,6 @@ from binance_small_liability._records import Mismatch, Reader
 
 from tests.conftest import ETH, ListCoins
 from tests.wire import DOCUMENTED, response, serving
-from tools.contract import load
 
 
 def _body(**values: str) -> bytes:
@@ -82,14 +81,6 @@ def test_the_docstring_of_a_coin_describes_what_it_has() -> None:
     assert len(described) >= 5
     assert described <= {field.name for field in attrs.fields(Coin)}, (
         "The docstring of Coin in _records.py describes a field that it does not have"
-    )
-
-
-def test_a_coin_has_every_field_of_the_contract() -> None:
-    fields = load()["components"]["schemas"]["SmallLiabilityCoin"]["properties"]
-    ours = {field.name.replace("_", "") for field in attrs.fields(Coin)}
-    assert ours == {name.lower() for name in fields}, (
-        "The contract's fields differ from those of Coin: add or rename them in _records.py"
     )
 
 

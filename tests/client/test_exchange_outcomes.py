@@ -1,0 +1,159 @@
+"""Random sequences of faults and exchanges: what the client reports is what the fake records."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    Coin,
+    OutcomeUnknownError,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+)
+from binance_small_liability.aiohttp import AiohttpTransport
+from binance_small_liability.testing import FakeBinance, no_waiting
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.no_cover
+
+TIMEOUT = 0.15  # seconds
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to the next request of an exchange."""
+
+    name: str
+    script: Callable[[FakeBinance], None]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _scripted(name: str, method: str, *arguments: Any, **options: Any) -> Fault:
+    return Fault(name, lambda fake: getattr(fake, method)(*arguments, **options))
+
+
+def _faults() -> list[Fault]:
+    faults = [Fault("none", lambda _: None)]
+    for when, after in (("before", False), ("after", True)):
+        faults += [
+            _scripted(f"dropped {when}", "drop_next", after_effect=after),
+            _scripted(f"too late {when}", "delay_next", 3 * TIMEOUT, after_effect=after),
+            *(
+                _scripted(f"{status} {when}", "fail_next", status, after_effect=after)
+                for status in (500, 503, 520)
+            ),
+        ]
+    # A refusal is one: these never come after the effect.
+    faults += [_scripted(f"{status}", "fail_next", status) for status in (400, 401, 403)]
+    faults += [
+        _scripted("429", "fail_next", 429, retry_after=1),
+        Fault("429, then dropped after", _twice),
+        _scripted("garbage", "malform_next", b"<html>"),
+        _scripted("an empty body", "malform_next", b""),
+    ]
+    return faults
+
+
+def _twice(fake: FakeBinance) -> None:
+    fake.fail_next(429, retry_after=1)
+    fake.drop_next(after_effect=True)
+
+
+# Milliseconds by which Binance's clock is ahead. The large ones are corrected first.
+SKEWS = [0, -900, 900, 4_000, 3_600_000, -3_600_000]
+STEPS = st.lists(st.tuples(st.sampled_from(_faults()), st.sampled_from(SKEWS)), max_size=5)
+
+
+def happened(error: OutcomeUnknownError, exchanges: list[Any]) -> bool:
+    """The recipe of the guide: whether the exchange took effect."""
+    return set(error.assets) <= {exchange.asset for exchange in exchanges}
+
+
+async def _run(
+    steps: list[tuple[Fault, int]],
+    fake: FakeBinance,
+    exchange: Callable[[list[str]], Awaitable[None]],
+    list_exchanges: Callable[..., Awaitable[list[Any]]],
+) -> None:
+    for number, (fault, skew) in enumerate(steps):
+        asset = f"A{number}"
+        fake.coins = [Coin(asset, Decimal(1), Decimal(0), "USDT", Decimal(1))]
+        fake.clock_skew = skew
+        fault.script(fake)
+        try:
+            await exchange([asset])
+            reported: bool | None = True
+        except OutcomeUnknownError as error:
+            reported = happened(error, await list_exchanges(start=error.sent_at))
+        except SmallLiabilityError:
+            reported = False
+        effects = [done for done in fake.exchanges if done.asset == asset]
+        assert len(effects) == (1 if reported else 0), (fault, skew, reported)
+
+
+def _fake() -> FakeBinance:
+    fake = FakeBinance()
+    fake.hours_between_exchanges = 0
+    return fake
+
+
+thorough = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@given(steps=STEPS)
+@thorough
+def test_the_synchronous_client_reports_the_truth(steps: list[tuple[Fault, int]]) -> None:
+    fake = _fake()
+    with (
+        no_waiting(),
+        fake.serve() as url,
+        SmallLiabilityClient(**fake.credentials, base_url=url, timeout=TIMEOUT) as client,
+    ):
+
+        async def exchange(assets: list[str]) -> None:
+            client.exchange(assets)
+
+        async def list_exchanges(**options: Any) -> list[Any]:
+            return client.list_exchanges(**options)
+
+        asyncio.run(_run(steps, fake, exchange, list_exchanges))
+
+
+@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
+def test_the_asynchronous_client_reports_the_truth(transport: Any) -> None:
+    @given(steps=STEPS)
+    @thorough
+    def check(steps: list[tuple[Fault, int]]) -> None:
+        async def run() -> None:
+            fake = _fake()
+            with no_waiting(), fake.serve() as url:
+                async with AsyncSmallLiabilityClient(
+                    **fake.credentials,
+                    base_url=url,
+                    timeout=TIMEOUT,
+                    transport=transport and transport(),
+                ) as client:
+                    await _run(steps, fake, client.exchange, client.list_exchanges)
+
+        asyncio.run(run())
+
+    check()
+
+
+@pytest.mark.parametrize("fault", _faults(), ids=repr)
+@pytest.mark.parametrize("skew", SKEWS)
+def test_each_fault_alone(fault: Fault, skew: int) -> None:
+    test_the_synchronous_client_reports_the_truth.hypothesis.inner_test([(fault, skew)])  # type: ignore[attr-defined]
