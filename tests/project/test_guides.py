@@ -214,3 +214,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     made = {"benchmarks.md", "results.svg"}
     local = {link for link in links if "://" not in link} - made
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| .+ \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert rows
+    folders = (ROOT / "wrapper/binance_small_liability", ROOT / "tests")
+    named = [
+        folder / name
+        for row in rows
+        for folder, cell in zip(folders, row, strict=True)
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", cell)
+    ]
+    assert [path for path in named if not path.exists()] == []
