@@ -4,6 +4,7 @@ Blocks of Python and of console output run; blocks of `sh` are for readers. A co
 names why it does not run (`<!-- not run: … -->`) or a package that it needs (`<!-- needs: … -->`).
 """
 
+import asyncio
 import importlib.util
 import inspect
 import os
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import binance_small_liability
 import certifi
+import httpx
 import pytest
 from binance_small_liability import SmallLiabilityClient, SmallLiabilityError
 from binance_small_liability.testing import FakeBinance
@@ -185,6 +187,25 @@ def test_the_recipe_for_an_unknown_outcome(
         exchanged = names["exchange"](client, ["ETH"])
     assert exchanged == {each.asset for each in fake_binance.exchanges}
     assert bool(exchanged) == (lost != "before")
+
+
+def test_fastapi_returns_exact_amounts() -> None:
+    page = GUIDES / "libraries.md"
+    names: dict[str, Any] = {}
+    for block in scripts(page):
+        execute(block, page, names)
+    app = names["app"]
+
+    async def get_coins() -> Any:
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            names["lifespan"](app),
+            httpx.AsyncClient(transport=transport, base_url="http://service") as browser,
+        ):
+            return (await browser.get("/coins")).json()
+
+    [coin] = asyncio.run(get_coins())
+    assert (coin["principal"], coin["liability_qty"]) == ("0.001", "0.3552")
 
 
 def _first_column(page: str, heading: str) -> list[str]:
