@@ -27,7 +27,7 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract check-spec check-live generate mock docs lint bench lock clean
+.PHONY: help setup demo test contract check-spec check-live check-page generate mock docs lint bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check-spec: $(CONTRACT_TOOLS) ## check whether the client survives another contr
 
 check-live: $(CONTRACT_TOOLS) ## check whether a live service keeps the contract: URL=https://…
 	@python -m tools.check_live $(if $(URL),"$(URL)")
+
+check-page: $(PYTHON_TOOLS) ## hold pages of Binance's documentation to openapi.yaml: PAGE="file …", - is standard input
+	@python -m tools.check_page $(PAGE)
 
 generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
 	python generated/generate.py

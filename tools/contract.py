@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +31,12 @@ _ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact)
 def load(path: Path = OPENAPI_YAML) -> Any:
     """The contract, with exact numbers."""
     return yaml.load(path.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from SafeLoader
+
+
+@cache
+def today() -> Any:
+    """The contract of this project. Reading it takes 50 ms, so it is shared: do not change it."""
+    return load()
 
 
 @dataclass(frozen=True)

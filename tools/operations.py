@@ -9,7 +9,7 @@ from typing import Any
 
 from binance_small_liability import Coin, Exchange
 
-from tools.contract import LIST_PATH, TIME_PATH, definition_of, load
+from tools.contract import LIST_PATH, TIME_PATH, definition_of, today
 
 HISTORY_PATH = f"{LIST_PATH}-history"
 
@@ -40,7 +40,7 @@ class Operation:
     @property
     def body(self) -> bytes:
         """The first example of a success, as JSON."""
-        status = definition_of(load(), self.method, self.path)["responses"]["200"]
+        status = definition_of(today(), self.method, self.path)["responses"]["200"]
         [media] = status["content"].values()
         example = next(iter(media["examples"].values()))
         return json.dumps(example["value"], default=float).encode()

@@ -8,7 +8,7 @@ from binance_small_liability import _operations
 from binance_small_liability._call.operation import Operation
 from binance_small_liability._records import Coin, Exchange, ExchangePage
 
-from tools.contract import definition_of, load
+from tools.contract import definition_of, today
 from tools.operations import OPERATIONS, SERVER_TIME
 from tools.operations import Operation as Row
 
@@ -22,7 +22,7 @@ CODE: dict[str, Operation[Any]] = {
 
 @pytest.mark.parametrize("row", [*OPERATIONS, SERVER_TIME], ids=lambda row: row.name)
 def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
-    definition = definition_of(load(), row.method, row.path)
+    definition = definition_of(today(), row.method, row.path)
     operation = CODE[row.name]
     assert operation.weight == definition["x-request-weight"]
     assert operation.limiter == definition["x-request-weight-by"] == row.limiter
@@ -34,12 +34,12 @@ def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
 
 @pytest.mark.parametrize("row", OPERATIONS, ids=lambda row: row.name)
 def test_the_weight_is_reported_in_the_header_of_the_contract(row: Row) -> None:
-    success = definition_of(load(), row.method, row.path)["responses"]["200"]
+    success = definition_of(today(), row.method, row.path)["responses"]["200"]
     assert list(success["headers"]) == [CODE[row.name].limiter.header]
 
 
 def test_the_rules_of_an_exchange_are_those_of_the_contract() -> None:
-    rules = definition_of(load(), "POST", OPERATIONS[1].path)["x-rules"]
+    rules = definition_of(today(), "POST", OPERATIONS[1].path)["x-rules"]
     assert rules["most-coins"] == _operations.MOST_ASSETS
 
 
@@ -52,7 +52,7 @@ def test_the_rules_of_an_exchange_are_those_of_the_contract() -> None:
     ],
 )
 def test_a_record_has_the_fields_of_the_contract(record: Any, schema: str) -> None:
-    definition = load()["components"]["schemas"][schema]
+    definition = today()["components"]["schemas"][schema]
     fields = {
         field.metadata.get("wire_name") or field.name.replace("_", "").lower(): field
         for field in attrs.fields(record)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -21,12 +20,16 @@ from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
 from tests.fake.boundless import Boundless
-from tools.contract import OPENAPI_YAML, ROOT, load, operations
+from tools.contract import OPENAPI_YAML, ROOT, load, operations, today
 
 _ST = Path(sys.executable).parent / "st"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
 # Enough where it is to fail.
-_ONE_FAILURE = ("--phases=coverage", "--max-failures=1")
+_ONE_FAILURE = (
+    "--phases=coverage",
+    "--max-failures=1",
+    "--include-operation-id=getSmallLiabilityExchangeCoinList",
+)
 _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
 _SCHEMA = schemathesis.openapi.from_path(
     OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
@@ -114,7 +117,7 @@ def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -
     operation = _OPERATIONS[label]
     statuses = set()
 
-    @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=40, derandomize=True, deadline=None, database=None)
     @given(case=st.one_of(*map(operation.as_strategy, GenerationMode)))
     def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
         with requests.Session() as session:
@@ -130,20 +133,6 @@ def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -
     assert statuses >= ({200, 400} if operation.query else {200})
 
 
-def test_xdist_runs_every_operation(tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
-    name = test_the_fake_keeps_the_contract_in_process.__name__
-    command = [sys.executable, "-m", "pytest", "--numprocesses=2", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, f"{__file__}::{name}", f"--junitxml={report}"],
-        # What a worker of xdist or a run with coverage leaves there is not meant for this run.
-        env={k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert report.exists(), done.stdout + done.stderr
-    cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 - pytest wrote it
-    ran = sorted(case.attrib["name"] for case in cases)
-    assert ran == sorted(f"{name}[{label}]" for label in _OPERATIONS), done.stdout
+def test_each_operation_has_a_test_of_its_own() -> None:
+    [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark  # type: ignore[attr-defined]
+    assert len(set(mark.args[1])) == len(list(operations(today())))

@@ -5,15 +5,15 @@ from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityCli
 from binance_small_liability.cli.commands import COMMANDS
 from binance_small_liability.testing._handlers import HANDLERS
 
-from tools.contract import definition_of, load, operations
+from tools.contract import definition_of, operations, today
 from tools.operations import OPERATIONS
 
 COMMAND_OF = {"list_coins": "list", "exchange": "exchange", "list_exchanges": "history"}
 ROWS = {row.operation_id: row for row in OPERATIONS}
 SIGNED = [
     definition["operationId"]
-    for method, path in operations(load())
-    for definition in [definition_of(load(), method, path)]
+    for method, path in operations(today())
+    for definition in [definition_of(today(), method, path)]
     if definition["x-security-type"] != "NONE"
 ]
 

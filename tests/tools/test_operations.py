@@ -4,13 +4,13 @@ import pytest
 from binance_small_liability import SmallLiabilityClient
 
 from tests.conftest import CREDENTIALS
-from tools.contract import definition_of, load, operations
+from tools.contract import definition_of, operations, today
 from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, SERVER_TIME], ids=lambda each: each.name)
 def test_an_operation_is_in_the_contract(operation: Operation) -> None:
-    definition = definition_of(load(), operation.method, operation.path)
+    definition = definition_of(today(), operation.method, operation.path)
     assert definition["operationId"] == operation.operation_id
     assert (definition["security"] == []) == (operation is SERVER_TIME)
 
@@ -23,4 +23,4 @@ def test_a_call_gives_the_documented_answer(operation: Operation, prism_url: str
 
 def test_every_operation_of_the_contract_is_in_the_table() -> None:
     table = {(each.method, each.path) for each in (*OPERATIONS, SERVER_TIME)}
-    assert table == set(operations(load()))
+    assert table == set(operations(today()))
