@@ -74,6 +74,7 @@ lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 	ruff format --check
 	ruff check
 	mypy
+	pyright --project tests/typing
 	redocly lint openapi.yaml
 
 bench: $(PYTHON_TOOLS) ## measure against what else there is, into benchmarks/results.md

@@ -1,15 +1,15 @@
-// Renders the contract. In a shadow root, because the styles of Swagger UI and of this site differ.
+// Renders the contract in a shadow root, because the styles of Swagger UI and of this site differ.
 const root = document.getElementById("swagger-ui").attachShadow({ mode: "open" });
 root.innerHTML = `
   <link rel="stylesheet" href="http-api/swagger-ui.css">
   <style>
     .swagger-ui { background: white; color-scheme: light }
     .swagger-ui .wrapper { padding: 0 8px }
-    .swagger-ui :is(.info, .auth-wrapper, .response-col_links) { display: none }
     @media (width < 600px) {
       .swagger-ui :is(tr, td, .response-controls) { display: block }
       .swagger-ui thead { display: none }
     }
+    .swagger-ui :is(.info, .auth-wrapper, .response-col_links) { display: none }
   </style>
   <div></div>`;
 SwaggerUIBundle({
@@ -17,6 +17,6 @@ SwaggerUIBundle({
   spec: contract,
   docExpansion: "full",
   defaultModelsExpandDepth: -1,
-  // To be read, not to be sent from.
+  // This page is for reading. It sends no requests.
   supportedSubmitMethods: [],
 });

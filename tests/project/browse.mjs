@@ -1,6 +1,6 @@
-// Opens pages in Chromium, at desktop and at phone width, and prints what it saw as JSON.
+// Opens pages in Chromium, at the width of a desktop and of a phone, and prints what it saw as JSON.
 // node browse.mjs CHROMIUM FOLDER-FOR-SCREENSHOTS URL...
-// Without a folder ("") it takes no pictures.
+// Without a folder ("") it takes no pictures; with one, in light and dark.
 import { chromium } from "playwright-core";
 
 const [executablePath, folder, ...urls] = process.argv.slice(2);
@@ -14,7 +14,7 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Whatever tries to leave this machine fails, and is told.
+    // A request to another machine fails, and is reported.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   ],
 });
@@ -41,9 +41,17 @@ for (const url of urls) {
     now.overflow[width] = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
-    if (folder) {
-      const name = new URL(url).pathname.slice(1).replace(".html", "");
-      await page.screenshot({ path: `${folder}/${name}-${width}.png`, fullPage: true });
+  }
+}
+for (const colorScheme of folder ? ["light", "dark"] : []) {
+  const context = await browser.newContext({ colorScheme });
+  const visitor = await context.newPage();
+  for (const url of urls.filter((each) => each.startsWith("http:"))) {
+    const name = new URL(url).pathname.slice(1).replace(".html", "");
+    for (const width of [1280, 390]) {
+      await visitor.setViewportSize({ width, height: 900 });
+      await visitor.goto(url, { waitUntil: "load" });
+      await visitor.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage: true });
     }
   }
 }

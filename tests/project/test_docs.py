@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tools.contract import LIST_PATH, ROOT, load
+from tools.contract import ROOT, load
 
 SITE = ROOT / "docs/site"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -26,7 +26,7 @@ CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 @pytest.fixture(scope="module")
 def pages() -> dict[str, "Page"]:
     """Every page of the freshly built site."""
-    # What is installed runs this test, and must not be installed anew beneath it.
+    # The installed tools run this test, so they must not be installed again now.
     installed = (".venv/.pinned", ".venv/.installed", "node_modules/.installed")
     done = subprocess.run(
         ["make", "docs", *(f"--assume-old={stamp}" for stamp in installed)],
@@ -61,9 +61,11 @@ class Page(HTMLParser):
             self.anchors.append(found["id"] or "")
 
 
-def test_every_guide_is_there(pages: dict[str, Page]) -> None:
-    guides = ("first-call", "keys", "api-changed", "testing", "errors", "production")
-    assert {f"{name}.html" for name in guides} < pages.keys()
+def test_every_page_is_built_and_in_the_navigation(pages: dict[str, Page]) -> None:
+    written = {f"{path.stem}.html" for path in (ROOT / "docs/pages").glob("*.md")}
+    assert pages.keys() - {"404.html"} == written
+    linked = {link.partition("#")[0].removeprefix("./") for link in pages["keys.html"].links}
+    assert written - linked == set()
 
 
 def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
@@ -115,7 +117,7 @@ def seen(site_url: str, pages: dict[str, Page]) -> dict[str, Any]:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     node = Path(sys.executable).with_name("node")
     urls = [f"{site_url}/{name}" for name in sorted(pages)]
-    # As it is seen by those who open it from a disk.
+    # The same page, opened from a disk.
     urls.append((SITE / "http-api.html").as_uri())
     pictures = os.environ.get("SCREENSHOTS", "")
     done = subprocess.run(
@@ -132,14 +134,17 @@ _FROM_DISK = (SITE / "http-api.html").as_uri()
 
 
 @pytest.mark.parametrize("url", ["http-api.html", _FROM_DISK])
-def test_the_reference_renders_the_endpoint(seen: dict[str, Any], url: str) -> None:
+def test_the_reference_renders_every_operation(seen: dict[str, Any], url: str) -> None:
     text = seen[url]["text"].replace("\u200b", "")
     assert "Resolver error" not in text
-    operation = load()["paths"][LIST_PATH]["get"]
-    for words in (LIST_PATH, operation["summary"], "recvWindow", "liabilityQty", "0.00083334"):
-        assert words in text
-    for status in operation["responses"]:
-        assert str(status) in text
+    for path, methods in load()["paths"].items():
+        for operation in methods.values():
+            parameters = [
+                each["name"] for each in operation.get("parameters", ()) if "name" in each
+            ]
+            for words in (path, operation["summary"], *operation["responses"], *parameters):
+                assert str(words) in text
+    assert "0.00083334" in text
 
 
 def test_the_python_reference_renders_the_clients(seen: dict[str, Any]) -> None:

@@ -151,7 +151,7 @@ class ApiError(SmallLiabilityError):
         self.status_code = status_code
         self.code = code
         self.msg = msg
-        self.headers = {} if headers is None else headers
+        self.headers: Mapping[str, str] = {} if headers is None else headers
         self.retry_after = retry_after
         self.used_weight = used_weight
 
