@@ -24,7 +24,7 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 
-from tests.clients import RunClient
+from tests.clients import run_sync
 from tests.conftest import CREDENTIALS, ETH, ListCoins
 from tests.wire import (
     DOCUMENTED,
@@ -326,13 +326,13 @@ def test_faults(list_coins: ListCoins, row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.expected is not ContractError], ids=str)
-def test_faults_of_the_history(client: RunClient, row: Row) -> None:
+def test_faults_of_the_history(row: Row) -> None:
     history = response(LIST_EXCHANGES.body)
     answers = [history if answer == OK else answer for answer in row.answers]
     expected = LIST_EXCHANGES.documented if row.expected == [ETH] else row.expected
 
     def list_exchanges(**options: Any) -> Any:
-        return client(LIST_EXCHANGES.call, **options)
+        return run_sync(LIST_EXCHANGES.call, **options)
 
     assert_outcome(list_exchanges, replace(row, answers=answers, expected=expected))
 

@@ -117,7 +117,7 @@ def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -
     operation = _OPERATIONS[label]
     statuses = set()
 
-    @settings(max_examples=40, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=30, derandomize=True, deadline=None, database=None)
     @given(case=st.one_of(*map(operation.as_strategy, GenerationMode)))
     def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
         with requests.Session() as session:

@@ -121,18 +121,3 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     changes = [line.split() for line in copy.run("git diff --numstat").splitlines()]
     by_hand = {file: added for added, _, file in changes if not file.startswith("generated/")}
     assert by_hand == {"openapi.yaml": "3", _RECORDS: "1"}
-
-
-def test_the_failures_of_a_renamed_field_say_what_to_change(copy: Copy) -> None:
-    contract = copy.folder / "openapi.yaml"
-    contract.write_text(contract.read_text("utf-8").replace("interest", "accruedInterest"), "utf-8")
-    copy.generate()
-    told = copy.test(code=1)
-    for words in ("Correct Coin in _records.py", "'interest'", "'accruedinterest'"):
-        assert words in told
-
-    copy.edit(_RECORDS, "    interest: Decimal\n", "    accrued_interest: Decimal\n")
-    assert "accrued_interest=Decimal('0.00083334')" in copy.list_coins()
-    # What still uses the old name, in the tests as in any other code, is told in the same way:
-    # pytest ends with a 4 where it cannot load what all tests share.
-    assert "unexpected keyword argument 'interest'" in copy.test(code=4)

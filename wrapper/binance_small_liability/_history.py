@@ -1,12 +1,12 @@
 """How all past exchanges are read: windows of time, and their pages."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from ._call.call import Caller
 from ._errors import ConfigurationError, ContractError
 from ._operations import LIST_EXCHANGES
-from ._records import EARLIEST_TIME, EPOCH, Exchange
+from ._records import EARLIEST_TIME, EPOCH, Exchange, ExchangePage
 
 # The contract does not know the largest range. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
@@ -26,16 +26,24 @@ async def list_exchanges(
     last = None if end is None else _milliseconds("end", end)
     if first is not None and last is not None and first > last:
         raise ConfigurationError("start", "must not be later than end")
-    for _ in range(MOST_RESTARTS):
-        before = caller.clock.correction
-        exchanges = await _read(caller, *_range(caller, first, last, recv_window), recv_window)
-        # With the corrected clock, "now" is another moment.
-        if caller.clock.correction is before:
-            return exchanges
-    raise ContractError(f"The clock was corrected during each of {MOST_RESTARTS} readings")
+
+    def bounds() -> tuple[int, int]:
+        return _bounds(caller, first, last, recv_window)
+
+    earliest, latest = bounds()
+    if earliest > latest:
+        return []
+    window = _Window(caller, bounds, recv_window)
+    exchanges = await window.read()
+    # If the clock was wrong, it has been corrected by now.
+    latest = window.latest
+    while window.end < latest:
+        window = _Window(caller, _fixed(window.end + 1, latest), recv_window)
+        exchanges += await window.read()
+    return exchanges
 
 
-def _range(
+def _bounds(
     caller: Caller, first: int | None, last: int | None, recv_window: int
 ) -> tuple[int, int]:
     """The first and the last millisecond to ask for, by Binance's clock as far as known."""
@@ -50,16 +58,6 @@ def _range(
     return max(last - WINDOW if first is None else first, EARLIEST_TIME), last
 
 
-async def _read(caller: Caller, first: int, last: int, recv_window: int) -> list[Exchange]:
-    exchanges: list[Exchange] = []
-    while first <= last:
-        window_end = min(first + WINDOW, last)
-        window = _Window(caller, first, window_end, recv_window)
-        exchanges += sorted(await window.read(), key=lambda exchange: exchange.time)
-        first = window_end + 1
-    return exchanges
-
-
 def _milliseconds(option: str, moment: datetime) -> int:
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ConfigurationError(
@@ -68,24 +66,34 @@ def _milliseconds(option: str, moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-class _Window:
-    """The exchanges of at most 30 days."""
+def _fixed(start: int, end: int) -> Callable[[], tuple[int, int]]:
+    return lambda: (start, end)
 
-    def __init__(self, caller: Caller, start: int, end: int, recv_window: int) -> None:
+
+class _Window:
+    """The exchanges of at most 30 days.
+
+    Attributes:
+        start: the first millisecond. Like `end`, it is fixed once the first page has arrived.
+        end: the last millisecond.
+        latest: the end of all windows.
+    """
+
+    def __init__(
+        self, caller: Caller, bounds: Callable[[], tuple[int, int]], recv_window: int
+    ) -> None:
+        """It begins where `bounds` begin, and ends where they end or after 30 days."""
         self._caller = caller
-        self._arguments: dict[str, Any] = {
-            "size": PAGE_SIZE,
-            "start_time": start,
-            "end_time": end,
-            "recv_window": recv_window,
-        }
+        self._bounds = bounds
+        self._recv_window = recv_window
+        self.start = self.end = self.latest = 0
 
     async def read(self) -> list[Exchange]:
-        """All pages. They are read again if an exchange was added meanwhile: it moves the rows."""
+        """All pages, sorted. They are read again if an exchange was added: it moves the rows."""
         for _ in range(MOST_RESTARTS):
             rows = await self._pages()
             if rows is not None:
-                return rows
+                return sorted(rows, key=lambda exchange: exchange.time)
         raise ContractError(f"The history grew during each of {MOST_RESTARTS} readings")
 
     async def _pages(self) -> list[Exchange] | None:
@@ -93,7 +101,7 @@ class _Window:
         rows: list[Exchange] = []
         total: int | None = None
         for current in range(1, MOST_PAGES + 1):
-            page = await self._caller.call(LIST_EXCHANGES, current=current, **self._arguments)
+            page = await self._page(current)
             if total is not None and page.total > total:
                 return None
             if total is not None and page.total < total:
@@ -107,3 +115,19 @@ class _Window:
             if not page.rows:
                 raise ContractError(f"The history ends after {len(rows)} of {total} exchanges")
         raise ContractError(f"The history has more than {MOST_PAGES} pages for 30 days")
+
+    async def _page(self, current: int) -> ExchangePage:
+        page = await self._caller.call(
+            LIST_EXCHANGES,
+            at_sending=self._times,
+            current=current,
+            size=PAGE_SIZE,
+            recv_window=self._recv_window,
+        )
+        self._bounds = _fixed(self.start, self.latest)
+        return page
+
+    def _times(self) -> dict[str, int]:
+        self.start, self.latest = self._bounds()
+        self.end = min(self.start + WINDOW, self.latest)
+        return {"start_time": self.start, "end_time": self.end}

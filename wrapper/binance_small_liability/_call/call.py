@@ -7,6 +7,7 @@ that never suspends.
 
 import logging
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
@@ -63,16 +64,22 @@ class Caller:
         self._server_time = server_time
 
     async def call(
-        self, operation: Operation[T], subject: tuple[str, ...] = (), **arguments: Any
+        self,
+        operation: Operation[T],
+        subject: tuple[str, ...] = (),
+        *,
+        at_sending: Callable[[], dict[str, Any]] = dict,
+        **arguments: Any,
     ) -> T:
         """Makes one call. Raises SmallLiabilityError.
 
         Args:
             operation: the endpoint.
             subject: the assets whose debts the call exchanges.
+            at_sending: returns arguments that depend on the clock; called for each request.
             arguments: for the generated function, without `client` and `timestamp`.
         """
-        call = Call(self, operation, subject, arguments)
+        call = Call(self, operation, subject, lambda: {**arguments, **at_sending()})
         while True:
             try:
                 return await call.attempt()
@@ -127,12 +134,12 @@ class Call(Generic[T]):
         caller: Caller,
         operation: Operation[T],
         subject: tuple[str, ...] = (),
-        arguments: dict[str, Any] | None = None,
+        arguments: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.caller = caller
         self.operation = operation
         self.subject = subject
-        self.arguments = arguments or {}
+        self.arguments = arguments
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0

@@ -121,11 +121,11 @@ class Sending(Generic[T]):
 
     def _arguments(self) -> dict[str, Any]:
         if not self._operation.signed:
-            return self._call.arguments
+            return self._call.arguments()
         now, before = self._caller.clock.now(), self._call.timestamp
         # A retry within the same millisecond must not look like a replay.
         self._call.timestamp = before + 1 if 0 <= before - now < _SOON else now
-        return {**self._call.arguments, "timestamp": self._call.timestamp}
+        return {**self._call.arguments(), "timestamp": self._call.timestamp}
 
     async def request(self, method: str, url: str, params: dict[str, Any] | None = None) -> Answer:
         """Signs and sends the request of the generated function, and judges the answer."""
