@@ -3,9 +3,7 @@
 import asyncio
 import copy
 import inspect
-import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 from traceback import TracebackException
@@ -20,6 +18,7 @@ from binance_small_liability import (
 )
 from binance_small_liability._client import Options
 from binance_small_liability._config import VARIABLES
+from binance_small_liability._io import network
 
 from tests.conftest import API_KEY, API_SECRET, CREDENTIALS
 from tests.wire import response, serving
@@ -311,37 +310,37 @@ def test_a_transport_takes_the_place_of_the_proxy_of_the_environment(
     ],
 )
 def test_wrong_authorities(
-    client: Client, tmp_path: Path, variable: str, content: str | None, problem: str
+    client: Client,
+    tmp_path: Path,
+    variable: str,
+    content: str | None,
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "authorities"
     if content == "folder":
         path.mkdir()
     elif content is not None:
         path.write_text(content)
-    code = (
-        f"from binance_small_liability import *\n"
-        f"try: {client.__name__}(api_key='k', api_secret='s')\n"
-        "except ConfigurationError as error: print(error)"
-    )
-    # In a process of its own, because authorities are loaded once.
-    environment = {**os.environ, "SSL_CERT_FILE": "", variable: str(path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
-    )
-    assert done.stdout.startswith(f"{variable} names {path}, which ")
-    assert problem in done.stdout
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setenv(variable, str(path))
+    # Authorities are loaded once for a process.
+    network.tls.cache_clear()
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        client(**CREDENTIALS)
+    network.tls.cache_clear()
+    assert caught.value.option == variable
+    assert caught.value.problem.startswith(f"names {path}, which ")
 
 
-def test_without_socksio_a_socks_proxy_needs_it(client: Client) -> None:
-    code = (
-        "import sys; sys.modules['socksio'] = None\n"
-        "from binance_small_liability import *\n"
-        f"try: {client.__name__}(api_key='k', api_secret='s', proxy='socks5://u:hunter2@h:1')\n"
-        "except ConfigurationError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert "pip install 'httpx[socks]'" in done.stdout
-    assert "hunter2" not in done.stdout
+def test_without_socksio_a_socks_proxy_needs_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ConfigurationError) as caught:
+        client(proxy="socks5://u:hunter2@h:1", **CREDENTIALS)
+    assert "pip install 'httpx[socks]'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_proxies_of_the_environment_are_not_used(
