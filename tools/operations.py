@@ -20,6 +20,7 @@ class Operation:
 
     Attributes:
         name: the client's method.
+        command: the command of the command line.
         operation_id: the contract's name.
         call: makes the client send it; with an asynchronous client, to be awaited.
         documented: what `call` returns for the first example of a success.
@@ -34,6 +35,7 @@ class Operation:
     call: Callable[[Any], Any]
     documented: Any = None
     limiter: str = "IP"
+    command: str = ""
     repeatable: bool = True
     possible: Callable[[Any], Any] = lambda payload: payload
 
@@ -55,6 +57,7 @@ LIST_COINS = Operation(
     method="GET",
     path=LIST_PATH,
     call=lambda client: client.list_coins(),
+    command="list",
     documented=[
         Coin(
             asset="ETH",
@@ -72,6 +75,7 @@ EXCHANGE = Operation(
     method="POST",
     path=LIST_PATH,
     call=lambda client: client.exchange(["ETH"]),
+    command="exchange",
     limiter="UID",
     repeatable=False,
 )
@@ -87,6 +91,7 @@ LIST_EXCHANGES = Operation(
     method="GET",
     path=HISTORY_PATH,
     call=lambda client: client.list_exchanges(),
+    command="history",
     documented=[
         Exchange(
             asset="ETH",

@@ -12,18 +12,16 @@ from tools.contract import definition_of, today
 from tools.operations import OPERATIONS, SERVER_TIME
 from tools.operations import Operation as Row
 
-CODE: dict[str, Operation[Any]] = {
-    "list_coins": _operations.LIST_COINS,
-    "exchange": _operations.EXCHANGE,
-    "list_exchanges": _operations.LIST_EXCHANGES,
-    "server_time": _operations.SERVER_TIME,
-}
+
+def _code(row: Row) -> Operation[Any]:
+    operation: Operation[Any] = getattr(_operations, row.name.upper())
+    return operation
 
 
 @pytest.mark.parametrize("row", [*OPERATIONS, SERVER_TIME], ids=lambda row: row.name)
 def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
     definition = definition_of(today(), row.method, row.path)
-    operation = CODE[row.name]
+    operation = _code(row)
     assert operation.weight == definition["x-request-weight"]
     assert operation.limiter == definition["x-request-weight-by"] == row.limiter
     assert operation.weight_per_minute == definition.get("x-request-weight-per-minute")
@@ -35,7 +33,7 @@ def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
 @pytest.mark.parametrize("row", OPERATIONS, ids=lambda row: row.name)
 def test_the_weight_is_reported_in_the_header_of_the_contract(row: Row) -> None:
     success = definition_of(today(), row.method, row.path)["responses"]["200"]
-    assert list(success["headers"]) == [CODE[row.name].limiter.header]
+    assert list(success["headers"]) == [_code(row).limiter.header]
 
 
 def test_the_rules_of_an_exchange_are_those_of_the_contract() -> None:

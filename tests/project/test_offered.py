@@ -8,7 +8,6 @@ from binance_small_liability.testing._handlers import HANDLERS
 from tools.contract import definition_of, operations, today
 from tools.operations import OPERATIONS
 
-COMMAND_OF = {"list_coins": "list", "exchange": "exchange", "list_exchanges": "history"}
 ROWS = {row.operation_id: row for row in OPERATIONS}
 SIGNED = [
     definition["operationId"]
@@ -31,4 +30,4 @@ def test_a_signed_operation_has_a_row_two_methods_a_handler_and_a_command(
     for client in (SmallLiabilityClient, AsyncSmallLiabilityClient):
         assert getattr(client, name).__doc__, f"document {client.__name__}.{name}"
     assert HANDLERS[operation_id].__name__ == name
-    assert COMMAND_OF[name] in COMMANDS
+    assert ROWS[operation_id].command in COMMANDS
