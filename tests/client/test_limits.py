@@ -16,7 +16,7 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
-from binance_small_liability._call.limits import LocalLimits
+from binance_small_liability._call.limits import LocalLimits, Wait
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
@@ -287,3 +287,16 @@ def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
     with _serving(refused, time, reset()) as server, _client(server, max_attempts=1) as client:
         assert isinstance(_error(client), NetworkError)
         assert client.used_weight == 300
+
+
+def test_the_waits_of_a_call_add_up() -> None:
+    class Crowded(LocalLimits):
+        async def reserve(self, *_: Any, **__: Any) -> Wait:
+            return Wait(25.0, RateLimitError(status_code=429))
+
+    with _serving() as server, _client(server) as client:
+        client._caller.limits = Crowded()
+        before = real_time.monotonic()
+        assert isinstance(_error(client), RateLimitError)
+        assert real_time.monotonic() - before == pytest.approx(50, abs=5)
+        assert not server.requests

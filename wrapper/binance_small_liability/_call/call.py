@@ -171,7 +171,10 @@ class Call(Generic[T]):
         """Seconds until the next attempt, or None where there is none."""
         config = self.caller.config
         longest = config.max_retry_wait
-        if self._begun >= config.max_attempts or not may_retry(error, longest):
+        # A limit held the last attempt back: the call has waited as long as it may.
+        was_held_back = self.attempts < self._begun
+        is_last = self._begun >= config.max_attempts
+        if is_last or was_held_back or not may_retry(error, longest):
             return None
         jitter = random.random()  # noqa: S311 - it spreads load, it hides nothing
         return wait_before_retry(error, self.attempts, longest, jitter)

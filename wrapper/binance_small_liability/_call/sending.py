@@ -77,6 +77,7 @@ class Sending(Generic[T]):
     async def _turn(self, fresh: bool) -> Reservation:
         """Borrows a connection once the limits allow to send."""
         caller, limits = self._caller, self._caller.limits
+        waited = 0.0
         while True:
             wait = limits.cooling(self._operation)
             if wait is None:
@@ -96,7 +97,8 @@ class Sending(Generic[T]):
                     self._connection = connection
                     return reserved
                 wait = reserved
-            if wait.seconds > caller.max_wait:
+            waited += wait.seconds
+            if waited > caller.max_wait:
                 refusal = copy.copy(wait.error)
                 refusal.retry_after = wait.seconds
                 raise refusal
