@@ -18,7 +18,7 @@ import httpx
 
 from ._call.redaction import Hidden
 from ._errors import ConfigurationError
-from ._io.http import MAX_BODY
+from ._io.http import Body
 from ._io.messages import HEADERS, Answer, Connector, Request, Signature
 from ._io.network import tls
 
@@ -148,8 +148,7 @@ class _SigningTransport:
 async def _body(
     answer: aiohttp.ClientResponse, deadline: float
 ) -> tuple[bytes, httpx.HTTPError | None]:
-    pieces: list[bytes] = []
-    size = 0
+    body = Body(deadline)
     try:
         with _errors_of_httpx():
             if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
@@ -157,17 +156,12 @@ async def _body(
                     "The answer is encoded, although no encoding was asked for"
                 )
             async for piece in answer.content.iter_any():
-                size += len(piece)
-                if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout("The answer did not arrive whole in time")
-                if size > MAX_BODY:
-                    raise httpx.ReadError(f"The answer is larger than {MAX_BODY} bytes")
-                pieces.append(piece)
+                body.add(piece)
     except httpx.HTTPError as error:
         answer.close()
-        return b"".join(pieces), error
+        return body.content, error
     answer.release()
-    return b"".join(pieces), None
+    return body.content, None
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """One request over an httpx transport, and its answer as a plain value."""
 
-import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any
+from abc import ABC, abstractmethod
+from contextlib import suppress
 
 import httpx
 
 from .messages import API_KEY_HEADER, HEADERS, Answer, Request
+from .network import Wire
+from .transport_errors import transport_error
 
 MAX_BODY = 10 * 1024 * 1024  # bytes
 
@@ -25,43 +26,72 @@ def httpx_request(request: Request, timeout: float, *, signed: bool) -> httpx.Re
     )
 
 
-def receive(response: httpx.Response, deadline: float) -> Answer:
-    """Reads the body until `deadline`, a moment of `time.monotonic()`."""
-    body, broken = _Body(deadline), None
-    try:
-        if _is_unread(response):
-            for piece in response.stream:  # type: ignore[union-attr]  # it is of the right kind
-                body.add(piece)
-        else:
-            body.add(response.content)
-    except httpx.HTTPError as error:
-        broken = error
-    finally:
-        response.close()
-    return body.answer(response, broken)
+class HttpxConnection(ABC):
+    """A connection over an httpx transport: one of ours, or the caller's.
 
-
-async def receive_async(
-    response: httpx.Response, deadline: float, *, keep_transport: bool
-) -> Answer:
-    """As `receive`.
-
-    A transport that is used again afterwards, whatever happens, must not lose a connection if the
-    task is cancelled: then `keep_transport`.
+    Its methods are coroutines for both clients; those of a synchronous transport never suspend.
     """
-    body, broken = _Body(deadline), None
-    try:
-        if _is_unread(response):
-            async for piece in response.stream:  # type: ignore[union-attr]
-                body.add(piece)
-        else:
-            body.add(response.content)
-    except httpx.HTTPError as error:
-        broken = error
-    finally:
-        # Only if needed, because a task costs 30 µs.
-        await (_to_the_end(response.aclose()) if keep_transport else response.aclose())
-    return body.answer(response, broken)
+
+    def __init__(self, wire: Wire | None) -> None:
+        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        self._wire = wire
+        self.usable = True
+
+    @property
+    def sent(self) -> bool:
+        """Whether any byte may have left; always true of a caller's transport, which cannot say."""
+        return self._wire is None or self._wire.sent
+
+    async def exchange(self, request: Request, timeout: float) -> Answer:
+        """Sends one request and receives its answer."""
+        self.usable = False
+        deadline = time.monotonic() + timeout
+        if self._wire is not None:
+            self._wire.begin(request.signature, deadline)
+        try:
+            response = await self._send(httpx_request(request, timeout, signed=self._wire is None))
+        except BaseException as error:
+            if self._wire is not None and isinstance(error, Exception):
+                self._wire.failed()
+            raise transport_error(error) from None
+        answer = await self._receive(response, deadline)
+        self.usable = answer.broken is None
+        return answer
+
+    async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
+        body, broken = Body(deadline), None
+        try:
+            if _is_unread(response):
+                await self._read(response, body)
+            else:
+                body.add(response.content)
+        except httpx.HTTPError as error:
+            broken = error
+        finally:
+            await self._finish(response)
+        return Answer(response.status_code, response.headers, body.content, broken)
+
+    async def close(self) -> None:
+        """Closes it; the caller's transport stays open."""
+        if self._wire is not None:
+            with suppress(Exception):  # it may be broken
+                await self._close_transport()
+
+    @abstractmethod
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Hands the request to the transport."""
+
+    @abstractmethod
+    async def _read(self, response: httpx.Response, body: "Body") -> None:
+        """Adds the pieces of the response to `body`."""
+
+    @abstractmethod
+    async def _finish(self, response: httpx.Response) -> None:
+        """Closes the response, so that the transport can be used again."""
+
+    @abstractmethod
+    async def _close_transport(self) -> None:
+        """Closes the transport."""
 
 
 def _is_unread(response: httpx.Response) -> bool:
@@ -74,8 +104,8 @@ def _is_unread(response: httpx.Response) -> bool:
     return True
 
 
-class _Body:
-    """The pieces of a body, within its bounds."""
+class Body:
+    """The pieces of a body, which must arrive by `deadline`, a moment of `time.monotonic()`."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -83,6 +113,7 @@ class _Body:
         self._size = 0
 
     def add(self, piece: bytes) -> None:
+        """Adds a piece. Raises httpx.ReadTimeout or httpx.ReadError."""
         if time.monotonic() > self._deadline:
             raise httpx.ReadTimeout("The answer did not arrive whole in time")
         self._size += len(piece)
@@ -90,18 +121,7 @@ class _Body:
             raise httpx.ReadError(f"The answer is larger than {MAX_BODY} bytes")
         self._pieces.append(piece)
 
-    def answer(self, response: httpx.Response, broken: httpx.HTTPError | None) -> Answer:
-        return Answer(response.status_code, response.headers, b"".join(self._pieces), broken)
-
-
-async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
-    """Awaits `closing`, which continues if the task is cancelled.
-
-    A cancelled httpcore connection is lost: https://github.com/encode/httpcore/issues/658
-    """
-    try:
-        task = asyncio.get_running_loop().create_task(closing)
-    except RuntimeError:  # trio, where httpcore shields itself
-        await closing
-    else:
-        await asyncio.shield(task)
+    @property
+    def content(self) -> bytes:
+        """What has arrived."""
+        return b"".join(self._pieces)

@@ -1,9 +1,8 @@
 """The `Io` of the asynchronous client, for asyncio and trio."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,52 +13,36 @@ from binance_small_liability._errors import ConfigurationError
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, IdleConnections
-from .http import httpx_request, receive_async
-from .messages import Answer, Connection, Connector, Request
-from .transport_errors import transport_error
+from .http import Body, HttpxConnection
+from .messages import Connection, Connector
 
 if TYPE_CHECKING:
     from binance_small_liability._config import Config
 
 
-class HttpxConnection:
-    """A connection over an httpx transport: one of ours, or the caller's."""
+class TaskConnection(HttpxConnection):
+    """A connection over an asynchronous httpx transport."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport, wire: network.Wire | None = None
     ) -> None:
-        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        super().__init__(wire)
         self._transport = transport
-        self._wire = wire
-        self.usable = True
 
-    @property
-    def sent(self) -> bool:
-        """Whether any byte may have left; of a caller's transport that is never known."""
-        return self._wire is None or self._wire.sent
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        return await self._transport.handle_async_request(request)
 
-    async def exchange(self, request: Request, timeout: float) -> Answer:
-        """Sends one request and receives its answer."""
-        self.usable = False
-        deadline = time.monotonic() + timeout
-        if self._wire is not None:
-            self._wire.begin(request.signature, deadline)
-        try:
-            sending = httpx_request(request, timeout, signed=self._wire is None)
-            response = await self._transport.handle_async_request(sending)
-        except BaseException as error:
-            if self._wire is not None and isinstance(error, Exception):
-                self._wire.failed()
-            raise transport_error(error) from None
-        answer = await receive_async(response, deadline, keep_transport=self._wire is None)
-        self.usable = answer.broken is None
-        return answer
+    async def _read(self, response: httpx.Response, body: Body) -> None:
+        async for piece in response.stream:  # type: ignore[union-attr]  # it is of the right kind
+            body.add(piece)
 
-    async def close(self) -> None:
-        """Closes it; the caller's transport stays open."""
-        if self._wire is not None:
-            with suppress(Exception):  # it may be broken
-                await self._transport.aclose()
+    async def _finish(self, response: httpx.Response) -> None:
+        # A connection of ours that a cancellation interrupts is discarded. The caller's transport
+        # is used again, and must not lose a connection.
+        await (response.aclose() if self._wire else _to_the_end(response.aclose()))
+
+    async def _close_transport(self) -> None:
+        await self._transport.aclose()
 
 
 def connector(config: "Config") -> Callable[[], Connection]:
@@ -68,16 +51,16 @@ def connector(config: "Config") -> Callable[[], Connection]:
     if isinstance(given, Connector):
         return given.connect
     if isinstance(given, httpx.AsyncBaseTransport):
-        return lambda: HttpxConnection(given)
+        return lambda: TaskConnection(given)
     if given is not None:
         raise ConfigurationError(
             "transport", "must be an httpx.AsyncBaseTransport or an AiohttpTransport"
         )
     network.check(config.proxy)
 
-    def connect() -> HttpxConnection:
+    def connect() -> TaskConnection:
         wire = network.Wire()
-        return HttpxConnection(network.async_transport(wire, config.proxy.reveal()), wire)
+        return TaskConnection(network.async_transport(wire, config.proxy.reveal()), wire)
 
     return connect
 
@@ -149,6 +132,19 @@ class TaskIo:
         idle = self._loop().idle
         while (connection := idle.take_any()) is not None:
             await _close(connection)
+
+
+async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
+    """Awaits `closing`, which continues if the task is cancelled.
+
+    A cancelled httpcore connection is lost: https://github.com/encode/httpcore/issues/658
+    """
+    try:
+        task = asyncio.get_running_loop().create_task(closing)
+    except RuntimeError:  # trio, where httpcore shields itself
+        await closing
+    else:
+        await asyncio.shield(task)
 
 
 async def _acquire(turns: anyio.Semaphore, timeout: float) -> None:

@@ -2,9 +2,8 @@
 
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
@@ -13,9 +12,8 @@ from binance_small_liability._errors import ConfigurationError
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, IdleConnections
-from .http import httpx_request, receive
-from .messages import Answer, Connection, Request
-from .transport_errors import transport_error
+from .http import Body, HttpxConnection
+from .messages import Connection
 
 if TYPE_CHECKING:
     from binance_small_liability._config import Config
@@ -33,56 +31,39 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("A synchronous call suspended; please report this bug.")
 
 
-class HttpxConnection:
-    """A connection over an httpx transport: one of ours, or the caller's."""
+class ThreadConnection(HttpxConnection):
+    """A connection over a synchronous httpx transport."""
 
     def __init__(self, transport: httpx.BaseTransport, wire: network.Wire | None = None) -> None:
-        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        super().__init__(wire)
         self._transport = transport
-        self._wire = wire
-        self.usable = True
 
-    @property
-    def sent(self) -> bool:
-        """Whether any byte may have left; of a caller's transport that is never known."""
-        return self._wire is None or self._wire.sent
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        return self._transport.handle_request(request)
 
-    async def exchange(self, request: Request, timeout: float) -> Answer:
-        """Sends one request and receives its answer."""
-        self.usable = False
-        deadline = time.monotonic() + timeout
-        if self._wire is not None:
-            self._wire.begin(request.signature, deadline)
-        try:
-            sending = httpx_request(request, timeout, signed=self._wire is None)
-            response = self._transport.handle_request(sending)
-        except BaseException as error:
-            if self._wire is not None and isinstance(error, Exception):
-                self._wire.failed()
-            raise transport_error(error) from None
-        answer = receive(response, deadline)
-        self.usable = answer.broken is None
-        return answer
+    async def _read(self, response: httpx.Response, body: Body) -> None:
+        for piece in response.stream:  # type: ignore[union-attr]  # it is of the right kind
+            body.add(piece)
 
-    async def close(self) -> None:
-        """Closes it; the caller's transport stays open."""
-        if self._wire is not None:
-            with suppress(Exception):  # it may be broken
-                self._transport.close()
+    async def _finish(self, response: httpx.Response) -> None:
+        response.close()
+
+    async def _close_transport(self) -> None:
+        self._transport.close()
 
 
 def connector(config: "Config") -> Callable[[], Connection]:
     """What makes the connections of a client. Raises ConfigurationError."""
     given = config.transport
     if isinstance(given, httpx.BaseTransport):
-        return lambda: HttpxConnection(given)
+        return lambda: ThreadConnection(given)
     if given is not None:
         raise ConfigurationError("transport", "must be an httpx.BaseTransport")
     network.check(config.proxy)
 
-    def connect() -> HttpxConnection:
+    def connect() -> ThreadConnection:
         wire = network.Wire()
-        return HttpxConnection(network.transport(wire, config.proxy.reveal()), wire)
+        return ThreadConnection(network.transport(wire, config.proxy.reveal()), wire)
 
     return connect
 
