@@ -54,6 +54,21 @@ def test_later_calls_use_the_corrected_clock() -> None:
     assert _paths(server) == ["list", "time", "list", "list", "list"]
 
 
+def test_the_clock_is_trusted_once_a_timestamp_was_accepted() -> None:
+    with serving(response()) as server, _client(server) as client:
+        assert not client._caller.clock.is_trusted
+        client.list_coins()
+        assert client._caller.clock.is_trusted
+
+
+def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(unix_ns=lambda: 0)
+    moments = iter([10.0, 110.0])
+    monkeypatch.setattr(real_time, "monotonic", lambda: next(moments))
+    clock.stopwatch()(1_000_000)
+    assert clock.correction.offset == 1_000_000 - 50_000
+
+
 def test_the_midpoint_of_the_round_trip_counts() -> None:
     now = 1_000_000_000_000
     clock = Clock(unix_ns=lambda: now * 1_000_000)

@@ -21,6 +21,8 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 from binance_small_liability import _errors as errors
+from binance_small_liability._call.answer import error_code
+from binance_small_liability._io.messages import Answer as Received
 
 from tests.conftest import API_KEY, API_SECRET, ListCoins
 from tests.wire import Answer, reset, response, serving, stalled
@@ -149,3 +151,17 @@ def test_what_a_transport_of_the_caller_raises(list_coins: ListCoins, error: Exc
 
     with pytest.raises(NetworkError, match=type(error).__name__):
         list_coins(transport=httpx.MockTransport(fail), max_attempts=1)
+
+
+def test_a_code_that_arrived_counts_wherever_it_is() -> None:
+    body = b'{"msg": "Late.", "code": -1021}'
+    assert error_code(Received(400, httpx.Headers(), body)) == -1021
+    assert error_code(Received(400, httpx.Headers(), body, httpx.ReadError("reset"))) == -1021
+
+
+def test_an_error_keeps_the_headers_of_its_answer(list_coins: ListCoins) -> None:
+    headers = {"Server": "caf\xe9"}
+    answer = response({"code": -1100, "msg": "No."}, 400, headers)
+    with serving(answer) as server, pytest.raises(ApiError) as caught:
+        list_coins(base_url=server.url)
+    assert caught.value.headers["server"] == "caf\xe9"

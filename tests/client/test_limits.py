@@ -16,7 +16,7 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
-from binance_small_liability._call.limits import LocalLimits
+from binance_small_liability._call.limits import LocalLimits, Reservation, Wait
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
@@ -182,6 +182,35 @@ def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
     wait = limits.cooling(LIST_COINS)
     assert wait is not None
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
+
+
+def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(real_time, "monotonic", lambda: now)
+    limits = LocalLimits()
+    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429, retry_after=7.0)))
+    now += 6.5
+    wait = limits.cooling(LIST_COINS)
+    assert wait is not None
+    assert wait.seconds == 0.5
+    now += 0.5
+    assert limits.cooling(LIST_COINS) is None
+
+
+def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
+    limits = LocalLimits()
+    now = 1_800_000_020_000
+    reservation = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    assert isinstance(reservation, Reservation)
+    limits.settle(reservation, 12_000)
+    wait = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    assert isinstance(wait, Wait)
+    assert wait.seconds == 41
+    assert wait.error.status_code == 429
+    assert wait.error.msg == (
+        "Not sent: the budget of list_coins, 12000 per minute and IP, is used up."
+    )
+    assert isinstance(run(limits.reserve(LIST_EXCHANGES, now, is_trusted=True)), Reservation)
 
 
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
