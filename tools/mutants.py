@@ -10,7 +10,6 @@ The command fails if fewer than 97 % are killed or if a survivor has no reason.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,33 +23,62 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "tests/mutants.md"
 STAGE = ROOT / "reports/mutants"
+MUTMUT = Path(sys.executable).with_name("mutmut")
 AIM = 97  # percent
 MISSING = "TODO"
 
-# Modules that the same tests cover. The tests are those that run fast and in this process.
-PARTS: list[tuple[str, list[str], list[str]]] = [
-    (
+
+class Part(NamedTuple):
+    """Modules that the same tests cover: tests that run fast and in this process."""
+
+    folder: str
+    modules: list[str]
+    tests_folder: str
+    tests: list[str]
+
+
+PARTS = [
+    Part(
         "src/binance_small_liability/_call",
         ["limits", "retry", "answer", "clock", "signing", "keys", "redaction"],
-        ["limits", "retry", "errors", "clock", "signing", "keys", "pacing", "exchange", "redaction"],
+        "client",
+        [
+            "limits",
+            "retry",
+            "errors",
+            "clock",
+            "signing",
+            "keys",
+            "pacing",
+            "exchange",
+            "redaction",
+        ],
     ),
-    (
+    Part(
         "src/binance_small_liability/_call",
         ["call", "sending"],
-        ["retry", "clock", "limits", "pacing", "exchange", "exchange_outcomes", "secrecy"],
+        "client",
+        ["errors", "retry", "clock", "limits", "exchange", "exchange_outcomes", "secrecy"],
     ),
-    (
+    Part(
         "src/binance_small_liability/_io",
         ["connections", "threads", "tasks", "network", "http", "messages"],
+        "client",
         ["connections", "concurrency", "aiohttp", "exchange_outcomes", "signing", "secrecy"],
     ),
-    (
+    Part(
         "src/binance_small_liability",
         ["_records", "_history", "_operations"],
+        "client",
         ["records", "history", "exchange", "errors"],
     ),
-    ("src/binance_small_liability/testing", ["_checks", "_weights"], ["checks", "weights"]),
-    ("tools", ["check_page"], ["check_page"]),
+    Part(
+        "src/binance_small_liability/testing",
+        ["_checks", "_weights"],
+        "fake",
+        ["checks", "weights"],
+    ),
+    Part("tools", ["check_page"], "tools", ["check_page"]),
 ]
 
 # mutmut finds modules only below src/ and the folder itself, so it works in a folder of links.
@@ -61,7 +89,7 @@ also_copy = ["openapi.yaml", "generated"]
 only_mutate = {modules}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=20"]
-do_not_mutate_patterns = ['\\blog\\.\\w+\\($', 'TypeVar\\(']  # texts of the log, and types
+do_not_mutate_patterns = ['\\blog\\.\\w+\\(', 'TypeVar\\(']  # texts of the log, and types
 track_dependencies = false
 timeout_multiplier = 4.0
 timeout_constant = 5.0
@@ -97,69 +125,65 @@ class Result(NamedTuple):
 
 def main(wanted: list[str]) -> int:
     """Tests the modules that are named, or all. Returns the exit code."""
-    known = {name for _, names, _ in PARTS for name in names}
+    known = {name for part in PARTS for name in part.modules}
     if unknown := set(wanted) - known:
         print(f"unknown: {' '.join(sorted(unknown))}; known: {' '.join(sorted(known))}")
         return 2
-    results = _read(REPORT) if REPORT.exists() else {}
-    for folder, names, tests in PARTS:
-        chosen = [name for name in names if not wanted or name in wanted]
+    for part in PARTS:
+        chosen = [name for name in part.modules if not wanted or name in wanted]
         if chosen:
-            results |= _run(folder, chosen, tests, results)
-            REPORT.write_text(_report(results), "utf-8")
-    total, killed = _sums(results.values())
-    missing = sum(MISSING in each.survivors.values() for each in results.values())
+            fresh = _run(part._replace(modules=chosen))
+            REPORT.write_text(_report(_read() | fresh), "utf-8")
+    results = _read().values()
+    total, killed = _sums(results)
+    missing = any(MISSING in each.survivors.values() for each in results)
     print(f"{killed} of {total} mutants are killed: {killed / total:.1%}. See {REPORT.name}.")
     if missing:
-        print(f"Survivors without a reason: look for {MISSING} in {REPORT.name}.")
+        print(f"A survivor has no reason: look for {MISSING} in {REPORT.name}.")
     return 1 if missing or killed * 100 < total * AIM else 0
 
 
-def _run(
-    folder: str, names: list[str], tests: list[str], before: dict[str, Result]
-) -> dict[str, Result]:
-    modules = [f"{folder}/{name}.py" for name in names]
-    files = [
-        str(path.relative_to(ROOT))
-        for name in tests
-        for path in sorted(ROOT.glob(f"tests/[!c]*/test_{name}.py"))
-        + sorted(ROOT.glob(f"tests/client/test_{name}.py"))
-    ]
-    _stage(_CONFIG.format(modules=json.dumps(modules), tests=json.dumps(files)))
-    done = _mutmut("run")
+def _run(part: Part) -> dict[str, Result]:
+    stage = STAGE / part.modules[0]
+    modules = [f"{part.folder}/{name}.py" for name in part.modules]
+    tests = [f"tests/{part.tests_folder}/test_{name}.py" for name in part.tests]
+    _prepare(stage, _CONFIG.format(modules=json.dumps(modules), tests=json.dumps(tests)))
+    print(f"{' '.join(part.modules)}: progress is in {stage.relative_to(ROOT)}/output", flush=True)
+    with (stage / "output").open("w") as output:
+        done = subprocess.run([MUTMUT, "run"], cwd=stage, check=False, stdout=output, stderr=output)
     if done.returncode:
-        sys.exit(done.stdout)
-    statuses: dict[str, dict[str, str]] = defaultdict(dict)
-    for line in _mutmut("results", "--all", "true").stdout.splitlines():
-        mutant, _, status = line.strip().rpartition(": ")
-        statuses[mutant.rpartition(".")[0]][mutant] = status
-    return {module: _result(module, of_module, before) for module, of_module in statuses.items()}
+        sys.exit((stage / "output").read_text()[-3000:])
+    before = _read()
+    found: dict[str, Result] = {}
+    for module in modules:
+        prefix = module.removeprefix("src/").removesuffix(".py").replace("/", ".") + ".x"
+        lines = (line.strip() for line in _mutmut(stage, "results", "--all", "true"))
+        statuses = dict(line.rsplit(": ", 1) for line in lines if line.startswith(prefix))
+        found[module] = _result(stage, statuses, before.get(module))
+    return found
 
 
-def _stage(config: str) -> None:
-    shutil.rmtree(STAGE, ignore_errors=True)
-    STAGE.mkdir(parents=True)
+def _prepare(stage: Path, config: str) -> None:
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
     for name in ("tests", "tools", "generated", "openapi.yaml"):
-        (STAGE / name).symlink_to(ROOT / name)
-    (STAGE / "src").symlink_to(ROOT / "wrapper")
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    (STAGE / "pyproject.toml").write_text(text + config, "utf-8")
+        (stage / name).symlink_to(ROOT / name)
+    (stage / "src").symlink_to(ROOT / "wrapper")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    (stage / "pyproject.toml").write_text(project + config, "utf-8")
 
 
-def _mutmut(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [Path(sys.executable).with_name("mutmut"), *arguments],
-        cwd=STAGE,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+def _mutmut(stage: Path, *arguments: str) -> list[str]:
+    done = subprocess.run(
+        [MUTMUT, *arguments], cwd=stage, check=True, capture_output=True, text=True
     )
+    return done.stdout.splitlines()
 
 
-def _result(module: str, statuses: dict[str, str], before: dict[str, Result]) -> Result:
-    reasons = before[module].survivors if module in before else {}
-    survivors = [_survivor(name) for name, status in statuses.items() if not _is_killed(status)]
+def _result(stage: Path, statuses: dict[str, str], before: Result | None) -> Result:
+    reasons = before.survivors if before else {}
+    alive = [name for name, status in statuses.items() if status not in ("killed", "timeout")]
+    survivors = [_survivor(name, _mutmut(stage, "show", name)) for name in alive]
     return Result(
         total=len(statuses),
         killed=len(statuses) - len(survivors),
@@ -168,22 +192,14 @@ def _result(module: str, statuses: dict[str, str], before: dict[str, Result]) ->
     )
 
 
-def _is_killed(status: str) -> bool:
-    return status in ("killed", "timeout")
-
-
-def _survivor(mutant: str) -> Survivor:
-    diff = _mutmut("show", mutant).stdout.splitlines()[3:]
-    sides = [
-        " ".join(line[1:].strip() for line in diff if line.startswith(sign)) for sign in ("-", "+")
-    ]
+def _survivor(mutant: str, shown: list[str]) -> Survivor:
+    # A status line and the two names of the file come first.
+    old, new = (
+        " ".join(line[1:].strip() for line in shown[3:] if line.startswith(sign)) for sign in "-+"
+    )
     function = mutant.rpartition(".")[2].partition("__mutmut_")[0]
-    function = function.removeprefix("x").strip("ǁ").replace("ǁ", ".").removeprefix("_")
-    return Survivor(function, " → ".join(f"`` {_escaped(side)} ``" for side in sides))
-
-
-def _escaped(code: str) -> str:
-    return code.replace("|", r"\|")
+    name = function.replace("ǁ", ".")[2:]
+    return Survivor(name, " → ".join(f"`` {code} ``".replace("|", r"\|") for code in (old, new)))
 
 
 def _sums(results: Iterable[Result]) -> tuple[int, int]:
@@ -207,17 +223,26 @@ def _table(results: dict[str, Result]) -> Iterator[str]:
 def _survivors(results: dict[str, Result]) -> Iterator[str]:
     for module, result in sorted(results.items()):
         if result.survivors:
-            yield from ("", f"### {module}", "", "| function | change | reason |", "|---|---|---|")
+            yield from (
+                "",
+                f"### `{module}`",
+                "",
+                "| function | change | reason |",
+                "|---|---|---|",
+            )
         for (function, change), reason in result.survivors.items():
             yield f"| `{function}` | {change} | {reason} |"
 
 
-def _read(report: Path) -> dict[str, Result]:
-    """The results and reasons of an earlier run."""
-    table, _, rest = report.read_text("utf-8").partition("## Survivors")
+def _read() -> dict[str, Result]:
+    """The results of earlier runs, with their reasons."""
+    if not REPORT.exists():
+        return {}
+    table, _, rest = REPORT.read_text("utf-8").partition("## Survivors")
     reasons: dict[str, dict[Survivor, str]] = defaultdict(dict)
     for section in rest.split("\n### ")[1:]:
-        module, *lines = section.splitlines()
+        title, *lines = section.splitlines()
+        module = title.strip("`")
         for row in filter(None, map(_ROW.fullmatch, lines)):
             reasons[module][Survivor(row[1], row[2])] = row[3]
     rows = re.findall(r"\| `(.+)` \| (\d+) \| (\d+) \| \d+ \| (.+) \|", table)
@@ -228,6 +253,4 @@ def _read(report: Path) -> dict[str, Result]:
 
 
 if __name__ == "__main__":
-    # Node and other tools that a module looks for are those of this project.
-    os.chdir(ROOT)
     sys.exit(main(sys.argv[1:]))
