@@ -27,7 +27,7 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract check-spec check-live check-page generate mock docs lint bench lock clean
+.PHONY: help setup demo test contract check-spec check-live check-page generate mock docs lint mutants bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 	mypy
 	pyright --project tests/typing
 	redocly lint openapi.yaml
+
+mutants: $(PYTHON_TOOLS) ## check that tests notice changed code, into tests/mutants.md: MODULE=retry
+	@python -m tools.mutants $(MODULE)
 
 bench: $(PYTHON_TOOLS) ## measure against what else there is, into benchmarks/results.md
 	@python -m benchmarks

@@ -15,9 +15,10 @@ from binance_small_liability import (
 )
 from binance_small_liability._call.clock import Clock
 from binance_small_liability._io import real_time
+from binance_small_liability._io.threads import run
 
 from tests.conftest import CREDENTIALS
-from tests.wire import Answer, Request, WireServer, response, serving
+from tests.wire import Answer, Request, WireServer, closed, response, serving
 from tools.contract import TIME_PATH
 
 REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
@@ -52,6 +53,48 @@ def test_later_calls_use_the_corrected_clock() -> None:
         for _ in range(3):
             assert client.list_coins()
     assert _paths(server) == ["list", "time", "list", "list", "list"]
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def test_the_clock_is_trusted_while_timestamps_are_accepted() -> None:
+    time_now = response({"serverTime": 1_800_000_000_000})
+    lists = iter([response()])
+
+    def answer(request: Request) -> Answer:
+        return time_now if request.path == TIME_PATH else next(lists, REFUSED)
+
+    with serving(answer) as server, _client(server) as client:
+        caller = client._caller
+        assert not caller.clock.is_trusted
+        client.list_coins()
+        assert caller.clock.is_trusted
+        # The question for the time is not signed, so its answer accepts no timestamp.
+        run(caller.correct_clock(caller.clock.correction))
+        assert caller.clock.is_trusted
+        with pytest.raises(ClockSkewError):
+            client.list_coins()
+        assert not caller.clock.is_trusted
+
+
+def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
+    def answer(request: Request) -> Answer:
+        return closed() if request.path == TIME_PATH else REFUSED
+
+    with (
+        serving(answer) as server,
+        _client(server) as client,
+        pytest.raises(ClockSkewError) as caught,
+    ):
+        client.list_coins()
+    assert caught.value.problem == "/api/v3/time failed: RemoteProtocolError"
+
+
+def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(unix_ns=lambda: 0)
+    moments = iter([10.0, 110.0])
+    monkeypatch.setattr(real_time, "monotonic", lambda: next(moments))
+    clock.stopwatch()(1_000_000)
+    assert clock.correction.offset == 1_000_000 - 50_000
 
 
 def test_the_midpoint_of_the_round_trip_counts() -> None:

@@ -1,6 +1,7 @@
 """What goes wrong becomes an error of this package, and says enough."""
 
 import copy
+import json
 import pickle
 from typing import Any
 
@@ -14,6 +15,7 @@ from binance_small_liability import (
     FirewallError,
     IpBanError,
     NetworkError,
+    OutcomeUnknownError,
     RateLimitError,
     RequestTimeout,
     ServerError,
@@ -21,9 +23,13 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 from binance_small_liability import _errors as errors
+from binance_small_liability._call import sending
+from binance_small_liability._call.answer import error_code
+from binance_small_liability._io.messages import Answer as Received
 
+from tests.clients import RunClient
 from tests.conftest import API_KEY, API_SECRET, ListCoins
-from tests.wire import Answer, reset, response, serving, stalled
+from tests.wire import DOCUMENTED, Answer, closed, reset, response, serving, stalled
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
@@ -149,3 +155,64 @@ def test_what_a_transport_of_the_caller_raises(list_coins: ListCoins, error: Exc
 
     with pytest.raises(NetworkError, match=type(error).__name__):
         list_coins(transport=httpx.MockTransport(fail), max_attempts=1)
+
+
+def test_a_code_that_arrived_counts_wherever_it_is() -> None:
+    body = b'{"msg": "Late.", "code": -1021}'
+    assert error_code(Received(400, httpx.Headers(), body)) == -1021
+    assert error_code(Received(400, httpx.Headers(), body, httpx.ReadError("reset"))) == -1021
+
+
+def test_an_error_keeps_the_headers_of_its_answer(list_coins: ListCoins) -> None:
+    headers = {"Server": "caf\xe9"}
+    answer = response({"code": -1100, "msg": "No."}, 400, headers)
+    with serving(answer) as server, pytest.raises(ApiError) as caught:
+        list_coins(base_url=server.url)
+    assert caught.value.headers["server"] == "caf\xe9"
+
+
+def test_the_message_names_the_host_and_the_transports_error(list_coins: ListCoins) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("broken pipe")
+
+    with pytest.raises(NetworkError) as caught:
+        list_coins(transport=httpx.MockTransport(fail), max_attempts=1)
+    assert caught.value.message == "No usable answer from api.binance.com: ReadError: broken pipe"
+
+
+def test_a_refusal_counts_although_its_body_is_truncated(list_coins: ListCoins) -> None:
+    head = b"HTTP/1.1 400 Bad\r\nContent-Length: 500\r\n\r\n"
+    with (
+        serving(lambda _: closed(head + b'{"code":-1100,"msg":"Ill')) as server,
+        pytest.raises(ApiError) as caught,
+    ):
+        list_coins(base_url=server.url)
+    assert (caught.value.status_code, caught.value.code) == (400, -1100)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [reset(), response(b"", 503)])
+def test_the_cause_of_an_unknown_outcome_is_complete(client: RunClient, answer: Answer) -> None:
+    with serving(lambda _: answer) as server, pytest.raises(OutcomeUnknownError) as caught:
+        client(lambda c: c.exchange(["BTC"]), base_url=server.url)
+    cause = caught.value.__cause__
+    assert isinstance(cause, SmallLiabilityError)
+    assert cause.attempts == 1
+    if isinstance(cause, NetworkError):
+        assert isinstance(cause.__cause__, httpx.TransportError)
+
+
+def test_each_new_field_is_reported_once_and_at_most_100_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, list_coins: ListCoins
+) -> None:
+    monkeypatch.setattr(sending, "_reported", set())
+    coin = json.loads(DOCUMENTED)[0]
+    first = response([{**coin, "fee": 1}])
+    many = response([{**coin, **{f"new{number}": 1 for number in range(150)}}])
+    with serving(first) as server:
+        list_coins(calls=3, base_url=server.url)
+    [line] = caplog.messages
+    assert "list_coins has a new field 'fee'" in line
+    with serving(many) as server:
+        list_coins(base_url=server.url)
+    assert len(set(caplog.messages)) == len(caplog.messages) == 100

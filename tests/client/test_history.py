@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 from binance_small_liability import ConfigurationError, ContractError, NetworkError
 from binance_small_liability._history import MOST_PAGES, MOST_RESTARTS
+from binance_small_liability._records import EARLIEST_TIME, LATEST_TIME
 from binance_small_liability.testing import FakeBinance
 
 from tests.clients import RunClient
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("no_waiting")
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EXCHANGED = LIST_EXCHANGES.documented[0]
+NOT_AWARE = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
+TOO_LATE = "must not be later than end"
 
 
 def _ms(moment: datetime) -> int:
@@ -139,24 +142,24 @@ def test_an_end_in_the_future_is_now(client: RunClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "option"),
+    ("arguments", "option", "problem"),
     [
-        ({"start": datetime(2026, 1, 1)}, "start"),
-        ({"end": datetime(2026, 1, 1)}, "end"),
-        ({"start": "2026-01-01"}, "start"),
-        ({"end": 1_800_000_000_000}, "end"),
-        ({"start": START, "end": START - timedelta(milliseconds=1)}, "start"),
-        ({"start": datetime(9999, 1, 1, tzinfo=UTC)}, "start"),
+        ({"start": datetime(2026, 1, 1)}, "start", NOT_AWARE),
+        ({"end": datetime(2026, 1, 1)}, "end", NOT_AWARE),
+        ({"start": "2026-01-01"}, "start", NOT_AWARE),
+        ({"end": 1_800_000_000_000}, "end", NOT_AWARE),
+        ({"start": START, "end": START - timedelta(milliseconds=1)}, "start", TOO_LATE),
+        ({"start": datetime(9999, 1, 1, tzinfo=UTC)}, "start", "must not be in the future"),
     ],
 )
 def test_wrong_times_are_refused_before_anything_is_sent(
-    client: RunClient, arguments: dict[str, Any], option: str
+    client: RunClient, arguments: dict[str, Any], option: str, problem: str
 ) -> None:
     with serving(History()) as server:
         with pytest.raises(ConfigurationError) as caught:
             client(_list(**arguments), base_url=server.url)
         assert not server.requests
-    assert caught.value.option == option
+    assert (caught.value.option, caught.value.problem) == (option, problem)
 
 
 def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
@@ -172,22 +175,23 @@ def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
 
 
 @pytest.mark.parametrize(
-    ("pages", "problem"),
+    ("pages", "requests", "problem"),
     [
-        ([(200, 100), (150, 50)], "shrank from 200 to 150"),
-        ([(200, 100), (200, 0)], "ends after 100 of 200"),
-        ([(1, 2)], "has 2 rows, but its total is 1"),
-        ([(10**9, 100)], f"more than {MOST_PAGES} pages"),
+        ([(200, 100), (150, 50)], 2, "shrank from 200 to 150"),
+        ([(200, 100), (200, 0)], 2, "ends after 100 of 200"),
+        ([(1, 2)], 1, "has 2 rows, but its total is 1"),
+        ([(10**9, 100)], MOST_PAGES, f"more than {MOST_PAGES} pages"),
     ],
 )
 def test_pages_that_cannot_be_right(
-    client: RunClient, pages: list[tuple[int, int]], problem: str
+    client: RunClient, pages: list[tuple[int, int]], requests: int, problem: str
 ) -> None:
     with (
         serving(_pages(*pages)) as server,
         pytest.raises(ContractError, match=problem),
     ):
         client(_list(START, START + timedelta(days=1)), base_url=server.url)
+    assert len(server.requests) == requests
 
 
 def test_a_history_that_grows_meanwhile_is_read_again(client: RunClient) -> None:
@@ -265,3 +269,10 @@ def test_a_time_that_is_none_says_where(client: RunClient, time: Any) -> None:
     with serving(response(page)) as server, pytest.raises(ContractError) as caught:
         client(_list(), base_url=server.url)
     assert "$.rows[0].timestamp: expected a time in milliseconds" in str(caught.value)
+
+
+@pytest.mark.parametrize("time", [EARLIEST_TIME, LATEST_TIME])
+def test_the_first_and_the_last_moment_are_times(client: RunClient, time: int) -> None:
+    with serving(response({"total": 1, "rows": [_row(time)]})) as server:
+        [exchange] = client(_list(), base_url=server.url)
+    assert _ms(exchange.time) == time

@@ -70,7 +70,17 @@ def _verify(pem: str, payload: str, signature: str) -> None:
 
 @pytest.mark.parametrize("pem", [RSA, ED25519], ids=["RSA", "Ed25519"])
 @pytest.mark.parametrize(
-    "form", ["text", "bytes", "file", "encrypted", "encrypted file", "one line", "one line file"]
+    "form",
+    [
+        "text",
+        "bytes",
+        "file",
+        "encrypted",
+        "encrypted file",
+        "one line",
+        "one line file",
+        "Windows' one line",
+    ],
 )
 def test_every_form_of_a_key_signs_what_is_sent(
     list_coins: ListCoins, tmp_path: Path, pem: str, form: str
@@ -78,7 +88,7 @@ def test_every_form_of_a_key_signs_what_is_sent(
     content = _encrypted(pem) if "encrypted" in form else pem.encode()
     if "one line" in form:
         # As environment files hold it.
-        content = content.replace(b"\n", rb"\n")
+        content = content.replace(b"\n", rb"\r\n" if "Windows" in form else rb"\n")
     (tmp_path / "key.pem").write_bytes(content)
     forms: dict[str, Any] = {
         "text": pem,
@@ -107,45 +117,52 @@ PUBLIC = (
 )
 
 
+KINDS = "must be Ed25519, or RSA of 2048 or 4096 bits"
+NO_PEM = "is not PEM; give the text of the file, or its path as a pathlib.Path"
+OPENSSH = "is in OpenSSH's form; PKCS#8 is needed, as openssl genpkey writes it"
+DAMAGED = "is not a private key in PEM (PKCS#8)"
+
+
 @pytest.mark.parametrize(
     ("key", "password", "option", "problem"),
     [
-        (_encrypted(ED25519), "wrong", "private_key_password", "does not decrypt"),
+        (_encrypted(ED25519), "wrong", "private_key_password", "does not decrypt the private key"),
         (_encrypted(RSA), None, "private_key_password", "is missing"),
         (ED25519, PASSWORD, "private_key_password", "was given for a key without one"),
         (ED25519, 7, "private_key_password", "must be text or bytes"),
-        (PUBLIC, None, "private_key", "is a public key"),
-        (_pem_of(ec.generate_private_key(ec.SECP256R1())), None, "private_key", "Ed25519, or RSA"),
-        (_pem_of(WEAK_RSA), None, "private_key", "2048 or 4096 bits"),
-        ("garbage", None, "private_key", "is not PEM"),
+        (PUBLIC, None, "private_key", "is a public key; the private one is needed to sign"),
+        (_pem_of(ec.generate_private_key(ec.SECP256R1())), None, "private_key", KINDS),
+        (_pem_of(WEAK_RSA), None, "private_key", KINDS),
+        ("garbage", None, "private_key", NO_PEM),
         (_encrypted(RSA), "", "private_key_password", "is missing"),
         (ED25519, "", "private_key_password", "was given for a key without one"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----", PASSWORD, "private_key", "openssl genpkey"),
-        ("/etc/key.pem", None, "private_key", "pathlib.Path"),
-        ("", None, "private_key", "is not PEM"),
-        ("ключ", None, "private_key", "is not PEM"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", PASSWORD, "private_key", OPENSSH),
+        ("/etc/key.pem", None, "private_key", NO_PEM),
+        ("", None, "private_key", NO_PEM),
+        ("ключ", None, "private_key", NO_PEM),
+        ("\udcff", None, "private_key", NO_PEM),
         (
             b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----",
             None,
             "private_key",
-            "not a",
+            DAMAGED,
         ),
-        (ED25519.replace("C4CAQ", "C4DAQ"), None, "private_key", "is not a private key"),
+        (ED25519.replace("C4CAQ", "C4DAQ"), None, "private_key", DAMAGED),
         (
             Path("/nonexistent/key.pem"),
             None,
             "private_key",
-            "No such file .*'/nonexistent/key.pem'",
+            "cannot be read: No such file or directory: '/nonexistent/key.pem'",
         ),
         (Path("\0"), None, "private_key", "is not a path"),
-        (Path("/"), None, "private_key", "cannot be read"),
-        (7, None, "private_key", "must be PEM text, bytes or the path"),
+        (Path("/"), None, "private_key", "cannot be read: Is a directory: '/'"),
+        (7, None, "private_key", "must be PEM text, bytes or the path of a file"),
     ],
 )
 def test_what_is_wrong_with_a_key(key: Any, password: Any, option: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=problem) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         SmallLiabilityClient(api_key=API_KEY, private_key=key, private_key_password=password)
-    assert caught.value.option == option
+    assert (caught.value.option, caught.value.problem) == (option, problem)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -202,8 +219,9 @@ def test_a_key_in_place_of_its_file_is_not_shown(key: str, monkeypatch: pytest.M
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
     monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", key)
-    with pytest.raises(ConfigurationError, match="it looks like the key itself") as caught:
+    with pytest.raises(ConfigurationError) as caught:
         SmallLiabilityClient.from_env()
+    assert caught.value.problem.endswith(": it looks like the key itself; give the path of a file")
     trace = TracebackException.from_exception(caught.value, capture_locals=True)
     trace.stack[:] = [frame for frame in trace.stack if frame.filename != __file__]
     assert trace.stack
@@ -220,3 +238,11 @@ def test_without_cryptography_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'binance-small-liability[asymmetric]'" in done.stdout
+
+
+def test_the_option_that_needs_cryptography_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(ConfigurationError) as caught:
+        AsymmetricKey(Hidden(ED25519), Hidden(None))
+    assert caught.value.option == "private_key"
+    assert "binance-small-liability[asymmetric]" in caught.value.problem

@@ -16,13 +16,13 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
-from binance_small_liability._call.limits import LocalLimits, Wait
+from binance_small_liability._call.limits import LocalLimits, Reservation, Wait
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 
-from tests.conftest import CREDENTIALS
+from tests.conftest import CREDENTIALS, ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
 
@@ -184,6 +184,35 @@ def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
 
 
+def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(real_time, "monotonic", lambda: now)
+    limits = LocalLimits()
+    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429, retry_after=7.0)))
+    now += 6.5
+    wait = limits.cooling(LIST_COINS)
+    assert wait is not None
+    assert wait.seconds == 0.5
+    now += 0.5
+    assert limits.cooling(LIST_COINS) is None
+
+
+def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
+    limits = LocalLimits()
+    now = 1_800_000_020_000
+    reservation = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    assert isinstance(reservation, Reservation)
+    limits.settle(reservation, 12_000)
+    wait = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    assert isinstance(wait, Wait)
+    assert wait.seconds == 41
+    assert wait.error.status_code == 429
+    assert wait.error.msg == (
+        "Not sent: the budget of list_coins, 12000 per minute and IP, is used up."
+    )
+    assert isinstance(run(limits.reserve(LIST_EXCHANGES, now, is_trusted=True)), Reservation)
+
+
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
     absurd = response(BODY, 418, {"Retry-After": "1000000000000"})
     with _serving(absurd) as server, _client(server) as client:
@@ -249,6 +278,54 @@ def test_a_date_is_judged_by_the_clock_of_who_wrote_it() -> None:
         error = _error(client)
     assert isinstance(error, IpBanError)
     assert error.retry_after == 300
+
+
+def test_a_date_without_another_is_judged_by_our_clock(
+    list_coins: ListCoins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 1_768_478_400 * 10**9)
+    answer = response(BODY, 418, {"Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT"})
+    with serving(answer) as server, pytest.raises(IpBanError) as caught:
+        list_coins(base_url=server.url)
+    assert caught.value.retry_after == 300
+
+
+class Recording(LocalLimits):
+    """Notes what became of each reservation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[Any] = []
+
+    def release(self, reservation: Reservation) -> None:
+        super().release(reservation)
+        self.notes.append("not sent")
+
+    def lose(self, reservation: Reservation) -> None:
+        super().lose(reservation)
+        self.notes.append("lost")
+
+    def settle(self, reservation: Reservation, count: int | None) -> None:
+        super().settle(reservation, count)
+        self.notes.append(count)
+
+
+def test_the_limits_learn_what_became_of_each_request() -> None:
+    weighing = response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "300"})
+    limits = Recording()
+    with (
+        _serving(weighing, reset(), response(), response({}, 429, {"Retry-After": "1"})) as server,
+        _client(server) as client,
+    ):
+        client._caller.limits = limits
+        for _ in range(3):
+            client.list_coins()
+    assert limits.notes == [300, "lost", None, None, None]
+    limits = Recording()
+    with _client(server, max_attempts=1) as client:  # nothing listens any more
+        client._caller.limits = limits
+        assert isinstance(_error(client), NetworkError)
+    assert limits.notes == ["not sent"]
 
 
 def test_a_ban_of_the_clock_counts_too() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability._call.limits import MINUTE, Budget, Reservation
+from binance_small_liability._call.limits import MINUTE, SOON, Budget, Reservation
 from binance_small_liability._operations import LIST_COINS
 
 WEIGHT = LIST_COINS.weight
@@ -163,3 +163,56 @@ def test_what_was_not_sent_does_not_count() -> None:
     budget = Budget()
     for _ in range(1_000):
         budget.release(_reserved(budget, START))
+
+
+def test_the_budget_can_be_used_to_the_last_unit() -> None:
+    budget = Budget()
+    budget.forget()
+    requests = BUDGET // WEIGHT
+    in_flight = [_reserved(budget, START) for _ in range(requests)]
+    assert budget.reserve(LIST_COINS, START) == SOON
+    for number, reservation in enumerate(in_flight, 1):
+        budget.settle(reservation, number * WEIGHT)
+    assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
+    # In the next minute they come one after the other.
+    now = START + MINUTE
+    for number in range(1, requests + 1):
+        budget.settle(_reserved(budget, now), number * WEIGHT)
+    assert budget.reserve(LIST_COINS, now) == (40_000 + 1_000) / 1000
+
+
+def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
+    budget = Budget()
+    lost, beside = _reserved(budget, START), _reserved(budget, START)
+    budget.lose(lost)
+    budget.settle(beside, BUDGET - WEIGHT)
+    assert isinstance(budget.reserve(LIST_COINS, START), float), "the lost one is counted besides"
+    budget = Budget()
+    budget.lose(_reserved(budget, START))
+    budget.settle(_reserved(budget, START), BUDGET - WEIGHT)
+    _reserved(budget, START)
+
+
+def test_a_count_that_has_not_grown_belongs_to_the_next_minute() -> None:
+    budget = Budget()
+    first = _reserved(budget, START)
+    budget.settle(first, WEIGHT)
+    budget.settle(_reserved(budget, START), WEIGHT)
+    # Our clock is behind: it is still in the minute before.
+    following = _reserved(budget, START)
+    assert (following.minute, following.counted) == (first.minute + 1, WEIGHT)
+
+
+def test_a_late_answer_of_the_minute_before_counts_in_this_one() -> None:
+    budget = Budget()
+    late = _reserved(budget, START)
+    current = _reserved(budget, START + MINUTE)
+    budget.settle(late, WEIGHT)
+    budget.settle(current, BUDGET - WEIGHT)
+    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), float)
+
+
+def test_a_clock_that_was_two_minutes_ahead_is_forgotten() -> None:
+    budget = Budget()
+    budget.release(_reserved(budget, START + 2 * MINUTE))
+    assert _reserved(budget, START).minute == (START - 1_000) // MINUTE

@@ -41,6 +41,7 @@ NOW = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
         ("0.5", 0.5),
         ("1e3", None),
         ("\x1f7", None),
+        ("X7", None),
         ("1_0", None),
         ("٣", None),
         ("-0", None),

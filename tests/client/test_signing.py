@@ -13,6 +13,7 @@ import pytest
 from binance_small_liability import NetworkError, SmallLiabilityClient
 from binance_small_liability._call.keys import HmacKey
 from binance_small_liability._call.redaction import Hidden
+from binance_small_liability._call.signing import encode
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -36,6 +37,10 @@ def _vectors(algorithm: str) -> list[Any]:
 @pytest.mark.parametrize(("payload", "signature", "secret"), _vectors("HMAC-SHA256"))
 def test_official_hmac_vectors(payload: str, signature: str, secret: str) -> None:
     assert HmacKey(Hidden(secret)).sign(payload.encode()) == signature
+
+
+def test_parameters_are_percent_encoded_in_their_order() -> None:
+    assert encode({"b": "x y,+/", "a": "币"}) == b"b=x%20y%2C%2B%2F&a=%E5%B8%81"
 
 
 def credentials(kind: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from binance_small_liability import AuthenticationError, ConfigurationError, Sma
 from binance_small_liability._call.keys import HmacKey
 from binance_small_liability._io import real_time
 from binance_small_liability.testing import FakeBinance
+from binance_small_liability.testing._checks import _fits
 from binance_small_liability.testing._signatures import public_key_verifier
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -389,3 +390,9 @@ def test_clients_written_by_others() -> None:
         with urllib.request.urlopen(request) as reply:  # noqa: S310 - the URL is the fake's
             assert (reply.status, reply.read()) == (200, b"{}")
     assert [received.status for received in fake.requests] == [200, 200, 200]
+
+
+def test_a_schema_may_have_no_bounds() -> None:
+    assert _fits(7, {"type": "integer"})
+    assert _fits("any", {"type": "string"})
+    assert not _fits("any", {"type": "string", "pattern": "^x"})

@@ -98,6 +98,14 @@ def test_bans_grow_and_concern_everything(
 
 
 @pytest.mark.usefixtures("clock")
+def test_what_is_refused_counts_until_the_ban(sender: Sender) -> None:
+    sender.fake.weight_limit = 100
+    answers = [sender.send() for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 429, 418, 418]
+    assert [answer.headers[IP_WEIGHT] for answer in answers] == ["100", "200", "300", "300"]
+
+
+@pytest.mark.usefixtures("clock")
 def test_every_answer_of_a_counted_operation_reports_its_weight(sender: Sender) -> None:
     answers = [sender.send(), sender.send(tail="")]
     for status in (302, 400, 401, 403, 418, 429, 500, 520):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 
@@ -70,4 +70,4 @@ def used_weight(answer: Answer, limiter: Limiter) -> int | None:
 def _retry_after(answer: Answer, now: datetime) -> float | None:
     # A date is read by the clock of the server that wrote it: this machine's may be off.
     date = parse_http_date(answer.headers.get("Date", ""))
-    return parse_retry_after(answer.headers.get("Retry-After"), date or now.astimezone(UTC))
+    return parse_retry_after(answer.headers.get("Retry-After"), date or now)
