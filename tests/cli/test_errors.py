@@ -129,7 +129,7 @@ def test_a_wrong_variable(variable: str, value: str, wanted: str) -> None:
         (["list", "--base-url", "http://example.com"], "--base-url must use https"),
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
         (["list", "--as", "ETH"], "--as is not known"),
-        (["-v", "list"], "-v is not known here; options stand after the command"),
+        (["-v", "list"], "-v is not known here; options follow the command"),
         (["list", "ETH"], "an argument is not known"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
         (
@@ -148,7 +148,7 @@ def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
 def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
     for arguments in (["--api-secret", "hush"], ["--api-secret=hush"]):
         line = fails(capsys, 2, "list", *arguments)
-        assert "--api-secret is not known here; options stand after the command" in line
+        assert "--api-secret is not known here; options follow the command" in line
         assert "hush" not in line
 
 

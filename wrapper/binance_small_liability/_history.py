@@ -1,4 +1,4 @@
-"""How all past exchanges are read: windows of time, and their pages."""
+"""Reads all past exchanges, 30 days at a time, page by page."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,10 +8,10 @@ from ._errors import ConfigurationError, ContractError
 from ._operations import LIST_EXCHANGES
 from ._records import EARLIEST_TIME, EPOCH, Exchange
 
-# The contract does not know the largest range. Sibling endpoints allow 30 days.
+# The largest range is not documented. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
 PAGE_SIZE = 100  # the contract's maximum
-# Far more than an account can fill in 30 days with 10 coins once in 6 hours.
+# With 10 coins every 6 hours, an account fills 12 pages in 30 days.
 MOST_PAGES = 200
 MOST_RESTARTS = 5
 
@@ -20,7 +20,7 @@ async def list_exchanges(
     caller: Caller, start: datetime | None, end: datetime | None, recv_window: int
 ) -> list[Exchange]:
     """All exchanges from `start` to `end`, oldest first. Each page is retried on its own."""
-    # Binance's clock may be ahead of ours by as much as it accepts.
+    # Binance accepts requests while its clock is up to `recv_window` ahead of ours.
     latest = caller.clock.now() + recv_window
     last = latest if end is None else min(_milliseconds("end", end), latest)
     first = last - WINDOW if start is None else _milliseconds("start", start)
@@ -57,7 +57,7 @@ class _Window:
         }
 
     async def read(self) -> list[Exchange]:
-        """All pages. They are read again if an exchange was added meanwhile: it moves the rows."""
+        """All pages. A new exchange moves the rows; then all pages are read again."""
         for _ in range(MOST_RESTARTS):
             rows = await self._pages()
             if rows is not None:

@@ -89,7 +89,7 @@ class Mismatch(ValueError):
         self._where = where
 
     def within(self, step: str) -> "Mismatch":
-        """The same mismatch, seen from the value around it."""
+        """The same mismatch, with `step` in front of its place."""
         return Mismatch(self._problem, f"{step}{self._where}")
 
 
@@ -100,7 +100,7 @@ class Reader(Generic[T]):
         self._read = _reader(kind)
 
     def read(self, payload: object) -> tuple[T, set[str]]:
-        """The value, and the names of fields that the contract does not know. Raises Mismatch."""
+        """The value, and the names of fields that are not in the contract. Raises Mismatch."""
         unknown: set[str] = set()
         return self._read(payload, unknown), unknown
 
