@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tools.check_page import OPENAPI_YAML, check, main
-from tools.promises import operations
+from tools.statements import operations
 
 # Much is run here, and measured elsewhere: coverage would double the time.
 pytestmark = pytest.mark.no_cover

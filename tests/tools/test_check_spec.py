@@ -484,5 +484,5 @@ def test_without_a_contract_there_is_no_verdict(
         path.write_text(text, "utf-8")
     assert main(path) == 2
     said = capsys.readouterr().err
-    assert "is no OpenAPI 3 contract to judge: " in said
+    assert "is not a usable OpenAPI 3 contract: " in said
     assert said.count("\n") == 1
