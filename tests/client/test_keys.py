@@ -1,4 +1,4 @@
-"""RSA and Ed25519 keys: official vectors, the wire, and what is wrong with a key."""
+"""RSA and Ed25519 keys: official vectors, sent signatures, and invalid keys."""
 
 import base64
 import json
@@ -77,7 +77,7 @@ def test_every_form_of_a_key_signs_what_is_sent(
 ) -> None:
     content = _encrypted(pem) if "encrypted" in form else pem.encode()
     if "one line" in form:
-        # As environment files hold it.
+        # As in environment files.
         content = content.replace(b"\n", rb"\n")
     (tmp_path / "key.pem").write_bytes(content)
     forms: dict[str, Any] = {
@@ -142,7 +142,7 @@ PUBLIC = (
         (7, None, "private_key", "must be PEM text, bytes or the path"),
     ],
 )
-def test_what_is_wrong_with_a_key(key: Any, password: Any, option: str, problem: str) -> None:
+def test_invalid_keys(key: Any, password: Any, option: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as caught:
         SmallLiabilityClient(api_key=API_KEY, private_key=key, private_key_password=password)
     assert caught.value.option == option
@@ -155,7 +155,7 @@ def test_a_secret_and_a_private_key_exclude_each_other() -> None:
         SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
 
 
-def test_a_password_without_a_private_key_is_a_mistake() -> None:
+def test_a_password_without_a_private_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="was given without a private key"):
         SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key_password="x")
 
@@ -198,7 +198,7 @@ def test_a_home_folder_in_the_environment_is_found(
     [ED25519, ED25519.replace("\n", r"\n"), VECTORS["ed25519_pkcs8_der_base64"], API_SECRET],
     ids=["PEM", "PEM in one line", "base64", "secret"],
 )
-def test_a_key_in_place_of_its_file_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_instead_of_its_path_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
     monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", key)

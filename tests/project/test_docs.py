@@ -1,4 +1,4 @@
-"""The documentation as its readers see it."""
+"""The documentation in a browser."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 @pytest.fixture(scope="module")
 def pages() -> dict[str, "Page"]:
     """Every page of the freshly built site."""
-    # What is installed runs this test, and must not be installed anew beneath it.
+    # The installed tools run this test, so `make` must not install them again.
     installed = (".venv/.pinned", ".venv/.installed", "node_modules/.installed")
     done = subprocess.run(
         ["make", "docs", *(f"--assume-old={stamp}" for stamp in installed)],
@@ -66,7 +66,7 @@ def test_every_guide_is_there(pages: dict[str, Page]) -> None:
     assert {f"{name}.html" for name in guides} < pages.keys()
 
 
-def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
+def test_internal_links_have_a_target(pages: dict[str, Page]) -> None:
     broken = []
     for name, page in pages.items():
         for link in {*page.links, *page.loads}:
@@ -82,7 +82,7 @@ def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
     assert broken == []
 
 
-def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
+def test_nothing_is_loaded_from_other_hosts(pages: dict[str, Page]) -> None:
     loads = [load for page in pages.values() for load in page.loads]
     assert [load for load in loads if urlsplit(load).netloc] == []
 
@@ -110,12 +110,12 @@ def site_url(pages: dict[str, Page]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def seen(site_url: str, pages: dict[str, Page]) -> dict[str, Any]:
-    """What Chromium saw of every page. Pictures go to the folder that SCREENSHOTS names."""
+    """What Chromium loaded and showed of every page. SCREENSHOTS names a folder for pictures."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     node = Path(sys.executable).with_name("node")
     urls = [f"{site_url}/{name}" for name in sorted(pages)]
-    # As it is seen by those who open it from a disk.
+    # The page is opened from a disk, as a reader would do.
     urls.append((SITE / "http-api.html").as_uri())
     pictures = os.environ.get("SCREENSHOTS", "")
     done = subprocess.run(
@@ -155,7 +155,7 @@ def test_no_request_leaves_the_machine(seen: dict[str, Any], site_url: str) -> N
 
 
 def test_the_console_stays_empty(seen: dict[str, Any]) -> None:
-    # From a disk the search cannot be loaded.
+    # A page that is opened from a disk cannot load the search.
     errors = {name: page["errors"] for name, page in seen.items() if name != _FROM_DISK}
     assert {name: each for name, each in errors.items() if each} == {}
 

@@ -1,4 +1,4 @@
-"""The code in the README and in the guides, run as it stands there, against the fake exchange."""
+"""The code in the README and in the guides runs unchanged against the fake Binance."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _BLOCK = re.compile(r'^```(\w+)(?: title="(.+)")?\n(.*?)^```$', re.MULTILINE | r
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
-    """Language, title and text of each block of code that does not stand in a list."""
+    """Language, title and text of each block of code that is not in a list."""
     return [(found[1], found[2] or "", found[3]) for found in _BLOCK.finditer(page.read_text())]
 
 
@@ -34,7 +34,7 @@ def environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder of its own, and what `mock` prints, in the environment and in mock.env."""
+    """A new folder, and the output of `mock` in the environment and in mock.env."""
     variables = {
         "BINANCE_BASE_URL": fake_binance_url,
         "BINANCE_API_KEY": fake_binance.api_key,
@@ -92,7 +92,7 @@ def test_the_lines_that_script_the_fake(fake_binance: FakeBinance) -> None:
         exec(line.replace("[…]", "[]"), {"fake": fake_binance})  # noqa: S102 - as above
 
 
-def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+def test_the_readme_is_short_and_its_links_have_a_target() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) < 150
     links = re.findall(r"\]\(([^)#]+)", text)
