@@ -109,10 +109,10 @@ def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Req
         if request.path == TIME_PATH:
             for _ in range(count):
                 assert refusals.acquire(timeout=10)
-        told = exchange(request)
-        if told == REFUSED:
+        answer = exchange(request)
+        if answer == REFUSED:
             refusals.release()
-        return told
+        return answer
 
     return answer
 

@@ -116,7 +116,7 @@ ROWS = [
     _broken("chunked garbage", closed(HEAD + CHUNKED + b"zz\r\n[]\r\n")),
     _broken("gzip garbage", response(b"garbage", headers={"Content-Encoding": "gzip"})),
     _broken("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
-    _broken("a length that is no number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
+    _broken("a length that is not a number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
     _broken("two lengths", closed(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]")),
     _broken("header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
     *(
@@ -205,7 +205,7 @@ ROWS = [
         time=response({"serverTime": 1_800_000_000_000}),
         attempts=2,
     ),
-    Row("200 with a code that is no refusal", [_refusal(200, 0)], ContractError),
+    Row("200 with a code that is not a refusal", [_refusal(200, 0)], ContractError),
     Row("a refusal with 200", [_refusal(200, -1000)], ApiError, status=200),
     Row("400", [_refusal(400, -1100)], ApiError, status=400),
     Row("401", [_refusal(401, -2015)], ApiError, status=401),

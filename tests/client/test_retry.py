@@ -122,20 +122,20 @@ def test_on_retry_receives_each_retry(
 ) -> None:
     monkeypatch.setattr(random, "random", lambda: 0.5)
     answers = iter([response({}, 503), lambda _: None, response({}, 429, {"Retry-After": "7"})])
-    told: list[RetryDetails] = []
+    retries: list[RetryDetails] = []
 
     def answer(_: Any) -> Any:
         return next(answers, response())
 
     caplog.set_level(logging.INFO, "binance_small_liability")
     with real_time.skipping(), serving(answer) as server:
-        list_coins(base_url=server.url, max_attempts=4, on_retry=told.append)
-    assert [(d.attempt, d.error_class, d.status) for d in told] == [
+        list_coins(base_url=server.url, max_attempts=4, on_retry=retries.append)
+    assert [(d.attempt, d.error_class, d.status) for d in retries] == [
         (1, ServerError, 503),
         (2, NetworkError, None),
         (3, RateLimitError, 429),
     ]
-    assert [d.wait for d in told] == [0.375, 0.75, 7.0]
+    assert [d.wait for d in retries] == [0.375, 0.75, 7.0]
     lines = [r.getMessage() for r in caplog.records if r.name == "binance_small_liability"]
     assert len(lines) == 3
     assert "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0." in lines[0]
@@ -172,9 +172,9 @@ def test_immediate_retries_have_different_timestamps(list_coins: ListCoins) -> N
 
 def test_a_retry_really_waits(list_coins: ListCoins) -> None:
     answers = iter([response({}, 503)])
-    told: list[RetryDetails] = []
+    retries: list[RetryDetails] = []
     with serving(lambda _: next(answers, response())) as server:
-        list_coins(base_url=server.url, max_retry_wait=0.02, on_retry=told.append)
+        list_coins(base_url=server.url, max_retry_wait=0.02, on_retry=retries.append)
     first, second = [int(dict(request.query)["timestamp"]) for request in server.requests]
-    assert told[0].wait == 0.02
+    assert retries[0].wait == 0.02
     assert second - first >= 19

@@ -1,4 +1,4 @@
-// Opens pages in Chromium, at desktop and at phone width, and prints what it saw as JSON.
+// Opens pages in Chromium, at desktop and at phone width, and prints what they show as JSON.
 // node browse.mjs CHROMIUM FOLDER-FOR-SCREENSHOTS URL...
 // Without a folder ("") it takes no pictures.
 import { chromium } from "playwright-core";
@@ -14,7 +14,7 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Whatever tries to leave this machine fails, and is told.
+    // Every request to another machine fails, and is reported.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   ],
 });
@@ -25,7 +25,7 @@ page.on("console", (message) => message.type() === "error" && now.errors.push(me
 page.on("pageerror", (error) => now.errors.push(String(error)));
 page.on("requestfailed", (request) => {
   const reason = request.failure().errorText;
-  // Leaving a page ends what it still loads.
+  // Leaving a page aborts its pending requests.
   if (reason !== "net::ERR_ABORTED") now.errors.push(`${request.url()}: ${reason}`);
 });
 page.on("request", (request) => now.requests.push(request.url()));

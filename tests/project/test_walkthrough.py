@@ -51,7 +51,7 @@ class Copy:
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.folder / file
         text = path.read_text("utf-8")
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new), "utf-8")
 
     def test(self, code: int = 0) -> str:
@@ -98,8 +98,8 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     assert "liability_qty=Decimal('0.3552')" in copy.list_coins()
     # and the tests report what is new and where it belongs.
     output = copy.test(code=1)
-    assert "'risktier'" in told
-    assert "_records.py" in told
+    assert "'risktier'" in output
+    assert "_records.py" in output
 
     copy.edit(
         _RECORDS,

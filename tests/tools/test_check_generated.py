@@ -6,8 +6,8 @@ from tools.check_generated import PACKAGE, differences, drift, generate
 
 
 def test_generated_has_not_drifted_from_the_contract(tmp_path: Path) -> None:
-    told = drift(tmp_path / "fresh")
-    assert told is None, told
+    report = drift(tmp_path / "fresh")
+    assert report is None, report
 
 
 def test_generating_again_leaves_no_old_file(tmp_path: Path) -> None:

@@ -159,17 +159,17 @@ def _reworded(node: Any) -> Any:
 # Each change, with a pattern of the line that must report it.
 BREAKING: dict[str, tuple[Change, str]] = {
     "a field is renamed": (_rename_everywhere, r"principal: missing"),
-    "a field is renamed in the schema alone": (
+    "a field is renamed only in the schema": (
         lambda c: _rename_in_schema(_coin(c), "interest", "interestAmount"),
         r"200 made up: .*interest: missing",
     ),
     "a field is removed": (_remove_everywhere, r"liabilityAsset: missing"),
-    "a field is removed from the schema alone": (
+    "a field is removed only from the schema": (
         lambda c: _remove(c, "liabilityQty"),
         r"200 made up: .*liabilityQty: missing",
     ),
     "a field is retyped": (_retype_everywhere, r"liabilityQty: expected a decimal, got an object"),
-    "a field is retyped in the schema alone": (
+    "a field is retyped only in the schema": (
         _retype("interest", {"type": "boolean"}),
         r"interest: expected a decimal, got a boolean",
     ),
@@ -279,11 +279,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
         rf"400 malformedParameter and {_examples('BadRequest')} more: code: missing",
     ),
     "msg is renamed": (_rename_in_errors("msg"), r"msg: missing"),
-    "code becomes a string in the schema alone": (
+    "code becomes a string only in the schema": (
         lambda c: c["components"]["schemas"]["Error"]["properties"].update(code={"type": "string"}),
         r"400 made up: code: the client cannot read '",
     ),
-    "the limit's code becomes a string in the schema alone": (
+    "the limit's code becomes a string only in the schema": (
         lambda c: c["components"]["schemas"]["LimitError"].update(
             properties={"code": {"type": "string"}, "msg": {"type": "string"}},
         ),
@@ -328,11 +328,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
         r"200 .*header X-SAPI-USED-IP-WEIGHT-1M: missing",
     ),
     "the time moves": (_move(TIME_PATH), rf"{TIME_PATH}: .*hasn't been found"),
-    "serverTime is renamed in the schema alone": (
+    "serverTime is renamed only in the schema": (
         lambda c: _rename_in_schema(_time(c), "serverTime", "now"),
         rf"{TIME_PATH}: 200 made up: .*without a time",
     ),
-    "serverTime becomes a string in the schema alone": (
+    "serverTime becomes a string only in the schema": (
         lambda c: _time(c)["properties"].update(serverTime={"type": "string"}),
         rf"{TIME_PATH}: 200 made up: .*without a time",
     ),

@@ -35,7 +35,7 @@ class SmallLiabilityError(Exception):
 
     @property
     def message(self) -> str:
-        """The message alone."""
+        """The message without the number of attempts."""
         return Exception.__str__(self)
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 HIDDEN = "[hidden]"
 # Shorter texts are not real keys, and may be part of ordinary words.
 _SHORTEST = 8
-_MOST_LAYERS = 3  # of percent-encoding
+_MOST_LAYERS = 3  # layers of percent-encoding
 
 
 class Hidden:
