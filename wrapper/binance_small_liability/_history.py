@@ -1,12 +1,12 @@
 """Reads all past exchanges, 30 days at a time, page by page."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ._call.call import Caller
 from ._errors import ConfigurationError, ContractError
 from ._operations import LIST_EXCHANGES
-from ._records import EARLIEST_TIME, EPOCH, Exchange
+from ._records import EARLIEST_TIME, Exchange, milliseconds
 
 # The largest range is not documented. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
@@ -41,7 +41,7 @@ def _milliseconds(option: str, moment: datetime) -> int:
         raise ConfigurationError(
             option, "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
         )
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return milliseconds(moment)
 
 
 class _Window:

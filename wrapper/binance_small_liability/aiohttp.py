@@ -18,7 +18,7 @@ import httpx
 
 from ._call.redaction import Hidden
 from ._errors import ConfigurationError
-from ._io.http import Body
+from ._io.http import Body, check_encoding
 from ._io.messages import HEADERS, Answer, Connector, Request, Signature
 from ._io.network import tls
 
@@ -151,10 +151,7 @@ async def _body(
     body = Body(deadline)
     try:
         with _errors_of_httpx():
-            if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-                raise httpx.DecodingError(
-                    "The answer is encoded, although no encoding was asked for"
-                )
+            check_encoding(answer.headers.get("Content-Encoding", ""))
             async for piece in answer.content.iter_any():
                 body.add(piece)
     except httpx.HTTPError as error:

@@ -98,10 +98,14 @@ def _is_unread(response: httpx.Response) -> bool:
     # Some transports return a body that was already read and decoded.
     if response.is_stream_consumed:
         return False
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
+    check_encoding(response.headers.get("Content-Encoding", ""))
     return True
+
+
+def check_encoding(encoding: str) -> None:
+    """Raises httpx.DecodingError unless the body is sent as it is."""
+    if encoding.strip().lower() not in ("", "identity"):
+        raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
 
 
 class Body:

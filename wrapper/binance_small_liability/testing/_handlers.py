@@ -10,10 +10,10 @@ from datetime import timedelta
 from decimal import Context
 from typing import Any
 
-from binance_small_liability._records import EPOCH, Coin, Exchange
+from binance_small_liability._records import EPOCH, Coin, Exchange, milliseconds
 
 from ._account import Account
-from ._json import milliseconds, payload
+from ._json import payload
 
 _HOUR = 60 * 60 * 1000  # milliseconds
 _DEFAULT_RANGE = 30 * 24 * _HOUR
