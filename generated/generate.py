@@ -1,6 +1,6 @@
-"""Makes the wire client from the contract, and puts the contract beside it as JSON.
+"""Generates the wire client from the contract, and adds the contract as JSON.
 
-It is made in a fresh folder that is then swapped in whole, so that nothing stale stays.
+The client is generated in a new folder, which then replaces the old one, so that no old file stays.
 """
 
 import argparse
@@ -22,12 +22,12 @@ CONFIG = HERE / "generator.yaml"
 BIN = Path(sys.executable).parent
 NOTE = "Generated from openapi.yaml by `make generate`. Do not edit."
 HEADER = f"# {NOTE}\n"
-# pytest looks for this in the docstring. It would warn if this package is imported already.
+# With this in its docstring, pytest does not warn if the package is already imported.
 FOR_PYTEST = "PYTEST_DONT_REWRITE"
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """Marks numbers with a fraction, so that none passes through a float."""
+    """Marks numbers with a fraction, so that they do not pass through a float."""
 
 
 _ExactLoader.add_constructor(
@@ -36,7 +36,7 @@ _ExactLoader.add_constructor(
 
 
 def contract_as_json(contract: Path) -> str:
-    """The contract as JSON, to the last digit, with a note in its first line."""
+    """The contract as JSON with exact numbers and a note in its first line."""
     document = yaml.load(contract.read_text("utf-8"), _ExactLoader)  # noqa: S506 - it is a SafeLoader
     text = json.dumps(document, indent=1, ensure_ascii=False).removeprefix("{\n")
     numbers = re.sub(r'"\\u0000(.+?)\\u0000"', r"\1", text)
@@ -44,9 +44,9 @@ def contract_as_json(contract: Path) -> str:
 
 
 def generate(contract: Path, package: Path) -> None:
-    """Writes the wire client of `contract` to `package`, replacing what stood there."""
+    """Writes the wire client of `contract` to `package`, replacing the old one."""
     package.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its destination, because a folder can only be renamed within one file system.
+    # In the same folder, because a folder can only be renamed within one file system.
     with tempfile.TemporaryDirectory(dir=package.parent, prefix=".generating-") as scratch:
         fresh = Path(scratch, "fresh")
         command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
@@ -55,7 +55,7 @@ def generate(contract: Path, package: Path) -> None:
             [*command, "--path", contract, "--output-path", fresh],
             check=True,
             stdout=sys.stderr,
-            # Its hooks call ruff, which stands beside this interpreter.
+            # Its hooks call ruff, which is in the folder of this interpreter.
             env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
         )
         for module in fresh.rglob("*.py"):
@@ -79,4 +79,4 @@ if __name__ == "__main__":
     try:
         generate(arguments.contract.resolve(), arguments.package.resolve())
     except subprocess.CalledProcessError:
-        sys.exit(f"The generator refused {arguments.contract}; it says above why.")
+        sys.exit(f"The generator refused {arguments.contract}; the reason is above.")

@@ -1,4 +1,4 @@
-"""The clients that the tests make calls with."""
+"""The clients with which the tests make calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
 
 
-# Makes a client with options, calls it as the function says, and closes it.
+# Makes a client with options, calls the function with it, and closes it.
 RunClient: TypeAlias = Callable[..., Any]
 
 

@@ -20,7 +20,7 @@ __all__ = ["API_KEY", "API_SECRET", "CREDENTIALS"]
 
 ETH: Coin = LIST_COINS.documented[0]
 
-# What is started in the background is deaf to Ctrl-C, and so would be all that the tests start.
+# Background jobs ignore Ctrl-C, and so would the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
@@ -28,13 +28,13 @@ ListCoins: TypeAlias = Callable[..., list[Coin]]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors, because tests often wait."""
+    """One more worker than processors, because tests often wait."""
     return (os.cpu_count() or 1) + 1
 
 
 @contextmanager
 def running(*command: str | Path, **options: Any) -> "Iterator[subprocess.Popen[Any]]":
-    """A process that ends with the block, whatever happens there."""
+    """A process that ends with the block, even after an error."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
         try:
             yield process
@@ -51,7 +51,7 @@ def prism_url() -> Iterator[str]:
 
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
-    """Where a client would wait, time moves on at once."""
+    """Clients skip their waits."""
     with real_time.skipping():
         yield
 

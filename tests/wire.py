@@ -1,4 +1,4 @@
-"""A server on a real socket that records what arrives, byte by byte, and answers as told."""
+"""A server on a real socket that records every byte and sends scripted answers."""
 
 import json
 import socket
@@ -19,12 +19,12 @@ DOCUMENTED = (
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived."""
+    """A received request."""
 
     method: str
     target: str
     headers: list[tuple[str, str]]
-    connection: int  # the client's port: tells connections apart
+    connection: int  # the client's port, which identifies the connection
 
     @property
     def path(self) -> str:
@@ -40,7 +40,7 @@ class Request:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
-# Bytes are sent and the connection kept; a function does what it likes with the socket, which is
+# Bytes are sent, and the connection is kept. A function receives the socket, which is
 # then closed.
 Answer = bytes | Callable[[socket.socket], None]
 
@@ -88,7 +88,7 @@ class WireServer(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that give up are part of the tests."""
+        """Logs nothing: tests make clients give up on purpose."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -96,7 +96,7 @@ class _Handler(socketserver.StreamRequestHandler):
     server: WireServer
 
     def handle(self) -> None:
-        # Its coverage is of no interest, and would take more time than it takes to answer.
+        # Measuring its coverage would take longer than answering.
         sys.settrace(None)
         while request := self._read():
             self.server.requests.append(request)
@@ -122,7 +122,7 @@ class _Handler(socketserver.StreamRequestHandler):
 def serving(answer: bytes | Callable[[Request], Answer]) -> Iterator[WireServer]:
     """A server that gives one answer, or what a function of the request returns."""
     with WireServer((lambda _: answer) if isinstance(answer, bytes) else answer) as server:
-        # A short poll, since the end of each test waits for it.
+        # A short poll, because the end of each test waits for it.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
         thread.start()
         try:

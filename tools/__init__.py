@@ -1,1 +1,1 @@
-"""The programs that make runs, and what they share with the tests."""
+"""The programs that `make` runs, and code that they share with the tests."""

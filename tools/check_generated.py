@@ -1,4 +1,4 @@
-"""The wire client that the generator makes of a contract, and how two of them differ."""
+"""Checks that generated/ is what the generator makes from openapi.yaml."""
 
 import filecmp
 import subprocess
@@ -12,7 +12,7 @@ PACKAGE = ROOT / "generated/binance_small_liability_api"
 
 
 def generate(package: Path, contract: Path = OPENAPI_YAML) -> None:
-    """Write the wire client of `contract` to `package`. Raises RuntimeError with what was said."""
+    """Write the wire client of `contract` to `package`. Raises RuntimeError with the output."""
     script = ROOT / "generated/generate.py"
     done = subprocess.run(
         [sys.executable, script, "--contract", contract, "--package", package],
@@ -25,22 +25,22 @@ def generate(package: Path, contract: Path = OPENAPI_YAML) -> None:
 
 
 def drift(fresh: Path) -> str | None:
-    """How generated/ differs from what openapi.yaml makes, and what to do; None if it does not."""
+    """A message that lists the differing files of generated/, or None if there are none."""
     generate(fresh)
     files = differences(PACKAGE, fresh)
     if not files:
         return None
     return (
         f"generated/ is not what openapi.yaml makes: {', '.join(files)}. Run `make generate` and"
-        " commit what changes; never edit generated/ by hand."
+        " commit the changes; never edit generated/ by hand."
     )
 
 
 def differences(ours: Path, fresh: Path) -> list[str]:
-    """The files, relative to both packages, that are not the same in both."""
+    """The files, relative to both packages, that differ."""
 
     def visit(compared: "filecmp.dircmp[str]", under: str) -> list[str]:
-        # Byte by byte: dircmp itself would trust sizes and dates.
+        # Byte by byte: dircmp itself compares only sizes and dates.
         _, mismatched, errors = filecmp.cmpfiles(
             compared.left, compared.right, compared.common_files, shallow=False
         )
@@ -54,6 +54,5 @@ def differences(ours: Path, fresh: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    # Before anything that would stumble over a broken package without saying this.
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(drift(Path(folder, "fresh")))

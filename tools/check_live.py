@@ -1,7 +1,7 @@
-"""Does a live service keep the contract?
+"""Checks whether a live service keeps the contract.
 
-The client calls every operation that only reads, with the keys in the environment, and the time is
-asked for. Status, headers and body of the answers are held to openapi.yaml. Each operation is sent
+The client calls every operation that only reads, with the keys in the environment, and requests the
+time. Status, headers and body of the answers are compared with openapi.yaml. Each operation is sent
 at most once, and a POST never.
 
     BINANCE_API_KEY=… BINANCE_API_SECRET=… make check-live URL=https://api.binance.com
@@ -72,7 +72,7 @@ class Recorder(httpx.BaseTransport):
 
 
 def _belongs(request: httpx.Request, operation: Operation) -> bool:
-    # The address of the service may have a path of its own.
+    # The URL of the service may have a path.
     return request.method == operation.method and request.url.path.endswith(operation.path)
 
 
@@ -94,14 +94,14 @@ def _without_secrets(request: httpx.Request, response: httpx.Response) -> httpx.
     clean = httpx.Response(
         response.status_code, headers=headers, content=redacted(response.content)
     )
-    # schemathesis wants both.
+    # schemathesis needs both.
     clean.request = httpx.Request(request.method, request.url.copy_with(query=None))
     clean.elapsed = timedelta()
     return clean
 
 
 def _departures(operation: Operation, response: httpx.Response) -> Iterator[str]:
-    """Where an answer is not what openapi.yaml documents."""
+    """The differences between an answer and openapi.yaml."""
     method, path = operation.method, operation.path
     case = schemathesis.openapi.from_path(OPENAPI_YAML)[path][method].Case()
     try:
@@ -111,7 +111,7 @@ def _departures(operation: Operation, response: httpx.Response) -> Iterator[str]
             yield _in_one_line(failure)
     documented = answer_of(load(), method, path, str(response.status_code)) or {}
     for name in documented.get("headers", {}):
-        # The contract cannot say so: see its note on headers.
+        # The contract cannot require headers; a comment in it gives the reason.
         if name not in response.headers:
             yield f"header {name}: missing"
 
@@ -132,7 +132,7 @@ def _ask(url: str, recorder: Recorder) -> Iterator[str]:
                 operation.call(client)
             except SmallLiabilityError as error:
                 yield f"{type(error).__name__}: {error}"
-        # The client itself asks for the time only after its clock was refused.
+        # The client requests the time only after Binance refused its clock.
         if SERVER_TIME not in recorder.answers:
             plain = httpx.Client(transport=recorder, timeout=_SECONDS, trust_env=False)
             try:
@@ -142,7 +142,7 @@ def _ask(url: str, recorder: Recorder) -> Iterator[str]:
 
 
 def main(url: str) -> int:
-    """0 if the contract is kept, 1 if it is not or a call is refused, 2 without credentials."""
+    """Returns 0 if the service keeps the contract, 2 without credentials, else 1."""
     recorder = Recorder()
     try:
         faults = list(_ask(url, recorder))

@@ -1,6 +1,6 @@
-"""Do openapi.yaml and a page of Binance's documentation still say the same?
+"""Compares openapi.yaml with a page of Binance's documentation.
 
-Prints one line for each difference, the most important first, and ends with a verdict. `-` reads
+Prints one line for each difference, the most important first, and then a verdict. `-` reads
 standard input. The exit code is 0 if all pages agree, 1 if one differs, 2 if one cannot be read.
 
     python -m tools.check_page page.md another.html
@@ -22,7 +22,7 @@ import pyromark
 import yaml
 from lxml import etree
 
-from tools.promises import Decisions, Key, Pairs, Said, Statements, collected, operations, plain
+from tools.statements import Decisions, Key, Pairs, Said, Statements, collected, operations, plain
 
 OPENAPI_YAML = Path(__file__).resolve().parent.parent / "openapi.yaml"
 MOST_BYTES, MOST_TAGS, MOST_PAIRS, MOST_LETTERS = 10 * 2**20, 500_000, 10_000, 300
@@ -72,12 +72,12 @@ LINE_END, ONE_LINE_END = r"(?=\n|\Z)", r"""(?=\Z|[][{}]|["“'‘][^"“”'‘�
 STRAIGHT = str.maketrans("“”„‘’'", '""""""')
 
 ABSENT, MISSING, NEW = Said({"absent"}), "missing from the page", "new on the page"
-# What an example cannot show.
+# An example cannot show that a field is optional.
 OPTIONAL = Said({"absent", "null"})
 
 
 class UnreadableError(Exception):
-    """Why a page cannot be read and, as a second argument, under which heading."""
+    """The reason why a page cannot be read and, as a second argument, the heading."""
 
 
 @dataclass
@@ -105,13 +105,13 @@ def read(name: str) -> str:
 
 
 def elements(text: str) -> Any:
-    """The elements of a page in HTML or Markdown, perhaps with front matter, whose URL can lie."""
+    """The elements of a page in HTML or Markdown. Front matter is removed: its URL may be wrong."""
     text = re.sub(r"(?s)\A---\n.{,9999}?\n---\n", "", text, count=1)
     if not (text.lstrip().startswith("<") and re.search("(?i)<h[1-6]", text)):
         text = pyromark.html(text, options=pyromark.Options.ENABLE_TABLES)
     if text.count("<") > MOST_TAGS:
         raise UnreadableError(f"more than {MOST_TAGS} tags")
-    # Nothing here needs attributes, and for a tag with a million of them libxml2 takes an hour.
+    # No attribute is used, and libxml2 takes an hour to parse a tag with a million of them.
     text = re.sub(r"""<([A-Za-z][\w-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*+>?""", r"<\1>", text)
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True)
     tree = etree.fromstring(f"<body> {text}".encode(), parser)
@@ -127,7 +127,7 @@ def text_of(element: Any) -> str:
 
 
 def kind_of_section(level: str, heading: str) -> str:
-    """A title has a security type or is on the first level; other headings are known by a word."""
+    """A title has a security type or is an h1; a word decides the kind of other headings."""
     kinds = (kind for kind, words in SECTIONS.items() if re.search(f"(?i){words}", heading))
     kind = next(kinds, "title" if level == "h1" else "other")
     return "title" if SECURITY.search(heading) else kind
@@ -176,7 +176,7 @@ def versions(text: str) -> dict[str, Statements]:
 
 # --- What the sections of a page say ---
 def statements(page: list[Section]) -> Pairs:
-    """All that a page says in one language."""
+    """All statements of a page in one language."""
     by_kind = {kind: [each for each in page if each.kind == kind] for kind in SECTIONS}
     rest = [each for each in page if each.kind not in ("weight", "response", "error")]
     yield from ((("security type",), word) for word in SECURITY.findall(page[0].heading))
@@ -235,7 +235,7 @@ def named_rows(table: list[list[str]]) -> Iterator[dict[str, str]]:
 
 
 def examples(section: Section) -> Iterator[Any]:
-    """The documents in the response examples of a section, which can have lost their code block."""
+    """The JSON documents in a section's examples, which may be outside a code block."""
     for text in section.code or re.findall(CODE_WITHOUT_BLOCK, section.text):
         try:
             yield from [document(text)] if text.strip() else []
@@ -244,7 +244,7 @@ def examples(section: Section) -> Iterator[Any]:
 
 
 def document(text: str) -> Any:
-    """One example, which often has comments, trailing commas or other quotation marks."""
+    """One parsed example. It may have comments, trailing commas or curly quotation marks."""
     for attempt in chain([text], map(strict, dict.fromkeys((text, text.translate(STRAIGHT))))):
         try:
             return json.loads(attempt, strict=False)
@@ -254,7 +254,7 @@ def document(text: str) -> Any:
 
 
 def strict(text: str) -> str:
-    """An example without what JSON does not have."""
+    """An example without comments, trailing commas and other syntax that JSON does not have."""
     end = LINE_END if "\n" in text.strip() else ONE_LINE_END
     text = re.sub(f"(?s){STRING}|{COMMENT}{end}", r"\1", text)
     text = re.sub(rf"{STRING}|,(?=\s*[\]}}])", r"\1", text)
@@ -276,7 +276,7 @@ def fields(values: list[Any], key: Key) -> Pairs:
 
 
 def kind_of(value: Any) -> str:
-    """JSON's name of a value's type; decimals in strings have one of their own."""
+    """JSON's name of a value's type, or "decimal string"."""
     if isinstance(value, str):
         return "decimal string" if re.fullmatch(r"-?\d+(\.\d+)?", value) else "string"
     names = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
@@ -289,11 +289,11 @@ Comparison = tuple[str, dict[Key, str], list[str]]
 
 
 def compared(ours: Statements, decided: Decisions, page: dict[str, Statements]) -> Comparison:
-    """How a page differs from an operation, and what it does not say, by importance."""
+    """The differences between a page and an operation, and what the page omits, by importance."""
     differences, unstated = dict[Key, str](), list[str]()
     kinds = list(dict.fromkeys(key[0] for key in ours))
     keys = [key for key in dict.fromkeys(chain(ours, *page.values())) if key[0] in kinds]
-    settled: set[Key] = set()  # what is inside these is not compared
+    settled: set[Key] = set()  # the things inside these are not compared
     for key in sorted(keys, key=lambda key: (kinds.index(key[0]), len(key))):
         promised = ours.get(key, ABSENT)
         said = {title: it for title, each in page.items() if (it := says(each, key, promised))}
@@ -312,9 +312,9 @@ def compared(ours: Statements, decided: Decisions, page: dict[str, Statements]) 
 
 
 def says(stated: Statements, key: Key, promised: Said) -> Said:
-    """What a page says about `key`, in the contract's words: an integer is a number as well.
+    """What a page says about `key`, in the contract's words: an integer is also a number.
 
-    A parameter or a field is absent if others are there.
+    A parameter or field is absent if the page lists others but not this one.
     """
     wider = {"integer": "number", "decimal string": "string"}
     whole = stated.get(key[:-1], Said())
@@ -323,7 +323,7 @@ def says(stated: Statements, key: Key, promised: Said) -> Said:
 
 
 def agree(said: set[Said], promised: Said, decided: list[str]) -> bool:
-    """Whether a page and the contract say the same, but for what an example cannot show."""
+    """Whether a page and the contract say the same, except for what an example cannot show."""
     only = next(iter(said))
     same = only <= promised and (promised - only <= OPTIONAL or only <= OPTIONAL)
     return len(said) == 1 and (same or promised == {"anything"} or spelled(only) in decided)
@@ -336,12 +336,12 @@ def named(key: Key) -> str:
 
 
 def spelled(said: Said) -> str:
-    """What is said about a thing."""
+    """The alternatives of `said`, as text."""
     return " or ".join(sorted(said))
 
 
 def difference(key: Key, said: dict[str, Said], promised: Said) -> str:
-    """How a page and the contract, or the page's languages, differ about a thing."""
+    """Text: how a page and the contract, or the languages of a page, differ."""
     if {*said.values()} == {ABSENT}:
         return MISSING
     if promised == ABSENT and (key[0] == "response" or len(key) == 2):
@@ -353,7 +353,7 @@ def difference(key: Key, said: dict[str, Said], promised: Said) -> str:
 
 
 def note_renamed(differences: dict[Key, str], ours: Statements, stated: Statements) -> None:
-    """Where one thing is missing and a like one is new beside it, say that it was renamed."""
+    """If a thing is missing and a similar one beside it is new, say that it was renamed."""
     for gone in [key for key, line in differences.items() if line.endswith(MISSING)]:
         beside = {
             key[-1]: key
@@ -367,7 +367,7 @@ def note_renamed(differences: dict[Key, str], ours: Statements, stated: Statemen
 
 
 def nearest(contract: Any, page: dict[str, Statements]) -> Comparison:
-    """The page beside the operation from which it differs least."""
+    """The comparison with the operation from which the page differs least."""
     found = [compared(ours, decided, page) for ours, decided in operations(contract)]
     operation, differences, unstated = min(found, key=lambda each: len(each[1]))
     stated = next(each for each in page.values() if ("path",) in each)
@@ -392,14 +392,14 @@ def check(contract: Any, name: str) -> int:
     lines += [f"not on the page: {what}" for what in unstated]
     verdict = "differs from" if differences else "agrees with"
     for line in (*lines, f"{verdict} openapi.yaml ({operation})"):
-        # What a page contains must neither control a terminal nor fill it.
+        # Text of a page must not control the terminal or flood it.
         shown = "".join(each if each.isprintable() else "?" for each in line)
         print(f"{source}: {shown[:MOST_LETTERS]}")
     return int(bool(differences))
 
 
 def main(names: list[str]) -> int:
-    """Check each page; the exit code is that of the worst."""
+    """Check each page, and return the highest exit code."""
     if not names:
         print(__doc__, file=sys.stderr)
     contract = yaml.safe_load(OPENAPI_YAML.read_text("utf-8"))

@@ -1,8 +1,8 @@
-"""Will today's client survive another API?
+"""Checks whether today's client still works when the API follows another contract.
 
-The client, as it stands, is run against Prism, which serves the other contract: its examples, and
-answers made up from its schemas. What no run can show, such as a status that is documented no
-longer, is read from the two contracts.
+The unchanged client calls Prism, which serves the other contract: its examples, and answers
+generated from its schemas. Changes that no call can show, such as a removed status, are read from
+the two contracts.
 
     make check-spec SPEC=other.yaml
 """
@@ -28,7 +28,7 @@ from tools.prism import prisms
 _TODAY = load()
 _TIME = _TODAY["components"]["schemas"]["ServerTime"]["properties"]["serverTime"]
 _MADE_UP = "made up"
-# Enough for each alternative of a schema to occur; refusals share most of theirs.
+# The number of generated answers, so that each alternative of a schema occurs.
 _TIMES_200 = 20
 _TIMES = 5
 # The documented headers, and the attributes in which the client gives them to its caller.
@@ -37,7 +37,7 @@ _HEADERS = {
     "X-SAPI-USED-IP-WEIGHT-1M": "used_weight",
     "X-SAPI-USED-UID-WEIGHT-1M": None,
 }
-# Milliseconds that may lie between the exchange's time and a timestamp corrected by it.
+# The largest difference between Binance's time and a corrected timestamp, in milliseconds.
 _CORRECTED = 60_000
 
 
@@ -51,9 +51,9 @@ class Api:
 
 
 class Call(httpx.BaseTransport):
-    """One call of today's client, in which Prism answers one operation as it is asked to.
+    """One call of today's client. Prism answers one operation with the requested answer.
 
-    For the server time, a first answer refuses the client's clock.
+    If that is the server time, the first signed request is refused because of its timestamp.
     """
 
     request: httpx.Request
@@ -78,7 +78,7 @@ class Call(httpx.BaseTransport):
             self.used_weight = client.used_weight
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask Prism, and ask for the answer that is on trial where it belongs."""
+        """Send the request to Prism, and request the tested answer of the tested operation."""
         if (request.method, request.url.path) != (self._operation.method, self._operation.path):
             if self._operation is SERVER_TIME:
                 return self._judge_timestamp(int(request.url.params["timestamp"]))
@@ -89,7 +89,7 @@ class Call(httpx.BaseTransport):
         return self._possible()
 
     def _possible(self) -> httpx.Response:
-        """The answer, as a server could give it if it was made up."""
+        """The answer; a generated one is first made consistent, as a server's would be."""
         if self.response.status_code != 200 or "dynamic" not in self._asked["Prefer"]:
             return self.response
         try:
@@ -107,7 +107,7 @@ class Call(httpx.BaseTransport):
 
     @property
     def refusal(self) -> ApiError | None:
-        """The error that has the status of the answer; it may be the cause of another."""
+        """The error with the status of the answer; it may be the cause of another."""
         error: BaseException | None = self.error
         while error is not None and not isinstance(error, ApiError):
             error = error.__cause__
@@ -115,7 +115,7 @@ class Call(httpx.BaseTransport):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The fields of the answer; none where it is no JSON object."""
+        """The fields of the answer; empty if it is not a JSON object."""
         try:
             body = self.response.json()
         except ValueError:
@@ -123,28 +123,28 @@ class Call(httpx.BaseTransport):
         return body if isinstance(body, dict) else {}
 
     @property
-    def is_no_time(self) -> bool:
-        """Whether the client rightly takes the time that was made up for nonsense."""
+    def has_impossible_time(self) -> bool:
+        """Whether the generated time is one that the client rightly refuses."""
         time = self.body.get("serverTime")
         return isinstance(time, int) and not _TIME["minimum"] <= time <= _TIME["maximum"]
 
     @property
     def problem(self) -> str | None:
-        """Why Prism could not answer as it was told."""
+        """Why Prism could not give the requested answer."""
         said = self.body
-        # What the other API documents may have the same form.
+        # Answers of the other contract may also have a field "type".
         if not str(said.get("type")).startswith("https://stoplight.io/prism/errors#"):
             return None
         return f"Prism: {said['detail'] or said['title']}"
 
     def violations(self, of: str) -> list[str]:
-        """Where, in Prism's judgement, the "request" or the "response" breaks that contract."""
+        """What Prism reports: where the "request" or the "response" breaks that contract."""
         found = json.loads(self.response.headers.get("sl-violations", "[]"))
         return [f"Prism: {each['message']}" for each in found if each["location"][0] == of]
 
 
 def breaks(api: Api) -> Iterator[str]:
-    """What today's client does not survive, each in one line."""
+    """The changes that break today's client, each in one line."""
     for operation in (*OPERATIONS, SERVER_TIME):
         refusals = _refusals(api, operation)
         yield from (f"{operation}: {fault}" for fault in refusals or _departures(api, operation))
@@ -152,7 +152,7 @@ def breaks(api: Api) -> Iterator[str]:
 
 
 def _departures(api: Api, operation: Operation) -> Iterator[str]:
-    """What breaks the client although the other API takes its requests."""
+    """What breaks the client although the other API accepts its requests."""
     host = _TODAY["servers"][0]["url"]
     hosts = _hosts(api.contract, operation)
     if hosts and host not in hosts:
@@ -161,7 +161,7 @@ def _departures(api: Api, operation: Operation) -> Iterator[str]:
         answer = answer_of(api.contract, operation.method, operation.path, status)
         if answer is None:
             yield f"{status} is no longer documented"
-        # What is documented as today needs no trial: the contract tests do it.
+        # An unchanged answer is not tested here, because the contract tests do it.
         elif inlined(api.contract, answer) != inlined(_TODAY, promised) and (
             operation is not SERVER_TIME or status == "200"
         ):
@@ -171,7 +171,7 @@ def _departures(api: Api, operation: Operation) -> Iterator[str]:
 
 
 def _times(contract: Any) -> Iterator[str]:
-    """Another unit of time: what is made up of such a schema is taken for nonsense, not tried."""
+    """Another unit of time. Answers generated from such a schema are refused, so none shows it."""
     answer = answer_of(contract, SERVER_TIME.method, SERVER_TIME.path, "200")
     schema = inlined(contract, answer or {})
     media = schema.get("content", {}).get("application/json", {})
@@ -182,7 +182,7 @@ def _times(contract: Any) -> Iterator[str]:
 
 
 def _hosts(contract: Any, operation: Operation) -> list[str]:
-    """The URLs at which an operation is served, with the defaults of what varies in them."""
+    """The URLs of an operation's servers, with the defaults of their variables."""
     hosts = []
     for server in definition_of(contract, operation.method, operation.path)["servers"]:
         host = server["url"].rstrip("/")
@@ -193,7 +193,7 @@ def _hosts(contract: Any, operation: Operation) -> list[str]:
 
 
 def _refusals(api: Api, operation: Operation) -> list[str]:
-    """Why the other API does not take what the client sends, whatever its recvWindow."""
+    """Why the other API refuses the client's request with any of three values of recvWindow."""
     bounds = _TODAY["components"]["parameters"]["RecvWindow"]["schema"]
     for recv_window in (bounds["default"], bounds["minimum"], bounds["maximum"]):
         call = Call(api, operation, "code=200", recv_window=recv_window)
@@ -207,7 +207,7 @@ def _refusals(api: Api, operation: Operation) -> list[str]:
 
 
 def _misfits(contract: Any, documented: Any, request: httpx.Request) -> list[str]:
-    """What a request lacks or has too much, to the letter: Prism heeds neither case nor surplus."""
+    """Missing and undocumented parameters. Prism ignores letter case and undocumented ones."""
     schemes = contract.get("components", {}).get("securitySchemes", {})
     credentials = [
         {_place(resolved(contract, schemes[name])) for name in alternative}
@@ -234,10 +234,10 @@ def _place(parameter: Any) -> tuple[str, str]:
 def _faults(
     api: Api, operation: Operation, status: str, promised: Any, answer: Any
 ) -> Iterator[str]:
-    """What the client cannot tell of the answers with one status."""
+    """What the client does not report of the answers with one status."""
     code = status.replace("XX", "00")
     content = answer.get("content", {})
-    # Where several kinds are offered, the server is taken to prefer the one of today.
+    # If there are several media types, the server is assumed to prefer today's.
     kind = next((kind for kind in promised["content"] if kind in content), next(iter(content), ""))
     media = content.get(kind, {})
     asked = {name: f'code={code}, example="{name}"' for name in media.get("examples", {})}
@@ -247,11 +247,13 @@ def _faults(
     made_up = [(_MADE_UP, f"code={code}, dynamic=true")] * (_TIMES_200 if code == "200" else _TIMES)
     for name, prefer in [*asked.items(), *made_up]:
         call = Call(api, operation, prefer, kind)
-        # What Prism makes up may break that contract, or be no time at which Binance exists.
-        if name == _MADE_UP and (call.violations("response") or call.is_no_time):
+        # A generated answer may break that contract, or have a time before Binance existed.
+        if name == _MADE_UP and (call.violations("response") or call.has_impossible_time):
             continue
         fault = call.problem or (
-            _uncorrected(call) if operation is SERVER_TIME else _untold(call, int(code), promised)
+            _uncorrected(call)
+            if operation is SERVER_TIME
+            else _unreported(call, int(code), promised)
         )
         if fault:
             found.setdefault(fault, []).append(name)
@@ -261,17 +263,17 @@ def _faults(
         yield f"{first}{f' and {len(others)} more' if others else ''}: {fault}"
 
 
-def _untold(call: Call, code: int, promised: Any) -> str | None:
-    """What the client does not tell of an answer of which today's contract promises it."""
+def _unreported(call: Call, code: int, promised: Any) -> str | None:
+    """What today's contract promises about an answer, but the client does not report."""
     error, refusal = call.error, call.refusal
     if (error is not None) if code == 200 else getattr(refusal, "status_code", None) != code:
         return f"{type(error).__name__}: {error}"
     if refusal is not None and "application/json" in promised["content"]:
         body = call.body
-        for name, told in (("code", refusal.code), ("msg", refusal.msg)):
+        for name, reported in (("code", refusal.code), ("msg", refusal.msg)):
             if name not in body:
                 return f"{name}: missing"
-            if body[name] != told:
+            if body[name] != reported:
                 return f"{name}: the client cannot read {body[name]!r}"
     for name in promised.get("headers", {}):
         attribute = _HEADERS[name]
@@ -289,19 +291,19 @@ def _uncorrected(call: Call) -> str | None:
         return f"{type(call.error).__name__}: {call.error}"
     server_time = int(call.body["serverTime"])
     if abs(call.timestamps[-1] - server_time) > _CORRECTED:
-        return f"the clock was told {server_time} and set to {call.timestamps[-1]}"
+        return f"the server time is {server_time}, but the clock was set to {call.timestamps[-1]}"
     return None
 
 
 def regenerating(contract: Path) -> str:
-    """What would become of the wire client if it were made from `contract`."""
+    """Text: which files of the wire client change if it is generated from `contract`."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
         try:
             generate(package, contract)
         except RuntimeError as error:
             return f"Regenerating would fail:\n{error}"
-        # The contract's copy in the package is no code.
+        # openapi.json is a copy of the contract, not code.
         changed = [name for name in differences(PACKAGE, package) if name != "openapi.json"]
     return f"Regenerating would change {', '.join(changed) or 'nothing'}"
 
@@ -310,11 +312,11 @@ def _contract(path: Path) -> Any:
     contract = load(path)
     fields = contract if isinstance(contract, dict) else {}
     if not str(fields.get("openapi")).startswith("3.") or not fields.get("paths"):
-        raise LookupError("it has no paths, or is of another version")
+        raise LookupError("it has no paths, or another version")
     return contract
 
 
-# What comes of a file that is no contract, or of one that Prism cannot serve.
+# Errors of files that are not contracts, or that Prism cannot serve.
 _UNUSABLE = (
     OSError,
     ValueError,
@@ -330,18 +332,18 @@ def _in_one_line(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error} is missing"
     lines = str(error).split("\n")
-    # Of what Prism says, the last line tells.
+    # The last line of Prism's output is the reason.
     return " ".join((lines[-1] if isinstance(error, RuntimeError) else str(error)).split())
 
 
 def main(path: Path) -> int:
-    """0 if today's client survives, 1 if it does not, 2 if `path` is not a usable contract."""
+    """Returns 0 if the client survives, 1 if it does not, 2 if `path` is not usable."""
     try:
         contract = _contract(path)
         with prisms(path) as (url,), httpx.HTTPTransport() as http:
             broken = list(breaks(Api(contract, url, http)))
     except _UNUSABLE as error:
-        print(f"{path} is no OpenAPI 3 contract to judge: {_in_one_line(error)}", file=sys.stderr)
+        print(f"{path} is not a usable OpenAPI 3 contract: {_in_one_line(error)}", file=sys.stderr)
         return 2
     for line in broken:
         print(f"BREAKS: {line}")

@@ -18,7 +18,7 @@ _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """Reads numbers as Decimal, so that no expectation passes through a float."""
+    """Reads numbers as Decimal, so that no expected value passes through a float."""
 
 
 def _exact(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
@@ -59,7 +59,7 @@ def resolved(contract: Any, node: Any) -> Any:
     while "$ref" in node:
         reference = node["$ref"]
         if reference in seen or not reference.startswith("#/"):
-            raise LookupError(f"{reference} leads nowhere within this file")
+            raise LookupError(f"{reference} refers to nothing in this file")
         seen.append(reference)
         node = contract
         for key in unquote(reference).removeprefix("#/").split("/"):
@@ -68,14 +68,14 @@ def resolved(contract: Any, node: Any) -> Any:
 
 
 def inlined(contract: Any, node: Any, within: tuple[str, ...] = ()) -> Any:
-    """`node` with all that it refers to in its place, but for what it stands `within`."""
+    """`node` with its references resolved, except references to the schemas it is `within`."""
     if isinstance(node, list):
         return [inlined(contract, each, within) for each in node]
     if isinstance(node, dict):
         reference = node.get("$ref")
         if reference in within:
             return node
-        # What stands beside a reference (`description`) adds to it.
+        # Keys beside a reference, such as `description`, add to its target.
         whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
         within = (*within, reference) if reference else within
         return {key: inlined(contract, each, within) for key, each in whole.items()}
@@ -109,7 +109,7 @@ def responses(contract: Any, method: str, path: str) -> dict[str, Any]:
 
 
 def answer_of(contract: Any, method: str, path: str, status: str) -> Any:
-    """The documented answer with a status, be it by a range or by default; None without one."""
+    """The answer documented for a status, its range or `default`; None if there is none."""
     documented = responses(contract, method, path)
     return documented.get(status) or documented.get(f"{status[0]}XX") or documented.get("default")
 

@@ -1,4 +1,4 @@
-"""Lists the coins of the mock server; then lists, exchanges and looks back at the fake."""
+"""Lists the coins of the mock server; then exchanges debts at the fake and lists the result."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The operations of the contract, and how the client makes a call of each."""
+"""The operations of the contract, and how to call each with the client."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Operation:
         call: makes the client send it; with an asynchronous client, to be awaited.
         documented: what `call` returns for the first example of a success.
         repeatable: whether the client may send it again after a lost answer.
-        possible: makes an answer that was made up from the schema one that a server could give.
+        possible: makes an answer that was generated from the schema consistent.
     """
 
     name: str
@@ -106,11 +106,11 @@ LIST_EXCHANGES = Operation(
     possible=_last_page,
 )
 
-# Those that the client has a method for.
+# The operations for which the client has a method.
 OPERATIONS = (LIST_COINS, EXCHANGE, LIST_EXCHANGES)
 READS = tuple(operation for operation in OPERATIONS if operation.repeatable)
 
-# The client asks for the time only after its clock was refused.
+# The client requests the time only after Binance refused its clock.
 SERVER_TIME = Operation(
     name="server_time",
     operation_id="getServerTime",

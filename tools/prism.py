@@ -13,7 +13,7 @@ from tools.contract import OPENAPI_YAML, ROOT
 
 _NODE = Path(sys.executable).parent / "node"
 _PRISM = ROOT / "node_modules/@stoplight/prism-cli/dist/index.js"
-# Node ends when its standard input does: it cannot outlive this process, however that dies.
+# Node exits when its standard input closes, so it ends with this process even after a kill.
 _LIFELINE = "data:text/javascript,process.stdin.on('end',()=>process.exit()).resume()"
 _COMMAND = [str(_NODE), "--import", _LIFELINE]
 _MOCK = [str(_PRISM), "mock", "--port=0", "--multiprocess=false"]
@@ -33,7 +33,7 @@ def prism(contract: Path = OPENAPI_YAML) -> Iterator[str]:
 def prisms(*contracts: Path) -> Iterator[list[str]]:
     """Serve each of `contracts` on a free port, all from one process; gives their base URLs.
 
-    What is made up from their schemas varies more than with `prism`, but alike in each run.
+    Answers generated from their schemas vary more than with `prism`, but are the same in each run.
     """
     with _running([str(_MANY), *map(str, contracts)], servers=len(contracts)) as urls:
         yield urls
@@ -41,7 +41,7 @@ def prisms(*contracts: Path) -> Iterator[list[str]]:
 
 @contextmanager
 def _running(command: list[str], servers: int) -> Iterator[list[str]]:
-    # Read through another file object: one would move the place at which Node writes.
+    # Read through a second file object, because a seek would move the position where Node writes.
     with tempfile.NamedTemporaryFile() as written, Path(written.name).open() as output:
         process = subprocess.Popen(
             [*_COMMAND, *command],
@@ -68,6 +68,6 @@ def _wait(process: "subprocess.Popen[bytes]", output: IO[str], servers: int) -> 
         if len(urls) == servers:
             return urls
         if process.poll() is not None:
-            raise RuntimeError(f"Prism ended with {process.returncode} and said:\n{said.strip()}")
+            raise RuntimeError(f"Prism ended with {process.returncode}:\n{said.strip()}")
         time.sleep(0.05)
-    raise RuntimeError(f"Prism did not answer in {_SECONDS_TO_START} s and said:\n{said}")
+    raise RuntimeError(f"Prism did not start in {_SECONDS_TO_START} s:\n{said}")

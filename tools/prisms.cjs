@@ -1,12 +1,12 @@
-// Serves each of the contracts named as arguments with Prism, on a port of its own, from one
-// process. What Prism makes up from schemas (`Prefer: dynamic=true`) is the same in each run and yet
-// varies, unlike with Prism's own --seed, which gives every request the same answer.
+// Serves each contract in the arguments with Prism, each on its own port, from one process. Answers
+// generated from schemas (`Prefer: dynamic=true`) are the same in each run but vary between
+// requests. With Prism's own --seed every request gets the same answer.
 const { createRequire } = require("node:module");
 
 const {
   createSingleProcessPrism,
 } = require("@stoplight/prism-cli/dist/util/createServer.js");
-// Prism has a copy of its own.
+// Prism has its own copy.
 const requireAsPrism = createRequire(require.resolve("@stoplight/prism-http"));
 const { JSONSchemaFaker } = requireAsPrism("json-schema-faker");
 const random = requireAsPrism("seedrandom")("contract");
@@ -20,7 +20,8 @@ async function serve(contracts) {
       verboseLevel: "start",
     });
   }
-  // Starting a server resets these. Arrays hold something; optional fields are missing at times.
+  // Set last, because starting a server resets them. Arrays are not empty; optional fields are
+  // sometimes missing.
   JSONSchemaFaker.option({
     random,
     alwaysFakeOptionals: false,

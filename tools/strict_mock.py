@@ -1,4 +1,4 @@
-"""Serves Prism behind the fake exchange, the strictest mock there is, until Ctrl-C."""
+"""Serves Prism behind the fake Binance, which verifies every request, until Ctrl-C."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from binance_small_liability.testing import FakeBinance
 
 from tools.prism import prism
 
-# To be told to stop is a way to end, like Ctrl-C.
+# SIGTERM ends it as Ctrl-C does.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
     with prism() as upstream:

@@ -1,7 +1,7 @@
 """The command `binance-small-liability`.
 
-This module stands beside the package because importing the package takes 0.2 s, during which
-Ctrl-C must already end the command without output.
+This module is outside the package because importing the package takes 0.2 s, and Ctrl-C must end
+the command without output even during the import.
 """
 
 import sys
@@ -13,11 +13,11 @@ _EXTRA = ("prettytable", "shtab")
 
 
 def main() -> NoReturn:
-    """Runs the command line, and exits; zipapp would ignore an exit code that is returned."""
+    """Runs the command line and exits. It does not return the exit code: zipapp would ignore it."""
     try:
         code = _run()
     except KeyboardInterrupt:
-        code = 130  # as shells count an end by Ctrl-C
+        code = 130  # the exit code that shells use for Ctrl-C
     sys.exit(code)
 
 

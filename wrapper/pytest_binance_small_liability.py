@@ -1,10 +1,10 @@
 """pytest fixtures for services that use binance-small-liability.
 
-pytest imports this module in every run. So it is beside the package, not in it, and it imports the
-package only when a fixture is used.
+pytest imports this module in every run. So it is outside the package, and it imports the package
+only when a test uses a fixture.
 
-pytest rewrites every package that is installed together with a plugin, and warns of one that is
-imported already. PYTEST_DONT_REWRITE, here and in the docstrings of the packages, prevents both.
+pytest rewrites every package that is installed together with a plugin, and warns if one is already
+imported. PYTEST_DONT_REWRITE, here and in the docstrings of the packages, prevents both.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fake_binance() -> "Iterator[FakeBinance]":
-    """A fake Binance for this test alone. Where a client would wait, time moves on at once."""
+    """A new fake Binance for each test. Clients skip their waits."""
     from binance_small_liability.testing import FakeBinance, no_waiting
 
     with no_waiting():

@@ -1,4 +1,4 @@
-"""Runs the command line, and checks what every run has in common."""
+"""Runs the command line, and checks what is true of every run."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def succeeds(capsys: Captured, *arguments: str) -> str:
-    """Runs a command that must succeed; returns what it printed."""
+    """Runs a command that must succeed; returns its output."""
     code = run(arguments)
     printed, written = capsys.readouterr()
     assert written == ""
@@ -40,7 +40,7 @@ def succeeds(capsys: Captured, *arguments: str) -> str:
 
 
 def fails(capsys: Captured, code: int, *arguments: str) -> str:
-    """Runs a command that must fail as every command fails; returns its one line on stderr."""
+    """Runs a command that must fail; returns its one line on stderr."""
     assert run(arguments) == code
     printed, line = capsys.readouterr()
     assert printed == ""

@@ -11,9 +11,9 @@ FOREIGN = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Credentials in the environment, and nothing else that the command reads."""
+    """Only credentials in the environment, and no other variable that the command reads."""
     for name in (*VARIABLES.values(), *FOREIGN):
-        # Set first, so that what an --env-file sets is undone, too.
+        # Set first, so that monkeypatch also undoes what an --env-file sets.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)

@@ -15,7 +15,7 @@ def write(folder: Path, text: str | bytes) -> str:
     return str(path)
 
 
-def test_takes_the_place_of_the_environment(capsys: Captured, tmp_path: Path) -> None:
+def test_it_replaces_the_environment(capsys: Captured, tmp_path: Path) -> None:
     with serving(response([])) as server:
         text = (
             "# a comment\n\n"
@@ -30,7 +30,9 @@ def test_takes_the_place_of_the_environment(capsys: Captured, tmp_path: Path) ->
     assert os.environ["PATH"] != "/nowhere"
 
 
-def test_its_key_never_meets_a_secret_of_the_environment(capsys: Captured, tmp_path: Path) -> None:
+def test_its_key_is_never_combined_with_a_secret_of_the_environment(
+    capsys: Captured, tmp_path: Path
+) -> None:
     file = write(tmp_path, "BINANCE_API_KEY=key\n")
     assert "BINANCE_API_SECRET is missing" in fails(capsys, 2, "list", "--env-file", file)
 
@@ -63,7 +65,7 @@ def test_a_file_that_cannot_be_read(capsys: Captured, name: str, reason: str) ->
 def test_a_home_folder_is_found(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # bash does not expand it in --env-file=~/test.env
+    # bash does not expand "~" in --env-file=~/test.env.
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path, "BINANCE_API_KEY=key\n")
     assert "SECRET is missing" in fails(capsys, 2, "list", "--env-file=~/test.env")

@@ -1,4 +1,4 @@
-"""What the command line says when it fails: one line on stderr, and an exit code."""
+"""A failed command writes one line to stderr and returns an exit code."""
 
 import os
 import socket
@@ -57,7 +57,7 @@ def test_no_network(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_a_proxy_of_other_programs_is_mentioned(
+def test_a_message_names_the_proxy_of_other_programs(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "http://user:hunter2@127.0.0.1:1")
@@ -108,7 +108,7 @@ def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_wrong_variable(variable: str, value: str, wanted: str) -> None:
-    # In a process of its own, because authorities are loaded once.
+    # In its own process, because authorities are loaded once.
     done = shell('exec "$0" list', env={**os.environ, variable: value})
     assert done.stdout == ""
     assert done.stderr.startswith(f"binance-small-liability: {wanted}")
@@ -129,7 +129,7 @@ def test_a_wrong_variable(variable: str, value: str, wanted: str) -> None:
         (["list", "--base-url", "http://example.com"], "--base-url must use https"),
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
         (["list", "--as", "ETH"], "--as is not known"),
-        (["-v", "list"], "-v is not known here; options stand after the command"),
+        (["-v", "list"], "-v is not known here; options follow the command"),
         (["list", "ETH"], "an argument is not known"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
         (
@@ -148,7 +148,7 @@ def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
 def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
     for arguments in (["--api-secret", "hush"], ["--api-secret=hush"]):
         line = fails(capsys, 2, "list", *arguments)
-        assert "--api-secret is not known here; options stand after the command" in line
+        assert "--api-secret is not known here; options follow the command" in line
         assert "hush" not in line
 
 
@@ -185,7 +185,7 @@ def test_a_full_disk_or_a_closed_stdout(command: str) -> None:
         (">&-", "standard output is closed"),
     ):
         with serving(response([])) as server:
-            # PYTHONUNBUFFERED as it is on most machines: what was not written is kept for the end.
+            # PYTHONUNBUFFERED is not set, as on most machines, so Python flushes when it exits.
             changes = {"PYTHONUNBUFFERED": "", "BINANCE_BASE_URL": server.url}
             done = shell(f'"$0" {command} {redirection}', env={**os.environ, **changes})
         assert done.stderr == f"binance-small-liability: cannot write: {reason}\n"

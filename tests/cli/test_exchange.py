@@ -1,4 +1,4 @@
-"""`exchange`: it shows the debts, asks, sends once, and says when the outcome is unknown."""
+"""`exchange` shows the debts, asks, sends once, and reports an unknown outcome."""
 
 import os
 import pty
@@ -51,7 +51,7 @@ def server(binance: Binance, monkeypatch: pytest.MonkeyPatch) -> Iterator[WireSe
 
 
 def sent(server: WireServer) -> list[str]:
-    """The names of each exchange that arrived."""
+    """The names of each received exchange."""
     posts = [request for request in server.requests if request.method == "POST"]
     return [unquote(dict(request.query)["assetNames"]) for request in posts]
 
@@ -74,9 +74,7 @@ class TestWithoutATerminal:
         assert sent(server) == []
 
     @pytest.mark.parametrize("coins", [["--all"], ["ETH"]])
-    def test_it_must_be_agreed_to(
-        self, capsys: Captured, server: WireServer, coins: list[str]
-    ) -> None:
+    def test_it_needs_consent(self, capsys: Captured, server: WireServer, coins: list[str]) -> None:
         assert "needs --yes" in fails(capsys, 2, "exchange", *coins)
         assert server.requests == []
 
@@ -135,7 +133,7 @@ def test_an_unknown_outcome(
     assert f"ETH, 币安人生 {UNKNOWN}" in line
     assert "Do not repeat it" in line
     assert "Try again" not in line
-    # The advice can be followed: the time is one that `history` reads, and is early enough.
+    # The advice works: `history` reads the time, and the time is early enough.
     _, _, since = line.rpartition("history --since ")
     assert timedelta(seconds=-2) < datetime.fromisoformat(since.strip()) - before
     assert datetime.fromisoformat(since.strip()) < datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`list`: the four formats, and what must not reach a terminal."""
+"""`list`: the four formats, and control characters."""
 
 import csv
 import io
@@ -16,14 +16,14 @@ from tests.wire import response, serving
 
 @pytest.fixture(autouse=True)
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    # With a field that the contract lacks, of which the log warns.
+    # It has a field that is not in the contract, so the client logs a warning.
     with serving(response([coin | {"new": 1} for coin in COINS])) as server:
         monkeypatch.setenv("BINANCE_BASE_URL", server.url)
         yield server.url
 
 
-def test_tsv_where_no_terminal_reads_it(capsys: Captured) -> None:
-    # A field that the contract gains is one more column at the end.
+def test_tsv_without_a_terminal(capsys: Captured) -> None:
+    # A new field of the contract becomes the last column.
     lines = succeeds(capsys, "list").splitlines()
     assert [line.split("\t")[:5] for line in lines] == [
         ["asset", "principal", "interest", "liability_asset", "liability_qty"],
@@ -44,7 +44,7 @@ def test_table(capsys: Captured) -> None:
 
 def test_json_keeps_every_digit_in_strings(capsys: Captured) -> None:
     text = succeeds(capsys, "list", "--format", "json")
-    # Whatever the character set of the reader is.
+    # The output is ASCII, which is valid in any character set.
     assert text.isascii()
     assert json.loads(text)[1]["asset"] == "币安人生"
     wanted = {
@@ -63,7 +63,7 @@ def test_csv(capsys: Captured) -> None:
     assert [row["asset"] for row in rows] == ["ETH", "币安人生"]
 
 
-def test_only_the_assets_asked_for(capsys: Captured) -> None:
+def test_only_the_named_assets(capsys: Captured) -> None:
     assert "币安人生" not in succeeds(capsys, "list", "--asset", "eth")
     lines = succeeds(capsys, "list", "--asset", "ETH", "--asset", "币安人生").splitlines()
     assert len(lines) == 3
@@ -83,7 +83,7 @@ def test_a_terminal_gets_a_table() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_what_the_character_set_lacks_is_escaped(encoding: str) -> None:
+def test_characters_outside_the_character_set_are_escaped(encoding: str) -> None:
     done = subprocess.run(
         [SHELL_COMMAND, "list"],
         check=True,
@@ -94,7 +94,7 @@ def test_what_the_character_set_lacks_is_escaped(encoding: str) -> None:
     assert done.stderr == b""
 
 
-def test_a_reader_that_leaves_early_is_not_a_failure() -> None:
+def test_a_reader_that_closes_the_pipe_is_not_a_failure() -> None:
     done = shell('"$0" list | true; exit "${PIPESTATUS[0]}"')
     assert (done.returncode, done.stderr) == (0, "")
 

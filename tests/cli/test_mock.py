@@ -11,7 +11,9 @@ from tests.conftest import running
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_what_list_needs(capsys: Captured, tmp_path: Path, end: signal.Signals) -> None:
+def test_its_output_is_an_env_file_for_list(
+    capsys: Captured, tmp_path: Path, end: signal.Signals
+) -> None:
     with running(SHELL_COMMAND, "mock", "--port", "0", stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
@@ -29,7 +31,7 @@ def test_it_serves_what_list_needs(capsys: Captured, tmp_path: Path, end: signal
     assert process.returncode == 0
 
 
-def test_a_port_that_cannot_be() -> None:
+def test_an_impossible_port() -> None:
     done = shell('exec "$0" mock --port 65536')
     assert "there is no such port" in done.stderr
     assert_one_line(done.stderr)

@@ -1,4 +1,4 @@
-"""How the command starts and ends: installed, as a module, in one file, and interrupted."""
+"""The command starts and ends: installed, as a module, in one file, and interrupted."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.conftest import running
 from tests.wire import response, serving
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_a_message_names_it(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "find_spec", lambda _: None)
@@ -92,14 +92,14 @@ def test_an_interrupt_during_an_import_ends_it_without_output(module: str, tmp_p
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
-# What the command imports, all of it pure Python.
+# The imported packages; all are pure Python.
 _PACKAGES = """binance_small_liability binance_small_liability_api binance_small_liability_command
 anyio attr attrs certifi h11 httpcore httpx idna prettytable shtab typing_extensions wcwidth"""
 
 
 @pytest.fixture(scope="module")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command as a zipapp: no metadata, no files on the disk."""
+    """The command as a zipapp, without metadata and files on the disk."""
     folder = tmp_path_factory.mktemp("zipapp")
     for name in _PACKAGES.split():
         spec = find_spec(name)

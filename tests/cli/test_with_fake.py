@@ -1,4 +1,4 @@
-"""The whole way, against a served `FakeBinance`: list, exchange, look back."""
+"""The commands list, exchange and history against a served `FakeBinance`."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def listed(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_list_exchange_look_back(capsys: Captured, fake: FakeBinance) -> None:
+def test_list_exchange_and_history(capsys: Captured, fake: FakeBinance) -> None:
     [coin] = listed(capsys, "list")
     succeeds(capsys, "exchange", coin["asset"].lower(), "--yes")
     assert listed(capsys, "list") == []

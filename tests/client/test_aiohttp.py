@@ -1,4 +1,4 @@
-"""The transport over aiohttp keeps what the other transports keep."""
+"""The transport over aiohttp has the properties of the other transports."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from tests.client.test_faults import ROWS, Row, assert_outcome
 from tests.conftest import ETH, list_coins_aiohttp
 from tests.wire import response, serving
 
-# What an answer says is judged alike whatever brought it, so those rows need no second transport.
+# Answers are judged independently of the transport, so those rows need only one.
 _ROWS = [row for row in ROWS if row.expected in (NetworkError, RequestTimeout, [ETH])]
 
 
@@ -35,7 +35,7 @@ def test_what_is_signed_is_what_is_sent() -> None:
     fake = FakeBinance(public_key=public)
     keys = {**fake.credentials, "api_secret": None, "private_key": pem}
     with fake.serve() as url:
-        # Often enough for a slash to stand in a signature, which aiohttp would not leave encoded.
+        # Often enough for a signature with a slash, which aiohttp would decode.
         assert list_coins_aiohttp(calls=20, base_url=url, **keys) == fake.coins
 
 

@@ -1,4 +1,4 @@
-"""A clock that is off is corrected once, for all calls."""
+"""A wrong clock is corrected once for all calls."""
 
 import asyncio
 import threading
@@ -22,11 +22,11 @@ from tests.wire import Answer, Request, WireServer, closed, response, serving
 from tools.contract import TIME_PATH
 
 REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
-SKEW = 3_600_000  # milliseconds by which the exchange's clock is ahead
+SKEW = 3_600_000  # milliseconds by which Binance's clock is ahead
 
 
 def _exchange(time_answer: Callable[[int], Answer] | None = None) -> Callable[[Request], Answer]:
-    """An exchange that judges timestamps by a clock of its own."""
+    """A Binance with its own clock for checking timestamps."""
 
     def answer(request: Request) -> Answer:
         now = time.time_ns() // 1_000_000 + SKEW
@@ -97,7 +97,7 @@ def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatc
     assert clock.correction.offset == 1_000_000 - 50_000
 
 
-def test_the_midpoint_of_the_round_trip_counts() -> None:
+def test_the_time_is_taken_at_the_midpoint_of_the_round_trip() -> None:
     now = 1_000_000_000_000
     clock = Clock(unix_ns=lambda: now * 1_000_000)
     with real_time.skipping():
@@ -108,7 +108,7 @@ def test_the_midpoint_of_the_round_trip_counts() -> None:
     assert clock.now() == now + clock.correction.offset
 
 
-def test_what_is_known_of_the_offset_survives_a_failure_to_measure_it() -> None:
+def test_a_failed_measurement_keeps_the_last_offset() -> None:
     clock = Clock(unix_ns=lambda: 0)
     clock.stopwatch()(5_000)
     clock.fail("no answer")
@@ -145,23 +145,23 @@ def _tasks(server: WireServer, count: int) -> list[Any]:
 
 
 def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Request], Answer]:
-    """The time is told only when so many calls were refused, so that all of them want it."""
+    """The server time is answered only after so many refusals, so that all calls wait for it."""
     refusals = threading.Semaphore(0)
 
     def answer(request: Request) -> Answer:
         if request.path == TIME_PATH:
             for _ in range(count):
                 assert refusals.acquire(timeout=10)
-        told = exchange(request)
-        if told == REFUSED:
+        answer = exchange(request)
+        if answer == REFUSED:
             refusals.release()
-        return told
+        return answer
 
     return answer
 
 
 @pytest.mark.parametrize("calls", [_threads, _tasks])
-def test_many_calls_that_are_refused_together_ask_for_the_time_once(
+def test_many_calls_refused_together_request_the_time_once(
     calls: Callable[[WireServer, int], list[Any]],
 ) -> None:
     with serving(_patient(_exchange(), 50)) as server:
@@ -172,7 +172,7 @@ def test_many_calls_that_are_refused_together_ask_for_the_time_once(
 
 
 @pytest.mark.parametrize("calls", [_threads, _tasks])
-def test_many_calls_ask_once_too_where_the_time_cannot_be_had(
+def test_many_calls_request_an_unavailable_time_once(
     calls: Callable[[WireServer, int], list[Any]],
 ) -> None:
     with serving(_patient(_exchange(lambda _: response(b"", 503)), 50)) as server:
@@ -194,7 +194,7 @@ def test_a_second_refusal_names_the_measured_offset() -> None:
     assert caught.value.problem is None
 
 
-def test_a_clock_that_could_not_be_corrected_is_tried_again_by_the_next_call() -> None:
+def test_the_next_call_corrects_a_clock_that_could_not_be_corrected() -> None:
     answers = iter([response({})])
     exchange = _exchange(lambda now: next(answers, response({"serverTime": now})))
     with serving(exchange) as server, _client(server) as client:

@@ -1,4 +1,4 @@
-"""Many threads or tasks share one client: no error, no mixed-up answer, nothing that piles up."""
+"""Many threads or tasks share one client without errors, wrong answers or leaks."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from tests.conftest import CREDENTIALS
 from tests.wire import DOCUMENTED, Request, WireServer, response, serving, stalled
 
-# Much is run here, and measured elsewhere: coverage would double the time.
+# Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
 THREADS = 64
@@ -61,7 +61,7 @@ def test_tasks_share_a_client(server: WireServer) -> None:
         assert coin.asset == f"N{number}"
 
     async def calls() -> None:
-        # On a slow machine some wait long for their turn.
+        # On a slow machine some wait long for a connection.
         patience: dict[str, Any] = {"timeout": 60, **CREDENTIALS}
         async with AsyncSmallLiabilityClient(base_url=server.url, **patience) as client:
             await asyncio.gather(*(task(client) for _ in range(TASKS)))
@@ -78,7 +78,7 @@ def _assert_well_connected(server: WireServer, calls: int, most: int) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_nothing_piles_up(status: int) -> None:
+def test_nothing_leaks(status: int) -> None:
     answer = response(DOCUMENTED if status == 200 else {"code": -1100, "msg": "x"}, status)
 
     def objects_after(calls: int) -> int:
@@ -97,7 +97,7 @@ def test_nothing_piles_up(status: int) -> None:
         assert objects_after(200) - before < 50
 
 
-def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
+def test_the_wait_for_a_connection_has_an_end() -> None:
     async def calls(url: str) -> list[Any]:
         async with AsyncSmallLiabilityClient(
             base_url=url, timeout=0.2, max_attempts=1, **CREDENTIALS
@@ -108,11 +108,11 @@ def test_a_task_does_not_wait_for_ever_for_a_connection() -> None:
     with serving(lambda _: stalled()) as server:
         errors = asyncio.run(calls(server.url))
     assert {type(error) for error in errors} == {RequestTimeout}
-    # To wait for a connection in vain is an attempt, too.
+    # A failed wait for a connection is an attempt too.
     assert {error.attempts for error in errors} == {1}
 
 
-def test_a_task_that_is_cancelled_while_it_gives_its_connection_back_does_so() -> None:
+def test_a_task_that_is_cancelled_while_it_returns_its_connection_returns_it() -> None:
     closing, closed = asyncio.Event(), asyncio.Event()
 
     class Body(httpx.AsyncByteStream):

@@ -1,4 +1,4 @@
-"""Configuration is checked before anything is sent, and errors say what to do."""
+"""Configuration is checked before anything is sent, and errors name the remedy."""
 
 import asyncio
 import copy
@@ -121,14 +121,14 @@ def test_wrong_configuration(client: Client, option: str, value: Any, problem: s
 @pytest.mark.parametrize(
     "token",
     [
-        # Random, and the most misleading ones that Binance could make.
+        # Random ones, and valid ones that look like placeholders.
         API_KEY,
         API_SECRET,
         "your".ljust(64, "Y"),
         "x" * 64,
         "changeme".ljust(64, "0"),
         "placeholder".rjust(64, "0"),
-        # What tests use.
+        # Keys of tests.
         "key",
         "k",
         "test-api-key",
@@ -204,7 +204,7 @@ def _set_environment(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | N
             monkeypatch.setenv(variable, value)
 
 
-def test_the_environment_serves(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_from_the_environment(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     _set_environment(monkeypatch, {})
     assert "https://api.binance.com" in repr(client.from_env())
     empty: dict[str, str | None] = dict.fromkeys(VARIABLES.values(), "")
@@ -293,7 +293,7 @@ def test_a_proxy_never_sees_the_key_in_clear_text(client: Client, proxy: str) ->
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_transport_takes_the_place_of_the_proxy_of_the_environment(
+def test_a_transport_replaces_the_proxy_of_the_environment(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set_environment(monkeypatch, {"BINANCE_PROXY": "http://localhost:1"})

@@ -1,4 +1,4 @@
-"""Connections are lent to one call at a time: turns, stale connections, forks, event loops."""
+"""Each connection is lent to one call at a time: stale connections, forks, event loops."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ def _named_after_its_question(request: Request) -> bytes:
 
 
 class _Dropping:
-    """A network that silently drops the connections it has seen so far, when asked to."""
+    """A network that can silently drop its existing connections."""
 
     def __init__(self) -> None:
         self.dropped: set[int] = set()
@@ -165,7 +165,7 @@ sys.exit(any(codes))
 
 @pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
 def test_an_async_client_works_in_several_event_loops(server: WireServer, transport: str) -> None:
-    # In a process of its own: Python warns of what a finished event loop left open.
+    # In its own process, because Python warns of connections that a closed event loop left open.
     code = f"""
 import asyncio
 from binance_small_liability import AsyncSmallLiabilityClient
@@ -198,8 +198,8 @@ def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -
 
 
 @pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
-def test_an_async_call_at_exit_raises_an_error_of_ours(server: WireServer, transport: str) -> None:
-    # A name, because only its resolution needs a thread, which Python no longer starts.
+def test_an_async_call_at_exit_raises_a_network_error(server: WireServer, transport: str) -> None:
+    # A name, because its resolution needs a thread, which Python no longer starts.
     url = server.url.replace("127.0.0.1", "localhost")
     code = f"""
 import asyncio, atexit
@@ -225,7 +225,7 @@ atexit.register(lambda: asyncio.run(call()))
     assert "Traceback" not in done.stderr
 
 
-def test_a_client_without_an_event_loop_says_so() -> None:
+def test_a_client_without_an_event_loop_is_refused() -> None:
     coroutine = AsyncSmallLiabilityClient(**CREDENTIALS).list_coins()
     with pytest.raises(ConfigurationError, match="needs a running event loop"):
         coroutine.send(None)
@@ -291,7 +291,7 @@ def test_all_addresses_of_a_host_share_the_timeout(
 _GETADDRINFO = socket.getaddrinfo
 
 
-def test_an_address_that_refuses_does_not_cost_the_others_their_share(
+def test_an_address_that_refuses_leaves_its_time_to_the_others(
     server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(server.url.rpartition(":")[2])

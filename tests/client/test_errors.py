@@ -1,4 +1,4 @@
-"""What goes wrong becomes an error of this package, and says enough."""
+"""Failures become errors of this package with a sufficient message."""
 
 import copy
 import json
@@ -108,7 +108,7 @@ def test_a_refusal_without_a_usable_body(list_coins: ListCoins, body: bytes) -> 
         (stalled(), RequestTimeout, httpx.ReadTimeout, {"timeout": 0.05}),
     ],
 )
-def test_the_cause_is_that_of_httpx(
+def test_the_cause_is_an_error_of_httpx(
     list_coins: ListCoins,
     answer: Answer,
     kind: type[NetworkError],
@@ -122,7 +122,7 @@ def test_the_cause_is_that_of_httpx(
     assert "No usable answer from 127.0.0.1" in str(caught.value)
 
 
-def test_errors_survive_pickling_and_copying() -> None:
+def test_errors_can_be_pickled_and_copied() -> None:
     error = RateLimitError(
         status_code=429,
         code=-1003,
@@ -141,7 +141,7 @@ def test_errors_survive_pickling_and_copying() -> None:
     assert configuration.option == "proxy"
 
 
-def test_a_closed_client_says_so() -> None:
+def test_a_closed_client_refuses_calls() -> None:
     client = SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET)
     client.close()
     with pytest.raises(ConfigurationError, match="closed"):

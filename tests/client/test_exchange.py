@@ -1,4 +1,4 @@
-"""An exchange is never sent twice, and never reported as more certain than it is."""
+"""An exchange is never sent twice, and an unknown outcome is reported as unknown."""
 
 import asyncio
 import itertools
@@ -96,7 +96,7 @@ ROWS = [
         cause=RequestTimeout,
         options=QUICK,
     ),
-    # Every 5xx, with whatever body.
+    # Every 5xx, with any body.
     *(
         _unknown(f"{status}", response(b"<html>", status), cause=ServerError)
         for status in (500, 502, 503, 504, 520, 526, 530, 599)
@@ -110,10 +110,10 @@ ROWS = [
     ),
     _unknown("a status beyond 599", response(b"", 600), cause=ApiError),
     _unknown("101", closed(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), cause=None),
-    # Codes with which Binance says that it does not know, whatever the status.
+    # Codes with which Binance reports an unknown outcome, with any status.
     _unknown("200 with -1007", _refusal(200, -1007), cause=ApiError),
     _unknown("400 with -1006", _refusal(400, -1006), cause=ApiError),
-    # Every 2xx is a success, whatever its body.
+    # Every 2xx is a success, with any body.
     _accepted("an empty object", response({})),
     _accepted("a list", response([{}])),
     _accepted("null", response(b"null")),
@@ -130,7 +130,7 @@ ROWS = [
     _accepted("truncated chunks", closed(HEAD + CHUNKED + b"5\r\n{")),
     _accepted("a body that stops", stalled(HEAD + b"Content-Length: 9\r\n\r\n{"), options=QUICK),
     _accepted("gzip", response(b"x", headers={"Content-Encoding": "gzip"})),
-    # Unless it holds an error.
+    # Except a body with an error.
     Row("200 with an error", [_refusal(200, -3044)], ApiError),
     Row("201 with an error", [_refusal(201, -2015)], AuthenticationError),
     Row(
@@ -194,21 +194,21 @@ def _assert_is(error: SmallLiabilityError, row: Row) -> None:
     if isinstance(error, OutcomeUnknownError):
         assert not isinstance(error, (NetworkError, ServerError))
         assert isinstance(error.__cause__, SmallLiabilityError)
-        # Which of them a 101 is, depends on the transport.
+        # The class for a 101 depends on the transport.
         assert row.cause in (None, type(error.__cause__))
         assert error.assets == ("BTC", "ETH")
         assert "list_exchanges(start=sent_at)" in str(error)
         assert error.sent_at.isoformat() in str(error)
 
 
-def test_a_host_that_does_not_exist_is_tried_again(client: RunClient) -> None:
+def test_a_host_that_does_not_exist_is_retried(client: RunClient) -> None:
     with pytest.raises(NetworkError) as caught:
         client(_exchange, base_url="https://does-not-exist.invalid")
     assert caught.value.attempts == 3
 
 
 @pytest.mark.parametrize("certain", ["nobody listens", "TLS with a server that speaks none"])
-def test_what_was_certainly_not_sent_is_tried_again(client: RunClient, certain: str) -> None:
+def test_a_request_that_was_certainly_not_sent_is_retried(client: RunClient, certain: str) -> None:
     with serving(response({})) as server:
         url = server.url
         if certain == "TLS with a server that speaks none":
@@ -247,7 +247,7 @@ def test_a_server_that_closes_before_it_reads_leaves_the_outcome_unknown(client:
 
 @pytest.fixture
 def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Makes a context for a server, and has the clients trust it."""
+    """Makes a TLS context for a server that the clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -367,14 +367,14 @@ def test_ten_assets_are_taken(client: RunClient) -> None:
     assert len(server.requests) == 1
 
 
-def test_any_iterable_of_names_is_taken(client: RunClient) -> None:
+def test_any_iterable_of_names_is_accepted(client: RunClient) -> None:
     with serving(response({})) as server:
         client(lambda c: c.exchange(name for name in ("BTC", "ETH")), base_url=server.url)
     assert server.requests[0].query[0] == ("assetNames", "BTC%2CETH")
 
 
 def test_sent_at_is_not_later_than_the_exchange(client: RunClient) -> None:
-    """Binance accepts timestamps up to 1 s ahead of its clock, so that may be the clock."""
+    """Binance accepts timestamps up to 1 s ahead of its clock, so its clock may be 1 s behind."""
     with serving(lambda _: reset()) as server, pytest.raises(OutcomeUnknownError) as caught:
         client(_exchange, base_url=server.url)
     timestamp = int(dict(server.requests[0].query)["timestamp"])
@@ -383,7 +383,7 @@ def test_sent_at_is_not_later_than_the_exchange(client: RunClient) -> None:
     assert round(sent_at.timestamp() * 1000) == timestamp - 1000
 
 
-def test_the_error_survives_pickling() -> None:
+def test_the_error_can_be_pickled() -> None:
     error = OutcomeUnknownError(assets=["BTC"], sent_at=datetime(2026, 1, 1, tzinfo=UTC))
     error.attempts = 1
     twin = pickle.loads(pickle.dumps(error))  # noqa: S301

@@ -52,7 +52,7 @@ def _faults() -> list[Fault]:
                 for status in (500, 503, 520)
             ),
         ]
-    # A refusal is one: these never come after the effect.
+    # A refusal means no effect, so these never follow it.
     faults += [_scripted(f"{status}", "fail_next", status) for status in (400, 401, 403)]
     faults += [
         _scripted("429", "fail_next", 429, retry_after=1),
@@ -74,7 +74,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(_faults()), st.sampled_from(SKEWS)), 
 
 
 def happened(error: OutcomeUnknownError, exchanges: list[Any]) -> bool:
-    """The recipe of the guide: whether the exchange took effect."""
+    """Whether the exchange took effect, found as the guide describes."""
     return set(error.assets) <= {exchange.asset for exchange in exchanges}
 
 

@@ -1,4 +1,4 @@
-"""Everything that can come back over a real socket, and what becomes of it, in both clients."""
+"""Every kind of answer or failure over a real socket, and its result in both clients."""
 
 import asyncio
 import itertools
@@ -88,10 +88,10 @@ class Row:
     expected: type[SmallLiabilityError] | list[Any]
     requests: int = 1
     options: dict[str, Any] = field(default_factory=dict)
-    time: Answer | None = None  # what /api/v3/time answers, where it is asked
+    time: Answer | None = None  # the answer of /api/v3/time, if it is requested
     says: str = ""
     status: int | None = None
-    # Sending once more with a corrected clock is the same attempt.
+    # A repetition with a corrected clock is the same attempt.
     attempts: int | None = None
 
     def __str__(self) -> str:
@@ -116,7 +116,7 @@ ROWS = [
     _broken("chunked garbage", closed(HEAD + CHUNKED + b"zz\r\n[]\r\n")),
     _broken("gzip garbage", response(b"garbage", headers={"Content-Encoding": "gzip"})),
     _broken("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
-    _broken("a length that is no number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
+    _broken("a length that is not a number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
     _broken("two lengths", closed(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]")),
     _broken("header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
     *(
@@ -169,7 +169,7 @@ ROWS = [
     Row("broken, then well", [reset(), OK], [ETH], 2),
     Row("retries switched off", [reset()], NetworkError, 1, {"max_attempts": 1}),
     Row("five attempts", [reset()], NetworkError, 5, {"max_attempts": 5}),
-    # Bodies that are not what the contract promises.
+    # Bodies that break the contract.
     Row("HTML with 200", [response(HTML, content_type="text/html")], ContractError),
     Row("empty body", [_whole(b"")], ContractError),
     Row("no content", [b"HTTP/1.1 204 No Content\r\n\r\n"], ContractError, says="204"),
@@ -186,7 +186,7 @@ ROWS = [
     Row("Infinity", [_whole(_coin_with("Infinity"))], ContractError),
     Row("100,000 levels deep", [_whole(b"[" * 100_000)], ContractError),
     Row("an exponent beyond all", [_whole(_coin_with("1e" + "9" * 30))], ContractError),
-    # Refusals, which remain what they are where their body is broken.
+    # Refusals, also with a broken body.
     Row(
         "a truncated 403", [closed(b"HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\nx")], FirewallError
     ),
@@ -205,7 +205,7 @@ ROWS = [
         time=response({"serverTime": 1_800_000_000_000}),
         attempts=2,
     ),
-    Row("200 with a code that is no refusal", [_refusal(200, 0)], ContractError),
+    Row("200 with a code that is not a refusal", [_refusal(200, 0)], ContractError),
     Row("a refusal with 200", [_refusal(200, -1000)], ApiError, status=200),
     Row("400", [_refusal(400, -1100)], ApiError, status=400),
     Row("401", [_refusal(401, -2015)], ApiError, status=401),
@@ -403,11 +403,11 @@ def test_each_answer_over_a_connection_has_its_own_deadline(
                 client.list_coins()
                 the_deadline_passes()
                 client.list_coins()
-    # Or it was another attempt, over another connection.
+    # Otherwise it was another attempt over another connection.
     assert len({request.connection for request in server.requests}) == 1
 
 
-def test_nobody_listens(list_coins: ListCoins) -> None:
+def test_a_port_without_a_server(list_coins: ListCoins) -> None:
     with serving(OK) as server:
         url = server.url
     with pytest.raises(NetworkError) as caught:
@@ -427,7 +427,7 @@ def test_a_redirect_is_refused_and_never_followed(list_coins: ListCoins) -> None
     assert not other.requests
 
 
-def test_the_bound_on_bodies(list_coins: ListCoins) -> None:
+def test_the_largest_body(list_coins: ListCoins) -> None:
     body = DOCUMENTED.ljust(10 * 1024 * 1024)
     with serving(response(body)) as server:
         assert list_coins(base_url=server.url) == [ETH]

@@ -1,4 +1,4 @@
-"""What users of such clients do: log everything, cancel, freeze clocks, use many processes."""
+"""Usual habits: log everything, cancel, freeze clocks, use many processes."""
 
 import asyncio
 import io
@@ -53,7 +53,7 @@ class _Everything(logging.Handler):
 
 @pytest.fixture
 def everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Everything]:
-    # From the environment, so that no frame of the tests holds them.
+    # From the environment, so that the frames of the tests do not contain them.
     monkeypatch.setenv("BINANCE_API_KEY", KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", SECRET)
     handler, root = _Everything(), logging.getLogger()
@@ -118,7 +118,7 @@ def test_coins_and_errors_cross_processes() -> None:
         "contract": response([{}]),
         "network": reset(),
     }
-    # Each answer has a path of its own before that of the endpoint.
+    # Each answer has its own path, in front of the endpoint's.
     with (
         serving(lambda request: answers[request.path.split("/")[1]]) as server,
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes,
@@ -150,12 +150,12 @@ def test_a_storm_of_cancellations_leaves_a_client_that_works() -> None:
         for _ in range(steps.randrange(30)):
             await asyncio.sleep(0)
         task.cancel()
-        # A few are done before.
+        # A few end earlier.
         with suppress(asyncio.CancelledError):
             await task
 
     async def storm(url: str) -> None:
-        # A turn that is not given back would be missed: 300 calls need more than there are.
+        # 300 calls are more than the allowed number in flight, so a lost one would block.
         async with AsyncSmallLiabilityClient(**CREDENTIALS, base_url=url) as client:
             for _ in range(3):
                 await asyncio.gather(*(cancelled(client) for _ in range(100)))
@@ -182,16 +182,16 @@ class TestClocks:
         frozen_at = datetime(2026, 1, 1, tzinfo=UTC)
         with (
             serving(lambda _: next(answers)) as server,
-            # Event loops measure time-outs.
+            # Event loops need the time.
             freezegun.freeze_time(frozen_at, real_asyncio=True),
         ):
             assert list_coins(base_url=server.url, max_retry_wait=0) == [ETH]
         times = [int(dict(request.query)["timestamp"]) for request in server.requests]
-        # Each differs, or Binance could take a retry for a replay.
+        # Each timestamp differs, because Binance could reject a retry as a replay.
         first = round(frozen_at.timestamp() * 1000)
         assert times == [first, first + 1, first + 2]
 
-    def test_time_that_is_moved_on(self) -> None:
+    def test_time_that_is_moved_forward(self) -> None:
         fake = FakeBinance()
         with (
             freezegun.freeze_time("2026-01-01") as clock,
@@ -245,7 +245,7 @@ def test_the_fixtures_in_a_service(
     options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "test_service.py").write_text(_SERVICE)
-    # The other plugins installed here would take longer to load than the tests to run.
+    # Loading the other installed plugins would take longer than the tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     plugins = ("-p", "xdist", "-p", "pytest_binance_small_liability")
     command = ("-m", "pytest", "-q", *plugins, "-p", "no:cacheprovider", "-W", "error", *options)

@@ -1,4 +1,4 @@
-"""`list_exchanges`: all pages of all windows, oldest first, or an error."""
+"""`list_exchanges` returns all pages of all windows, oldest first, or raises an error."""
 
 import itertools
 import json
@@ -104,7 +104,7 @@ def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
     assert all(query["endTime"] - query["startTime"] <= 30 * DAY for query in queries)
 
 
-def test_a_time_zone_and_microseconds_are_taken(client: RunClient) -> None:
+def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
     local = datetime(2026, 1, 1, 2, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
     with serving(History(_ms(START))) as server:
         [exchange] = client(_list(start=local, end=local), base_url=server.url)
@@ -194,7 +194,7 @@ def test_pages_that_cannot_be_right(
     assert len(server.requests) == requests
 
 
-def test_a_history_that_grows_meanwhile_is_read_again(client: RunClient) -> None:
+def test_a_history_that_grows_during_the_reading_is_read_again(client: RunClient) -> None:
     pages = [(101, 100), (102, 2), (102, 100), (102, 2)]
     with serving(_pages(*pages)) as server:
         done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
@@ -230,7 +230,7 @@ def test_each_page_is_retried_on_its_own(client: RunClient) -> None:
     assert tries == {1: 3, 2: 3, 3: 3}
 
 
-def test_a_page_that_fails_is_an_error_and_not_a_part(client: RunClient) -> None:
+def test_a_page_that_fails_is_an_error_and_not_a_partial_list(client: RunClient) -> None:
     history = History(*(_ms(START) + step for step in range(250)))
 
     def answer(request: Request) -> Answer:
@@ -255,7 +255,7 @@ def test_a_page_that_fails_is_an_error_and_not_a_part(client: RunClient) -> None
         (b'{"total":1,"rows":[1]}', "$.rows[0]: expected an object, got a number"),
     ],
 )
-def test_a_page_that_breaks_the_contract_says_where(
+def test_a_page_that_breaks_the_contract_names_the_place(
     client: RunClient, body: bytes, where: str
 ) -> None:
     with serving(response(body)) as server, pytest.raises(ContractError) as caught:
@@ -264,7 +264,7 @@ def test_a_page_that_breaks_the_contract_says_where(
 
 
 @pytest.mark.parametrize("time", ["1672801339253", True, 1.5, -1, 0, 2**53, None])
-def test_a_time_that_is_none_says_where(client: RunClient, time: Any) -> None:
+def test_an_invalid_time_names_the_place(client: RunClient, time: Any) -> None:
     page = {"total": 1, "rows": [_row(time)]}
     with serving(response(page)) as server, pytest.raises(ContractError) as caught:
         client(_list(), base_url=server.url)

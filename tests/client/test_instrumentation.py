@@ -1,4 +1,4 @@
-"""What instruments, records or replaces the network works, and sees no key and no signature."""
+"""Libraries that instrument, record or replace the network work and receive no secret."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ def _assert_clean(server: WireServer, seen: str) -> None:
 
 @pytest.fixture
 def spans() -> Iterator[Callable[[], str]]:
-    """All that OpenTelemetry recorded."""
+    """Everything that OpenTelemetry recorded."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -95,7 +95,7 @@ print(*events)
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("through_a_proxy", [False, True])
 def test_sentry(kind: str, through_a_proxy: bool) -> None:
-    # In a process of its own, because Sentry patches libraries for good.
+    # In its own process, because Sentry patches libraries permanently.
     with serving(response()) as server:
         urls = ("http://localhost:9", server.url) if through_a_proxy else (server.url, "")
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""RSA and Ed25519 keys: official vectors, the wire, and what is wrong with a key."""
+"""RSA and Ed25519 keys: official vectors, sent signatures, and invalid keys."""
 
 import base64
 import json
@@ -128,7 +128,7 @@ DAMAGED = "is not a private key in PEM (PKCS#8)"
     [
         (_encrypted(ED25519), "wrong", "private_key_password", "does not decrypt the private key"),
         (_encrypted(RSA), None, "private_key_password", "is missing"),
-        (ED25519, PASSWORD, "private_key_password", "was given for a key without one"),
+        (ED25519, PASSWORD, "private_key_password", "was given for a key that is not encrypted"),
         (ED25519, 7, "private_key_password", "must be text or bytes"),
         (PUBLIC, None, "private_key", "is a public key; the private one is needed to sign"),
         (_pem_of(ec.generate_private_key(ec.SECP256R1())), None, "private_key", KINDS),
@@ -172,7 +172,7 @@ def test_a_secret_and_a_private_key_exclude_each_other() -> None:
         SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
 
 
-def test_a_password_without_a_private_key_is_a_mistake() -> None:
+def test_a_password_without_a_private_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="was given without a private key"):
         SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key_password="x")
 
@@ -215,7 +215,7 @@ def test_a_home_folder_in_the_environment_is_found(
     [ED25519, ED25519.replace("\n", r"\n"), VECTORS["ed25519_pkcs8_der_base64"], API_SECRET],
     ids=["PEM", "PEM in one line", "base64", "secret"],
 )
-def test_a_key_in_place_of_its_file_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_instead_of_its_path_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.delenv("BINANCE_API_SECRET", raising=False)
     monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", key)

@@ -1,4 +1,4 @@
-"""After a 429 or 418 nothing is sent before its time; the used weight is known."""
+"""After a 429 or 418 nothing is sent during the cool-down; the used weight is reported."""
 
 import asyncio
 import threading
@@ -67,7 +67,7 @@ def test_nothing_is_sent_during_a_ban() -> None:
         assert second.attempts == 0
         assert second.retry_after == pytest.approx(100, abs=5)
         assert "(0 attempts)" in str(second)
-        # What is left of the ban can be waited for.
+        # The rest of the ban is short enough to wait for.
         real_time.sleep(second.retry_after or 0)
         assert client.list_coins()
     assert len(server.requests) == 2
@@ -87,7 +87,7 @@ def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
 
 
 @pytest.mark.timeout(20)  # to look again and again instead would take 50 s
-def test_a_task_waits_for_it_too() -> None:
+def test_a_task_waits_for_a_cool_down_too() -> None:
     async def calls(server: WireServer) -> None:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
             with pytest.raises(IpBanError):
@@ -102,7 +102,7 @@ def test_a_task_waits_for_it_too() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> None:
+def test_a_cool_down_also_stops_requests_for_the_time(is_async: bool) -> None:
     client: SmallLiabilityClient | AsyncSmallLiabilityClient
     arrivals: list[float] = []
 
@@ -111,7 +111,7 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
         if request.path == TIME_PATH:
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
-            # As if another call had just been told.
+            # As if another call had just received the 429.
             run(
                 client._caller.limits.cool_down(
                     LIST_COINS, RateLimitError(status_code=429, retry_after=30.0)
@@ -137,7 +137,7 @@ def test_a_cool_down_holds_back_the_question_for_the_time(is_async: bool) -> Non
     assert asked - refused >= 30
 
 
-def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 5)
     full = threading.Barrier(5)
 
@@ -152,7 +152,7 @@ def test_threads_that_wait_for_their_turn_heed_a_ban(monkeypatch: pytest.MonkeyP
     assert sorted(error.attempts for error in errors) == [0] * 3 + [1] * 5
 
 
-def test_without_retries_no_cool_down_is_waited_for() -> None:
+def test_without_retries_a_call_does_not_wait_for_a_cool_down() -> None:
     with _serving(LIMIT) as server, _client(server, max_attempts=1) as client:
         assert isinstance(_error(client), RateLimitError)
         second = _error(client)
@@ -239,7 +239,7 @@ def test_no_thread_touches_the_network_during_a_ban() -> None:
             thread.join()
         assert len(server.requests) == 1
     assert [type(error) for error in errors] == [IpBanError] * 50
-    # Each its own: errors carry the frames of their call.
+    # Each call has its own error, because errors keep the frames of their call.
     assert len({id(error) for error in errors}) == 50
 
 
@@ -257,7 +257,7 @@ def test_no_task_touches_the_network_during_a_ban() -> None:
     assert [type(error) for error in errors] == [IpBanError] * 50
 
 
-def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
+def test_tasks_that_wait_for_a_connection_obey_a_ban_too() -> None:
     async def calls(server: WireServer) -> list[Any]:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
             tasks = [client.list_coins() for _ in range(10 * MOST_IN_FLIGHT)]
@@ -269,7 +269,7 @@ def test_tasks_that_wait_for_their_turn_heed_a_ban_too() -> None:
     assert {type(error) for error in errors} == {IpBanError}
 
 
-def test_a_date_is_judged_by_the_clock_of_who_wrote_it() -> None:
+def test_a_date_is_compared_with_the_clock_of_its_server() -> None:
     headers = {
         "Date": "Thu, 15 Jan 2026 12:00:00 GMT",
         "Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT",

@@ -1,4 +1,4 @@
-"""Reservations of request weight, driven through simulated time: no wall clock, no network."""
+"""Reservations of request weight in simulated time, without a network."""
 
 import heapq
 import itertools
@@ -17,7 +17,7 @@ START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 
 
 class Simulation:
-    """Processes that call as fast as they may, and a Binance that counts.
+    """Processes that call as fast as the limits allow, and a Binance that counts.
 
     A process is a function that reserves at its own time, and one that reports an outcome.
     """
@@ -35,7 +35,7 @@ class Simulation:
         heapq.heappush(self._events, (self.now + delay, next(self._serial), event))
 
     def worker(self, process: "Process") -> None:
-        """One thread of a process: it calls again and again."""
+        """One thread of a process, which calls repeatedly."""
 
         def call() -> None:
             reserved = process.reserve(round(self.now + process.skew))
@@ -75,7 +75,7 @@ class Simulation:
 
 
 class Process:
-    """A process with a budget of its own. Its clock is `skew` milliseconds ahead."""
+    """A process with its own budget. Its clock is `skew` milliseconds ahead."""
 
     def __init__(self, skew: float) -> None:
         self.skew = skew
@@ -111,11 +111,11 @@ def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
     for _ in range(8):
         simulation.worker(process)
     simulation.run(minutes=4)
-    # What was lost last in a minute stays reserved: nobody knows whether it was counted.
+    # The last lost request of a minute stays reserved, because Binance may have counted it.
     simulation.assert_used(minutes=4, least=0.95)
 
 
-def test_other_users_of_the_address_are_known_by_their_count() -> None:
+def test_the_count_includes_other_users_of_the_address() -> None:
     simulation = Simulation(1)
     process = Process(0)
     for minute in range(1, 4):
@@ -134,7 +134,7 @@ def _reserved(budget: Budget, now: int) -> Reservation:
     return reservation
 
 
-def test_the_wait_ends_when_the_next_minute_has_surely_begun() -> None:
+def test_the_wait_ends_when_the_next_minute_has_begun_on_every_clock() -> None:
     budget = Budget()
     reservation = _reserved(budget, START)
     budget.settle(reservation, BUDGET)

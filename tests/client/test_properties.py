@@ -1,4 +1,4 @@
-"""Whatever comes back: a list of coins or an error of this package; and coins are exact."""
+"""Any answer gives a list of coins or an error of this package; and coins are exact."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.conftest import ListCoins, list_coins_async, list_coins_sync
 from tests.wire import Answer, response, serving
 
-# Much is run here, and measured elsewhere: coverage would double the time.
+# Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
-# Enough where no answer may come at all.
+# Seconds; enough if no answer may arrive.
 QUICK = {"max_attempts": 1, "timeout": 1.0}
 both_clients = pytest.mark.parametrize("list_coins", [list_coins_sync, list_coins_async])
 thorough = settings(
@@ -55,7 +55,7 @@ def _sent_and_closed(content: bytes) -> Answer:
     return lambda connection: connection.sendall(content)
 
 
-# Bytes that look enough like HTTP to get somewhere.
+# Bytes that resemble HTTP enough to be parsed in part.
 _http_bytes = st.lists(
     st.one_of(
         st.sampled_from(
@@ -158,7 +158,7 @@ _coins = st.lists(
 @both_clients
 @given(coins=_coins)
 @thorough
-def test_coins_come_out_as_they_were_written(
+def test_coins_are_read_as_they_were_written(
     exchange: Exchange, list_coins: ListCoins, coins: list[dict[str, str]]
 ) -> None:
     objects = [

@@ -1,4 +1,4 @@
-"""Coins are exact, and a 200 that breaks the contract says where."""
+"""Coins are exact, and an error names the place where a 200 breaks the contract."""
 
 import re
 from decimal import Decimal
@@ -71,7 +71,7 @@ def test_no_coins(list_coins: ListCoins) -> None:
         assert list_coins(base_url=server.url) == []
 
 
-def test_names_outside_ascii_and_unknown_fields_are_taken(list_coins: ListCoins) -> None:
+def test_names_outside_ascii_and_unknown_fields_are_accepted(list_coins: ListCoins) -> None:
     with serving(response(_body(asset='"币安人生"', somethingNew='{"a": 1}'))) as server:
         [coin] = list_coins(base_url=server.url)
     assert coin == attrs.evolve(ETH, asset="币安人生")
@@ -84,7 +84,7 @@ def test_a_coin_is_a_value() -> None:
         ETH.asset = "BTC"  # type: ignore[misc]
 
 
-def test_the_docstring_of_a_coin_describes_what_it_has() -> None:
+def test_the_docstring_of_a_coin_describes_its_fields() -> None:
     _, _, attributes = str(Coin.__doc__).partition("Attributes:")
     described = set(re.findall(r"^ +(\w+): ", attributes, re.MULTILINE))
     assert len(described) >= 5
@@ -127,7 +127,7 @@ def test_the_docstring_of_a_coin_describes_what_it_has() -> None:
         (b"[" * 100_000 + b"]" * 100_000, "its body is not JSON"),
     ],
 )
-def test_a_200_that_breaks_the_contract_says_where(
+def test_a_200_that_breaks_the_contract_names_the_place(
     list_coins: ListCoins, body: bytes, where: str
 ) -> None:
     with serving(response(body)) as server, pytest.raises(ContractError) as caught:

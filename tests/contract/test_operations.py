@@ -1,4 +1,4 @@
-"""The operations of the client are those of the contract."""
+"""The client's operations are the contract's."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_weight_limiter_and_budget_are_those_of_the_contract(row: Row) -> None:
     assert operation.limiter == definition["x-request-weight-by"] == row.limiter
     assert operation.weight_per_minute == definition.get("x-request-weight-per-minute")
     assert operation.signed == (definition["x-security-type"] != "NONE")
-    # What changes an account is not sent again after a lost answer.
+    # A request that changes an account is not repeated after a lost answer.
     assert operation.repeatable == (row.method == "GET") == row.repeatable
 
 

@@ -1,4 +1,4 @@
-"""schemathesis holds both servers to the contract: all phases, valid and invalid requests."""
+"""schemathesis checks both servers against the contract with valid and invalid requests."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from tools.contract import OPENAPI_YAML, ROOT, load, operations, today
 
 _ST = Path(sys.executable).parent / "st"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
-# Enough where it is to fail.
+# Few are enough for a run that must fail.
 _ONE_FAILURE = (
     "--phases=coverage",
     "--max-failures=1",
@@ -56,8 +56,8 @@ def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:
     assert f"Tested: {len(_OPERATIONS)}" in done.stdout
 
 
-def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
-    """So a pass is not made of refusals."""
+def test_a_run_without_credentials_fails(prism_url: str, tmp_path: Path) -> None:
+    """This shows that the other run does not pass on refusals alone."""
     done = _run(tmp_path, _PRISM_CONFIG, prism_url, *_ONE_FAILURE, MOCK_API_KEY="")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Schema-valid request rejected" in done.stdout
@@ -65,7 +65,7 @@ def test_without_credentials_it_fails(prism_url: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fake() -> FakeBinance:
-    """Hundreds of requests come from one account."""
+    """One account sends hundreds of requests."""
     return Boundless()
 
 
@@ -77,7 +77,7 @@ def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:
     assert {received.status for received in fake.requests} == {200, 400, 401, 404, 405}
 
 
-def test_wrongly_signed_it_fails(fake: FakeBinance, tmp_path: Path) -> None:
+def test_a_run_with_wrong_signatures_fails(fake: FakeBinance, tmp_path: Path) -> None:
     with fake.serve() as url:
         done = _run(tmp_path, _FAKE_CONFIG, url, *_ONE_FAILURE, FAKE_API_SECRET="no")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -86,7 +86,7 @@ def test_wrongly_signed_it_fails(fake: FakeBinance, tmp_path: Path) -> None:
 
 
 class _InProcess(HTTPAdapter):
-    """Brings what requests would send to the fake."""
+    """Hands the requests of `requests` to the fake."""
 
     def __init__(self, fake: FakeBinance) -> None:
         super().__init__()
@@ -122,17 +122,17 @@ def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -
     def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
         with requests.Session() as session:
             session.mount("http://", _InProcess(fake))
-            # This check opens connections of its own, so it runs over the socket alone.
+            # This check opens its own connections, so it runs only over the socket.
             answer = case.call_and_validate(
                 base_url="http://fake", session=session, excluded_checks=[ignored_auth]
             )
         statuses.add(answer.status_code)
 
     keeps_the_contract()
-    # Without parameters there is nothing to refuse.
+    # An operation without parameters has no invalid requests.
     assert statuses >= ({200, 400} if operation.query else {200})
 
 
-def test_each_operation_has_a_test_of_its_own() -> None:
+def test_each_operation_has_its_own_test() -> None:
     [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark  # type: ignore[attr-defined]
     assert len(set(mark.args[1])) == len(list(operations(today())))

@@ -25,7 +25,7 @@ def sender(request: pytest.FixtureRequest) -> Iterator[Sender]:
 
 
 class StoppedClock:
-    """Time that only passes when a test says so."""
+    """A clock that only a test moves."""
 
     def __init__(self) -> None:
         self._ns = 1_700_000_040 * SECOND  # a minute begins

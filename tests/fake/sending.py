@@ -1,4 +1,4 @@
-"""Requests that no client would send, for the fake."""
+"""Requests to the fake that no client would send."""
 
 import hashlib
 import hmac
@@ -27,7 +27,7 @@ def hmac_sign(payload: str, secret: str | None) -> str:
 
 
 class Sender:
-    """Sends a fake any bytes, rightly signed unless a test says otherwise."""
+    """Sends any bytes to a fake, correctly signed unless a test asks otherwise."""
 
     def __init__(self, fake: FakeBinance, http_client: httpx.Client) -> None:
         self.fake = fake
@@ -67,7 +67,7 @@ class Sender:
 
 
 class RawSocket(httpx.BaseTransport):
-    """Sends any target; the usual libraries refuse to send what is not encoded."""
+    """Sends any target; the usual libraries do not send targets that are not encoded."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         head = [request.method.encode() + b" " + request.extensions["target"] + b" HTTP/1.1"]

@@ -1,4 +1,4 @@
-"""What operations do: the coins, an exchange, the history, and operations without a handler."""
+"""The effects of operations: coins, exchange, history, and operations without a handler."""
 
 import json
 from collections.abc import Callable
@@ -23,9 +23,7 @@ HOUR = 3600
 
 
 @pytest.mark.parametrize("quoted", [False, True])
-def test_coins_survive_to_the_last_digit(
-    list_coins: ListCoins, sender: Sender, quoted: bool
-) -> None:
+def test_coins_keep_every_digit(list_coins: ListCoins, sender: Sender, quoted: bool) -> None:
     fake = sender.fake
     fake.quote_quantity = quoted
     fake.coins = [
@@ -98,7 +96,7 @@ def test_a_second_exchange_within_six_hours(sender: Sender, clock: StoppedClock)
     assert [each.asset for each in sender.fake.exchanges] == ["ETH", "BTC", "币安人生"]
 
 
-def test_a_client_learns_of_the_rules() -> None:
+def test_a_client_receives_the_refusals_of_the_rules() -> None:
     fake = FakeBinance()
     with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
         with pytest.raises(ApiError, match="-3027") as caught:
@@ -142,7 +140,7 @@ def assets(sender: Sender, query: str = "current=1&size=100") -> tuple[int, list
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_newest_exchange_comes_first(sender: Sender) -> None:
+def test_the_newest_exchange_is_first(sender: Sender) -> None:
     sender.fake.exchanges = exchanges_of(sender.fake, 2, 0, 3, 1)
     assert assets(sender) == (4, ["C1", "C3", "C0", "C2"])
     [row] = sender.history("current=1&size=1").json()["rows"]
@@ -188,7 +186,7 @@ def test_the_range_of_time(sender: Sender, query: str, expected: list[str]) -> N
     assert assets(sender, f"current=1&size=100{query}") == (len(expected), expected)
 
 
-def test_the_history_shows_the_last_digit(sender: Sender) -> None:
+def test_the_history_keeps_every_digit(sender: Sender) -> None:
     coin = Coin(
         "X", Decimal("123456789012.123456789012345678"), Decimal(0), "USDT", Decimal("1E-8")
     )

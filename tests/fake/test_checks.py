@@ -1,4 +1,4 @@
-"""What the fake refuses, and with which code."""
+"""The requests that the fake refuses, and the codes."""
 
 import base64
 import http.client
@@ -67,7 +67,7 @@ def test_rightly_signed_requests_are_accepted(sender: Sender, query: str) -> Non
 @pytest.mark.parametrize(
     ("query", "tail", "key", "code"),
     [
-        # Each request is wrong in one way, or in two of which the earlier check must decide.
+        # Each request has one fault, or two of which the earlier check must decide.
         ("timestamp={now}", SIGNED, None, -2014),
         ("timestamp={now}", SIGNED, "", -2014),
         ("timestamp={now}", SIGNED, "short", -2014),
@@ -127,7 +127,7 @@ def test_every_fault_has_its_code(
     response = sender.send(query, tail, headers={} if key is None else {"X-MBX-APIKEY": key})
     assert verdict(response) == (401 if code in (-2014, -2015) else 400, code)
     assert response.headers["Content-Type"] == "application/json"
-    # Refused calls weigh as much as others.
+    # A refused request has the same weight.
     assert response.headers[IP_WEIGHT] == "100"
 
 
@@ -136,7 +136,7 @@ def test_every_fault_has_its_code(
     [
         ("current=1&size=100", None),
         ("current=2147483647&size=1&startTime=0&endTime=9007199254740991", None),
-        # The contract has defaults for these two, and yet requires them.
+        # The contract requires these two although it has defaults for them.
         ("size=100", -1102),
         ("current=1", -1102),
         ("current=&size=1", -1105),
@@ -166,7 +166,7 @@ def test_the_bounds_of_the_history(sender: Sender, query: str, code: int | None)
         (",ETH", -1102),
         ("ETH,,BTC", -1102),
         (",".join(f"C{n}" for n in range(11)), -1102),
-        # These satisfy the contract; that the account lacks these coins is another matter.
+        # These satisfy the contract, but the account has no debt in these coins.
         (",".join(f"C{n}" for n in range(10)), -3027),
         ("币安人生", -3027),
     ],
@@ -178,7 +178,7 @@ def test_the_bounds_of_an_exchange(sender: Sender, assets: str, code: int) -> No
     assert sender.fake.exchanges == []
 
 
-def test_the_checks_know_all_that_the_contract_says_of_parameters() -> None:
+def test_the_checks_know_every_keyword_of_the_contracts_parameters() -> None:
     contract = load()
     schemas = [
         parameter["schema"]
@@ -192,7 +192,7 @@ def test_the_checks_know_all_that_the_contract_says_of_parameters() -> None:
 
 @pytest.mark.parametrize("comma", [",", "%2C", "%2c"])
 def test_a_comma_may_be_encoded_or_not(sender: Sender, comma: str) -> None:
-    """The signature covers the bytes that were sent, and either form is a legal query."""
+    """The signature covers the sent bytes, and both forms are valid queries."""
     [eth] = sender.fake.coins
     sender.fake.coins = [eth, _renamed(eth, "币安人生")]
     query = f"assetNames=ETH{comma}{quote('币安人生')}&timestamp={{now}}"
@@ -200,7 +200,7 @@ def test_a_comma_may_be_encoded_or_not(sender: Sender, comma: str) -> None:
     assert [each.asset for each in sender.fake.exchanges] == ["ETH", "币安人生"]
 
 
-def test_another_form_of_a_comma_than_was_signed(sender: Sender) -> None:
+def test_a_comma_in_another_form_than_was_signed(sender: Sender) -> None:
     def sign(payload: str) -> str:
         return hmac_sign(payload.replace("%2C", ","), sender.fake.api_secret)
 
@@ -262,7 +262,7 @@ def test_a_signature_over_other_bytes(sender: Sender, sent: str, signed: str) ->
 
 
 def test_a_client_that_signs_wrongly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mock of the contract alone would accept it."""
+    """Prism would accept it."""
     fake = FakeBinance()
     with (
         fake.serve() as url,
@@ -279,7 +279,7 @@ def test_a_client_that_signs_wrongly_is_refused(monkeypatch: pytest.MonkeyPatch)
             client.list_coins()
 
 
-def test_elsewhere(sender: Sender) -> None:
+def test_undocumented_paths_and_methods(sender: Sender) -> None:
     assert sender.send(path="/sapi/v1/margin").status_code == 404
     assert sender.send(path=LIST_PATH + "/").status_code == 404
     for path, allowed in ((LIST_PATH, "GET, POST"), (HISTORY_PATH, "GET")):
@@ -329,7 +329,7 @@ def test_public_keys(name: str) -> None:
     with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
         sender = Sender(fake, http_client)
         assert verdict(sender.send(sign=sign)) == (200, None)
-        # Percent-encoding may have small letters.
+        # Percent-encoding may have lower-case letters.
         lower = {"%2B": "%2b", "%2F": "%2f", "%3D": "%3d"}
         small = sender.send(sign=lambda p: re.sub("%..", lambda e: lower[e[0]], sign(p)))
         assert verdict(small) == (200, None)
@@ -370,7 +370,7 @@ def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clients_written_by_others() -> None:
-    """One signs by hand over http.client, one over urllib, as the official examples do."""
+    """One client signs by hand over http.client, one over urllib, as the official examples do."""
     fake = FakeBinance(api_key=API_KEY, api_secret=VECTORS["hmac_secret"])
     headers = {"X-MBX-APIKEY": API_KEY}
     with fake.serve() as url:

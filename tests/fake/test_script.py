@@ -1,4 +1,4 @@
-"""What a test can let the fake do with the next requests."""
+"""Scripted answers, delays and failures of the fake."""
 
 import asyncio
 import threading
@@ -65,7 +65,7 @@ def test_every_kind_of_step(
         with pytest.raises(error) as caught:
             list_coins(**call, timeout=0.15 if error is RequestTimeout else 10)
         assert shown in str(caught.value)
-        # The script is over.
+        # The script has ended.
         assert list_coins(**call) == fake.coins
     assert len(fake.requests) == 2
 
@@ -75,7 +75,7 @@ def test_steps_apply_to_any_signed_operation_in_order(sender: Sender) -> None:
     fake.fail_next(500, times=2)
     fake.fail_next(400, code=-1021, example="timestampAhead")
     statuses = [sender.time().status_code]
-    # A request that is refused uses no step up.
+    # A refused request does not use a step.
     statuses += [sender.send(tail=tail).status_code for tail in ("", SIGNED)]
     statuses += [sender.exchange("ETH").status_code, sender.history().status_code]
     assert statuses == [200, 400, 500, 500, 400]
@@ -109,7 +109,7 @@ def test_every_operation_of_the_contract_can_be_named() -> None:
     assert {operation_id for _, operation_id in NAMES} == ids
 
 
-def test_what_the_contract_lacks() -> None:
+def test_undocumented_errors() -> None:
     fake = FakeBinance()
     with pytest.raises(ValueError, match="contract has no answer"):
         fake.fail_next(400, example="unheard")
@@ -123,7 +123,7 @@ def test_what_the_contract_lacks() -> None:
     assert fake._steps == []
 
 
-def test_headers_of_choice(sender: Sender) -> None:
+def test_chosen_headers(sender: Sender) -> None:
     sender.fake.fail_next(429, headers={"retry-after": None, IP_WEIGHT: None})
     bare = sender.send()
     assert "Retry-After" not in bare.headers
@@ -154,7 +154,7 @@ async def _exchange(sort: str, **options: Any) -> None:
 
 
 def _wait_for_the_server() -> None:
-    """Until it has noticed that clients closed their connections."""
+    """Waits until the fake has noticed that clients closed their connections."""
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
             thread.join()
@@ -166,7 +166,7 @@ def _wait_for_the_server() -> None:
 )
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("after_effect", [False, True])
-def test_a_step_strikes_before_or_after_the_effect(
+def test_a_step_applies_before_or_after_the_effect(
     sort: str, on_socket: bool, step: str, after_effect: bool
 ) -> None:
     fake = FakeBinance()
@@ -202,7 +202,7 @@ def test_an_error_within_a_200_is_not(sender: Sender) -> None:
     assert sender.fake.exchanges == []
 
 
-def test_without_an_effect_nothing_strikes_after_it(sender: Sender) -> None:
+def test_without_an_effect_no_step_applies_after_it(sender: Sender) -> None:
     sender.fake.fail_next(500, after_effect=True, operation="exchange")
     assert verdict(sender.exchange("UNKNOWN")) == (400, -3027)
     assert verdict(sender.exchange("ETH")) == (500, -1000)
@@ -214,7 +214,7 @@ def test_a_request_uses_one_step(sender: Sender) -> None:
     sender.fake.fail_next(503, after_effect=True)
     assert sender.exchange("ETH").status_code == 200
     assert sender.history().status_code == 503
-    # Steps keep their order, whenever they strike.
+    # Steps keep their order, whenever they apply.
     sender.fake.fail_next(503, after_effect=True)
     sender.fake.fail_next(500)
     assert [sender.send().status_code for _ in range(3)] == [503, 500, 200]

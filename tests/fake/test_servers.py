@@ -1,4 +1,4 @@
-"""How clients reach the fake, what it shows of them, and how it ends."""
+"""How clients reach the fake, which requests it records, and how it ends."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ from tests.wire import Request, response, serving
 from tools.contract import LIST_PATH, TIME_PATH
 
 
-def test_what_arrived_is_shown_without_secrets(sender: Sender) -> None:
+def test_received_requests_contain_no_secrets(sender: Sender) -> None:
     sender.send("recvWindow=%35000&timestamp={now}")
     sender.send("timestamp={now}&k=" + sender.fake.api_key, tail="&Signature={signature}")
     sender.send(path="/" + sender.fake.api_key)
@@ -55,7 +55,7 @@ def test_names_arrive_percent_encoded() -> None:
     assert request.query[0] == ("assetNames", "ETH%2C%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F")
 
 
-def test_a_request_is_shown_while_it_waits() -> None:
+def test_a_delayed_request_is_already_recorded() -> None:
     fake = FakeBinance()
     waiting, go_on = threading.Event(), threading.Event()
 
@@ -76,7 +76,7 @@ def test_a_request_is_shown_while_it_waits() -> None:
 
 
 def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    # So that all of it happens within one minute.
+    # The clock stops, so that everything happens within one minute.
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_040 * 1_000_000_000)
     fake = FakeBinance()
     fake.weight_limit = 1_000_000
@@ -128,7 +128,7 @@ def test_one_of_many_concurrent_exchanges_takes_effect() -> None:
     assert len(fake.exchanges) == 1
 
 
-def test_a_port_of_choice_and_an_end() -> None:
+def test_a_chosen_port_and_an_end() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -218,7 +218,7 @@ def test_the_process_ends_although_a_server_was_never_stopped(name: str) -> None
 # An upstream
 
 
-def test_the_upstream_answers_once_the_checks_are_passed() -> None:
+def test_the_upstream_answers_requests_that_pass_the_checks() -> None:
     with serving(response(headers={IP_WEIGHT: "7"})) as upstream:
         fake = FakeBinance(upstream=upstream.url)
         once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
@@ -296,7 +296,7 @@ def test_the_fixtures(
         assert client.list_coins() == fake_binance.coins
 
 
-def test_the_plugin_waits_with_its_imports() -> None:
+def test_the_plugin_imports_the_package_only_when_it_is_used() -> None:
     code = "import pytest_binance_small_liability, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"httpx", "attrs", "binance_small_liability"}.isdisjoint(done.stdout.split())

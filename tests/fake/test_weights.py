@@ -1,4 +1,4 @@
-"""Request weights, and what follows from using too much."""
+"""Request weights, refusals and bans."""
 
 import sys
 from typing import Any
@@ -33,7 +33,7 @@ def test_an_account_has_budgets_of_its_own(sender: Sender, clock: StoppedClock) 
     assert verdict(limited) == (429, -1003)
     assert limited.headers["Retry-After"] == "40"
     assert limited.headers[UID_WEIGHT] == "183000"
-    # It concerns this operation alone.
+    # It concerns only this operation.
     history = sender.history()
     assert verdict(history) == (200, None)
     assert history.headers[UID_WEIGHT] == "100"
@@ -52,17 +52,17 @@ def test_another_key_is_another_account_at_the_same_address(sender: Sender) -> N
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_limit_of_choice(sender: Sender) -> None:
+def test_a_chosen_limit(sender: Sender) -> None:
     sender.fake.weight_limit = 100
     assert [sender.send().status_code for _ in range(2)] == [200, 429]
     assert sender.exchange("ETH").status_code == 429
-    # The time has no budget of its own, so none is counted.
+    # The server time has no budget of its own, so no weight is counted.
     assert [sender.time().status_code for _ in range(200)] == [200] * 200
     sender.fake.weight_limit = sys.maxsize
     assert [sender.send().status_code for _ in range(200)] == [200] * 200
 
 
-def test_the_minute_of_choice(sender: Sender, clock: StoppedClock) -> None:
+def test_a_chosen_minute(sender: Sender, clock: StoppedClock) -> None:
     sender.fake.weight_limit = 100
     sender.fake.minute = 0.5
     assert [sender.send().status_code for _ in range(2)] == [200, 429]
@@ -118,7 +118,7 @@ def test_every_answer_of_a_counted_operation_reports_its_weight(sender: Sender) 
 
 
 @pytest.mark.usefixtures("clock")
-def test_clients_learn_what_was_used() -> None:
+def test_clients_receive_the_used_weight() -> None:
     fake = FakeBinance()
     fake.weight_limit = 100
     once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
@@ -159,14 +159,14 @@ def test_a_client_recovers_when_its_limit_does(fake_binance: FakeBinance) -> Non
     fake_binance.weight_limit = 100
     transport = fake_binance.transport()
     with SmallLiabilityClient(**fake_binance.credentials, transport=transport) as client:
-        # The second and the third each wait for a minute to begin.
+        # The second and the third call each wait for the next minute.
         assert [client.list_coins() for _ in range(3)] == [fake_binance.coins] * 3
         fake_binance.advance(60)
         client.list_coins()
     assert [r.status for r in fake_binance.requests] == [200, 429, 200, 429, 200, 200]
 
 
-def test_time_advances_for_the_clients_too_where_waiting_is_off() -> None:
+def test_advance_moves_the_clients_clock_too_within_no_waiting() -> None:
     fake = FakeBinance()
     fake.weight_limit = 100
     once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
@@ -177,13 +177,13 @@ def test_time_advances_for_the_clients_too_where_waiting_is_off() -> None:
     assert fake.clock_skew == 0
 
 
-def test_its_clock_alone_is_moved_where_waiting_is_not_off() -> None:
+def test_advance_moves_only_the_fakes_clock_without_no_waiting() -> None:
     fake = FakeBinance()
     with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
         fake.advance(3600.5)
         assert client.list_coins() == fake.coins
     assert fake.clock_skew == 3_600_500
-    # The client was refused, and asked for the time.
+    # The client was refused and requested the time.
     assert [(r.path.rpartition("/")[2], r.status) for r in fake.requests] == [
         ("exchange-small-liability", 400),
         ("time", 200),

@@ -25,7 +25,7 @@ page.on("console", (message) => message.type() === "error" && now.errors.push(me
 page.on("pageerror", (error) => now.errors.push(String(error)));
 page.on("requestfailed", (request) => {
   const reason = request.failure().errorText;
-  // Leaving a page ends what it still loads.
+  // Leaving a page aborts its pending requests.
   if (reason !== "net::ERR_ABORTED") now.errors.push(`${request.url()}: ${reason}`);
 });
 page.on("request", (request) => now.requests.push(request.url()));

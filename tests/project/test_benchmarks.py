@@ -30,7 +30,7 @@ _ROUNDS = (1.0, 2.0, 4.0)  # what one after the other disturbs everyone
 
 
 def _results(seconds: dict[str, float]) -> Results:
-    """Made-up results in which everyone takes one second, but for what `seconds` says."""
+    """Invented results in which each client takes one second, except those in `seconds`."""
     names = [*CONTESTANTS, YARDSTICK.name, BASELINE, LISTING]
     rounds = {name: [seconds.get(name, 1.0) * factor for factor in _ROUNDS] for name in names}
     environments = {contestant.environment for contestant in CONTESTANTS.values()}

@@ -1,4 +1,4 @@
-"""The documentation as its readers see it."""
+"""The documentation in a browser."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_every_page_is_built_and_in_the_navigation(pages: dict[str, Page]) -> No
     assert written - linked == set()
 
 
-def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
+def test_internal_links_have_a_target(pages: dict[str, Page]) -> None:
     broken = []
     for name, page in pages.items():
         for link in {*page.links, *page.loads}:
@@ -84,7 +84,7 @@ def test_internal_links_lead_somewhere(pages: dict[str, Page]) -> None:
     assert broken == []
 
 
-def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
+def test_nothing_is_loaded_from_other_hosts(pages: dict[str, Page]) -> None:
     loads = [load for page in pages.values() for load in page.loads]
     assert [load for load in loads if urlsplit(load).netloc] == []
 
@@ -112,7 +112,7 @@ def site_url(pages: dict[str, Page]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def seen(site_url: str, pages: dict[str, Page]) -> dict[str, Any]:
-    """What Chromium saw of every page. Pictures go to the folder that SCREENSHOTS names."""
+    """What Chromium loaded and showed of every page. SCREENSHOTS names a folder for pictures."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     node = Path(sys.executable).with_name("node")
@@ -160,7 +160,7 @@ def test_no_request_leaves_the_machine(seen: dict[str, Any], site_url: str) -> N
 
 
 def test_the_console_stays_empty(seen: dict[str, Any]) -> None:
-    # From a disk the search cannot be loaded.
+    # A page that is opened from a disk cannot load the search.
     errors = {name: page["errors"] for name, page in seen.items() if name != _FROM_DISK}
     assert {name: each for name, each in errors.items() if each} == {}
 

@@ -1,4 +1,4 @@
-"""Every signed operation of the contract is offered everywhere."""
+"""Every signed operation of the contract has a method, a command, a handler and a row."""
 
 import pytest
 from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient

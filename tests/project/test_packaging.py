@@ -1,4 +1,4 @@
-"""The distribution: what is in it, and that it works where nothing else is installed."""
+"""The distribution: its contents, and that it works without other packages."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from tools.contract import ROOT
 
 _BIN = Path(sys.executable).parent
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-# With these, and nothing else, a plain call must work.
+# A plain call must work with only these packages.
 RUN_TIME = {
     *("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna", "tenacity"),
     "typing-extensions",
@@ -43,7 +43,7 @@ def wheel(dist: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What somebody has who got the source distribution alone."""
+    """The unpacked source distribution."""
     [path] = dist.glob("*.tar.gz")
     folder = tmp_path_factory.mktemp("unpacked")
     _run("tar", "--extract", "--file", path, "--directory", folder)
@@ -64,7 +64,7 @@ def _run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_both_packages_and_the_plugin(wheel: Path) -> None:
+def test_the_wheel_contains_both_packages_and_the_plugin(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {
         "binance_small_liability",
@@ -122,7 +122,7 @@ def test_the_metadata_is_complete(dist: Path, wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment in which only the wheel and its run-time dependencies are installed."""
+    """An environment with only the wheel and its run-time dependencies."""
     folder = tmp_path_factory.mktemp("fresh")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     ours = f"binance-small-liability @ {wheel.as_uri()} --hash=sha256:{digest}"
@@ -151,7 +151,7 @@ def _install(python: Path, folder: Path, pinned: list[str]) -> None:
 
 
 def _venv(python: Path, folder: Path) -> Path:
-    # The pip of the tools serves all environments; one of its own would take longer to unpack.
+    # The tools' pip installs into all environments, because unpacking another pip takes longer.
     _run(python, "-m", "venv", "--without-pip", folder)
     return folder / "bin/python"
 
@@ -161,7 +161,7 @@ def _pip_install(python: Path, *what: str | Path) -> None:
     _run(*pip, "install", "--quiet", "--no-compile", *what)
 
 
-def test_without_the_extra_the_command_says_what_to_install(fresh_python: Path) -> None:
+def test_without_the_extra_the_command_names_it(fresh_python: Path) -> None:
     command = fresh_python.with_name("binance-small-liability")
     done = subprocess.run([command, "list"], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
@@ -181,7 +181,7 @@ def test_it_installs_and_runs_on(
         pytest.skip(f"no Python {version} is installed here")
     python = _venv(interpreter, tmp_path)
     _run(_BIN / "uv", "pip", "install", "--offline", "--no-deps", "--python", python, wheel)
-    # All that it needs is pure Python, so that another environment can lend it.
+    # Its dependencies are pure Python, so another environment's copies work.
     script = (
         "import runpy, sys; sys.path += sys.argv[1:]; sys.argv[1:] = ['--version']\n"
         "from binance_small_liability import SmallLiabilityClient\n"
@@ -201,7 +201,7 @@ def _interpreters(version: str) -> Iterator[Path]:
     pyenv = Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")
     for folder in (*on_path, *pyenv):
         found = shutil.which(f"python{version}", path=str(folder))
-        # A name on the path may be no more than a signpost.
+        # An interpreter on the path may be a shim that does not start.
         if (
             found
             and not subprocess.run(

@@ -1,4 +1,4 @@
-"""The public face."""
+"""The public names."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def test_everything_public_is_documented() -> None:
         assert getattr(binance_small_liability, name).__doc__, name
 
 
-def test_the_import_brings_nothing_that_a_plain_call_does_not_need() -> None:
+def test_the_import_loads_only_what_a_plain_call_needs() -> None:
     code = "import binance_small_liability, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     unwanted = {

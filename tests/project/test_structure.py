@@ -1,4 +1,4 @@
-"""The shape of the wrapper: layers, what libraries call back into, and what it touches of them."""
+"""The structure of the wrapper: its layers, and its use of other libraries."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ from tools.contract import ROOT
 
 PACKAGE = ROOT / "wrapper/binance_small_liability"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# From the top down; a layer imports only what is below it. What is not named here is at the top.
+# From the top down. A layer imports only layers below it. Modules without a layer are at the top.
 LAYERS = (
     ("_client", "_history"),
     ("_operations",),
@@ -54,7 +54,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 def test_one_module_at_most_touches_private_attributes_of_libraries() -> None:
-    """An upgrade of httpx that renames them breaks `network.py` and this test names it."""
+    """If an upgrade of httpx renames them, `network.py` breaks and this test reports it."""
     private = re.compile(r"\b(?:opened|transport|pool|session|connector|client)\._[a-z]")
     touching = [path.name for path in MODULES if private.search(path.read_text("utf-8"))]
     assert touching == ["network.py"]
@@ -79,7 +79,7 @@ def test_libraries_call_back_at_most_8_times_in_a_warm_call() -> None:
             client.list_coins()
         finally:
             sys.setprofile(before)
-    # This test itself calls the client.
+    # The test's own call of the client.
     from_libraries = [line for line in reentries if "test_libraries" not in line]
     assert len(from_libraries) <= MOST_REENTRIES, "\n".join(from_libraries)
 

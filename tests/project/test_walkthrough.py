@@ -1,4 +1,4 @@
-"""The guide "The API changed: what now?", walked in a copy of this project."""
+"""The steps of the guide "The API changed: what now?", in a copy of this project."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ class Copy:
         self.run("git add --all")
 
     def run(self, command: str, code: int = 0) -> str:
-        """Runs a command there, on the copy's packages; returns all it said."""
+        """Runs a command in the copy, with its packages; returns the output."""
         packages = [str(self.folder / name) for name in ("generated", "wrapper")]
         done = subprocess.run(
             command.replace("python ", f"{sys.executable} ").split(),
@@ -37,7 +37,7 @@ class Copy:
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(packages),
-                # They would take longer to load than the test to run.
+                # Loading them would take longer than the test.
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             },
         )
@@ -45,17 +45,17 @@ class Copy:
         return done.stdout + done.stderr
 
     def generate(self) -> None:
-        # An installation from here would replace this project by its copy, in the tools of both.
+        # An installation from the copy would replace this project in the shared tools.
         self.run("make generate --assume-old=.venv/.pinned --assume-old=.venv/.installed")
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.folder / file
         text = path.read_text("utf-8")
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new), "utf-8")
 
     def test(self, code: int = 0) -> str:
-        """Runs the tests of what a coin is."""
+        """Runs the tests of coins."""
         return self.run(
             "python -m pytest -q -p pytest_timeout -p no:cacheprovider"
             " tests/contract/test_operations.py"
@@ -64,7 +64,7 @@ class Copy:
         )
 
     def list_coins(self) -> str:
-        """Asks a fake exchange, made from the copy's contract, as a user would."""
+        """Calls a fake Binance of the copy's contract, as a user would."""
         script = self.folder / "use.py"
         script.write_text(
             "from binance_small_liability import SmallLiabilityClient\n"
@@ -94,12 +94,12 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
         "- asset: ETH\n                      riskTier: A\n                      interest",
     )
     copy.generate()
-    # The client in use goes on as before,
+    # The released client still works,
     assert "liability_qty=Decimal('0.3552')" in copy.list_coins()
-    # and the tests say what is new, and where to put it.
-    told = copy.test(code=1)
-    assert "'risktier'" in told
-    assert "_records.py" in told
+    # and the tests report what is new and where it belongs.
+    output = copy.test(code=1)
+    assert "'risktier'" in output
+    assert "_records.py" in output
 
     copy.edit(
         _RECORDS,
@@ -108,15 +108,15 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     )
     copy.test()
     assert "risk_tier='A'" in copy.list_coins()
-    # What README and guides show is told to lack it.
-    told = copy.run(
+    # The outputs in README and guides lack the new field, so these tests fail.
+    output = copy.run(
         "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/project/test_guides.py"
         " -p pytest_binance_small_liability -k commands_print",
         code=1,
     )
     for page in ("README", "command-line", "first-call", "index"):
-        assert f"[{page}]" in told
-    assert "risk_tier" in told
+        assert f"[{page}]" in output
+    assert "risk_tier" in output
 
     changes = [line.split() for line in copy.run("git diff --numstat").splitlines()]
     by_hand = {file: added for added, _, file in changes if not file.startswith("generated/")}

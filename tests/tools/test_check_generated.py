@@ -1,4 +1,4 @@
-"""The wire client is what the generator makes of the contract, to the byte."""
+"""The wire client is byte by byte what the generator makes from the contract."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from tools.check_generated import PACKAGE, differences, drift, generate
 
 
 def test_generated_has_not_drifted_from_the_contract(tmp_path: Path) -> None:
-    told = drift(tmp_path / "fresh")
-    assert told is None, told
+    report = drift(tmp_path / "fresh")
+    assert report is None, report
 
 
-def test_generating_again_leaves_nothing_stale(tmp_path: Path) -> None:
+def test_generating_again_leaves_no_old_file(tmp_path: Path) -> None:
     package = tmp_path / "package"
     (package / "models").mkdir(parents=True)
     (package / "models/stale.py").write_text("")
@@ -19,7 +19,7 @@ def test_generating_again_leaves_nothing_stale(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
 
 
-def test_every_generated_file_says_so() -> None:
+def test_every_generated_file_has_a_note() -> None:
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert {path.name for path in files} >= {"py.typed", "client.py"}
     for path in files:

@@ -1,4 +1,4 @@
-"""`make check-live URL=` holds a service to the contract, only reads, and shows no secret."""
+"""`make check-live URL=` compares a service with the contract, only reads, and prints no secret."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ _TIME = response({"serverTime": 1499827319559})
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs against a service: gives the exit status, the lines said and the requests sent."""
+    """Runs it against a service; returns the exit code, the printed lines and the requests."""
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
 
@@ -33,7 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
         said = "".join(capfd.readouterr())
         signatures = [value for sent in server.requests for _, value in sent.query[2:]]
         for secret in (API_KEY, API_SECRET, *signatures):
-            # Not even in part.
+            # No part of the secret is printed.
             assert secret[:32] not in said
         return status, said.splitlines(), server.requests
 
@@ -48,7 +48,7 @@ def test_a_service_that_keeps_the_contract(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("secret", "status"), [(API_SECRET, 0), ("another", 1)])
-def test_the_fake_keeps_the_contract_and_refuses_who_signs_wrongly(
+def test_the_fake_keeps_the_contract_and_refuses_wrong_signatures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, status: int
 ) -> None:
     fake = FakeBinance(api_key=API_KEY, api_secret=secret)

@@ -1,4 +1,4 @@
-"""`make check-page` judges each form of a page rightly, and each property that is changed alone."""
+"""`make check-page` reads each form of a page and reports each change of a property."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ import pytest
 import yaml
 
 from tools.check_page import OPENAPI_YAML, check, main
-from tools.promises import operations
+from tools.statements import operations
 
-# Much is run here, and measured elsewhere: coverage would double the time.
+# Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
 PAGES = Path(__file__).parent / "pages"
 FORMS = sorted(page.name for page in PAGES.iterdir())
 COINS, EXCHANGE, HISTORY = "coin-list.html", "exchange.md", "history-escaped.md"
 
-# A page, what is changed in it, and the one line that says so.
+# A page, a change, and the one line that reports it.
 VARIANTS = [
     # Method, path, security type
     (COINS, "GET <code>", "DELETE <code>", "method: DELETE on the page, GET in openapi.yaml"),
@@ -242,7 +242,7 @@ VARIANTS = [
     (HISTORY, '"asset": "ETH"', '"asset": {"name": "ETH"}', "response rows[].asset: object on the"),
     ("history-one-line.md", "“total”: 1", "“total”: 1.5", "response total: number on the page"),
 ]
-# A change in one language alone.
+# A change in only one language.
 CONTRADICTIONS = [
     ("coin-list.md", "**100**", "**200**", "request weight: 200 in part 1"),
     ("coin-list.md", "USER_DATA", "MARGIN", "security type: MARGIN in part 1"),
@@ -296,7 +296,7 @@ def test_an_unchanged_page_agrees(
 
 
 @pytest.mark.parametrize(("page", "old", "new", "line"), VARIANTS)
-def test_a_property_changed_alone_is_named_alone(
+def test_a_change_of_one_property_is_one_line(
     page: str,
     old: str,
     new: str,
@@ -332,13 +332,13 @@ def test_languages_that_contradict_each_other_are_a_difference(
 
 
 @pytest.mark.parametrize(("page", "old", "new"), HARMLESS)
-def test_another_way_to_say_the_same_is_not_a_difference(
+def test_another_wording_is_not_a_difference(
     page: str, old: str, new: str, contract: Any, tmp_path: Path
 ) -> None:
     assert check(contract, changed(page, old, new, -1, tmp_path)) == 0
 
 
-def test_what_is_not_on_the_page_is_reported(
+def test_a_property_that_the_page_omits_is_reported(
     contract: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(contract, str(PAGES / "history-catalogue.md"))
@@ -413,7 +413,7 @@ _BROKEN = '# A (NONE)\n\n## HTTP Request\n\nGET /x\n\n## Response Example\n\n   
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_cannot_be_read_is_refused_with_reason_and_place(
+def test_an_unreadable_page_is_refused_with_reason_and_place(
     content: bytes,
     place: int,
     reason: str,
@@ -447,7 +447,7 @@ def test_what_cannot_be_read_is_refused_with_reason_and_place(
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_hostile_page_is_judged_before_the_test_times_out(
+def test_a_hostile_page_is_read_before_the_test_times_out(
     old: str, new: str, contract: Any, tmp_path: Path
 ) -> None:
     assert check(contract, changed("coin-list.md", old, new, 1, tmp_path)) in (0, 1, 2)

@@ -1,4 +1,4 @@
-"""`make check-spec SPEC=` judges rightly: variants that break the client, and harmless ones."""
+"""`make check-spec SPEC=` reports variants that break the client, and passes harmless ones."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from tools.check_spec import Api, breaks, main, regenerating
 from tools.contract import LIST_PATH, OPENAPI_YAML, TIME_PATH, load
 from tools.prism import prisms
 
-# Much is run here, and measured elsewhere: coverage would double the time.
+# Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
 Change = Callable[[Any], object]
@@ -142,7 +142,7 @@ def _time(contract: Any) -> Any:
 
 
 def _examples(answer: str) -> int:
-    """How many examples in JSON the contract has of an answer."""
+    """The number of JSON examples that the contract has for an answer."""
     content = load()["components"]["responses"][answer]["content"]
     return len(content["application/json"]["examples"])
 
@@ -156,20 +156,20 @@ def _reworded(node: Any) -> Any:
     return [_reworded(each) for each in node] if isinstance(node, list) else node
 
 
-# Each change with a word of what must be said of it.
+# Each change, with a pattern of the line that must report it.
 BREAKING: dict[str, tuple[Change, str]] = {
     "a field is renamed": (_rename_everywhere, r"principal: missing"),
-    "a field is renamed in the schema alone": (
+    "a field is renamed only in the schema": (
         lambda c: _rename_in_schema(_coin(c), "interest", "interestAmount"),
         r"200 made up: .*interest: missing",
     ),
     "a field is removed": (_remove_everywhere, r"liabilityAsset: missing"),
-    "a field is removed from the schema alone": (
+    "a field is removed only from the schema": (
         lambda c: _remove(c, "liabilityQty"),
         r"200 made up: .*liabilityQty: missing",
     ),
     "a field is retyped": (_retype_everywhere, r"liabilityQty: expected a decimal, got an object"),
-    "a field is retyped in the schema alone": (
+    "a field is retyped only in the schema": (
         _retype("interest", {"type": "boolean"}),
         r"interest: expected a decimal, got a boolean",
     ),
@@ -275,15 +275,15 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "code is renamed": (
         _rename_in_errors("code"),
-        # What is made up has no code either.
+        # Generated answers have no code either.
         rf"400 malformedParameter and {_examples('BadRequest')} more: code: missing",
     ),
     "msg is renamed": (_rename_in_errors("msg"), r"msg: missing"),
-    "code becomes a string in the schema alone": (
+    "code becomes a string only in the schema": (
         lambda c: c["components"]["schemas"]["Error"]["properties"].update(code={"type": "string"}),
         r"400 made up: code: the client cannot read '",
     ),
-    "the limit's code becomes a string in the schema alone": (
+    "the limit's code becomes a string only in the schema": (
         lambda c: c["components"]["schemas"]["LimitError"].update(
             properties={"code": {"type": "string"}, "msg": {"type": "string"}},
         ),
@@ -328,11 +328,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
         r"200 .*header X-SAPI-USED-IP-WEIGHT-1M: missing",
     ),
     "the time moves": (_move(TIME_PATH), rf"{TIME_PATH}: .*hasn't been found"),
-    "serverTime is renamed in the schema alone": (
+    "serverTime is renamed only in the schema": (
         lambda c: _rename_in_schema(_time(c), "serverTime", "now"),
         rf"{TIME_PATH}: 200 made up: .*without a time",
     ),
-    "serverTime becomes a string in the schema alone": (
+    "serverTime becomes a string only in the schema": (
         lambda c: _time(c)["properties"].update(serverTime={"type": "string"}),
         rf"{TIME_PATH}: 200 made up: .*without a time",
     ),
@@ -401,7 +401,7 @@ HARMLESS: dict[str, Change] = {
 
 @pytest.fixture(scope="module")
 def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
-    """Every variant, served from one start of Node."""
+    """Every variant, served from one Node process."""
     folder = tmp_path_factory.mktemp("variants")
     today = load()
     contracts: dict[str, Any] = {}
@@ -420,7 +420,7 @@ def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
 
 
 @pytest.mark.parametrize("variant", BREAKING)
-def test_a_breaking_variant_is_told(apis: dict[str, Api], variant: str) -> None:
+def test_a_breaking_variant_is_reported(apis: dict[str, Api], variant: str) -> None:
     _, words = BREAKING[variant]
     found = list(breaks(apis[variant]))
     assert any(re.search(words, line) for line in found), found
@@ -457,9 +457,9 @@ def test_a_verdict_that_it_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(_edited(tmp_path, "summary: Nothing to exchange", "summary: None")) == 0
     assert capsys.readouterr().out == "survives\nRegenerating would change nothing\n"
-    # A tag is the folder that the wrapper imports from.
-    told = regenerating(_edited(tmp_path, "tags: [margin]", "tags: [loans]"))
-    assert told == "Regenerating would change api/loans, api/margin"
+    # The wrapper imports from a folder with the name of the tag.
+    report = regenerating(_edited(tmp_path, "tags: [margin]", "tags: [loans]"))
+    assert report == "Regenerating would change api/loans, api/margin"
 
 
 @pytest.mark.parametrize(
@@ -484,5 +484,5 @@ def test_without_a_contract_there_is_no_verdict(
         path.write_text(text, "utf-8")
     assert main(path) == 2
     said = capsys.readouterr().err
-    assert "is no OpenAPI 3 contract to judge: " in said
+    assert "is not a usable OpenAPI 3 contract: " in said
     assert said.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The table of operations is that of the contract, and its calls work."""
+"""The table of operations matches the contract, and its calls work."""
 
 import pytest
 from binance_small_liability import SmallLiabilityClient

@@ -73,19 +73,18 @@ class ConfiguredClient:
             api_key: from Binance's API management, with permission to read; for `exchange` also
                 with permission for margin.
             api_secret: the secret of an HMAC key.
-            private_key: instead of the secret, the private half of an RSA or Ed25519 key: PEM text,
-                bytes, or the path of a file. Needs the extra `asymmetric`.
+            private_key: the private half of an RSA or Ed25519 key, instead of `api_secret`: PEM
+                text, bytes, or the path of a file. Needs the extra `asymmetric`.
             private_key_password: decrypts an encrypted private key.
-            base_url: where to send; https://api.binance.com by default. Plain http only to a
-                loopback address.
-            recv_window: for how many milliseconds a request stays valid, 1 to 60000; 5000 by
-                default.
+            base_url: the service's URL; https://api.binance.com by default. Plain http is allowed
+                only for a loopback address.
+            recv_window: milliseconds for which a request stays valid, 1 to 60000; 5000 by default.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
                 receiving the whole answer. Binance itself gives up after 10 s.
-            max_attempts: how often a request is tried at most, 3 by default. 1 switches retries
-                off, and all waiting for limits.
-            max_retry_wait: how many seconds a call waits at most before one retry or for a limit;
-                60 by default.
+            max_attempts: the largest number of attempts, 3 by default. 1 turns off retries and
+                waits for limits.
+            max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
+                default.
             on_retry: called before each retry, for services that count them.
             transport: any httpx transport, or an AiohttpTransport, instead of our connections.
             proxy: URL of a proxy. Proxies named in the environment are not used.
@@ -133,15 +132,15 @@ class ConfiguredClient:
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:
-        """A client with the credentials, and the base URL and proxy if set, of the environment.
+        """Makes a client from environment variables.
 
-        Reads `BINANCE_API_KEY`, `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY_FILE` (with
-        `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL` and `BINANCE_PROXY`; an empty variable
-        counts as unset. `options` are those of the constructor and take precedence. Raises
-        ConfigurationError, which names the variable.
+        They are `BINANCE_API_KEY`, `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY_FILE` (with
+        `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL`, `BINANCE_PROXY` and
+        `BINANCE_LIMITS_URL`. An empty variable counts as unset. `options` are those of the
+        constructor and take precedence. Raises ConfigurationError, which names the variable.
         """
         for name in options.keys() - Options.__annotations__.keys():
-            # It may be a secret, which no frame of the error may hold.
+            # The value may be a secret, and the error's frames must not contain it.
             cast(dict[str, Any], options).clear()
             instead = f"; set {VARIABLES[name]}" if name in VARIABLES else ""
             raise ConfigurationError(name, f"is not an option of from_env{instead}")
@@ -165,14 +164,14 @@ class ConfiguredClient:
 
     @property
     def used_weight(self) -> int | None:
-        """The weight that this IP address had used in the minute of the last list of coins.
+        """The request weight that this IP address used in the minute of the last `list_coins`.
 
-        From `X-SAPI-USED-IP-WEIGHT-1M`; None before the first answer. The budget is 12000.
+        The source is `X-SAPI-USED-IP-WEIGHT-1M`. None before the first answer. The budget is 12000.
         """
         return self._caller.used_weight.get(operations.LIST_COINS.name)
 
     def __repr__(self) -> str:
-        # Tracebacks also show clients whose options were refused.
+        # A traceback may show a client whose options were refused.
         base_url = self._config.base_url if hasattr(self, "_config") else None
         return f"{type(self).__name__}(base_url={base_url!r})"
 
@@ -186,7 +185,7 @@ class SmallLiabilityClient(ConfiguredClient):
     _io: "ThreadIo"
 
     def _open_io(self) -> "Io":
-        # Imported with the first client: `import binance_small_liability` alone sends nothing.
+        # Imported here, because each client needs only one of `threads` and `tasks`.
         from ._io import threads
 
         self._run = threads.run
@@ -200,10 +199,10 @@ class SmallLiabilityClient(ConfiguredClient):
         https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-Coin-List
 
         Args:
-            recv_window: for how many milliseconds this request stays valid, 1 to 60000.
+            recv_window: milliseconds for which this request stays valid, 1 to 60000.
 
         Raises:
-            SmallLiabilityError: the call failed; the subclasses say how.
+            SmallLiabilityError: the call failed; the subclass is the reason.
         """
         window = self._recv_window(recv_window)
         return self._run(self._caller.call(operations.LIST_COINS, recv_window=window))
@@ -211,18 +210,18 @@ class SmallLiabilityClient(ConfiguredClient):
     def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
         """Exchanges the small debts in `assets` for a debt in a coin that Binance chooses.
 
-        Returning means that Binance accepted the exchange. `list_exchanges` shows what was
-        exchanged. Request weight: 3000 of 180000 per minute and account. Source:
+        A return means that Binance accepted the exchange. `list_exchanges` shows the result.
+        Request weight: 3000 of 180000 per minute and account. Source:
         https://developers.binance.com/docs/margin_trading/trade/Small-Liability-Exchange
 
         Args:
             assets: 1 to 10 names of coins, without duplicates.
-            recv_window: for how many milliseconds this request stays valid, 1 to 60000.
+            recv_window: milliseconds for which this request stays valid, 1 to 60000.
 
         Raises:
             ConfigurationError: `assets` are wrong; nothing was sent.
             OutcomeUnknownError: the exchange may have taken effect; do not repeat it.
-            SmallLiabilityError: the exchange did not take effect; the other subclasses say why.
+            SmallLiabilityError: the exchange did not take effect; the subclass is the reason.
         """
         names = operations.checked_assets(assets)
         window = self._recv_window(recv_window)
@@ -237,7 +236,7 @@ class SmallLiabilityClient(ConfiguredClient):
         *,
         recv_window: int | None = None,
     ) -> list[Exchange]:
-        """Past exchanges, oldest first: all pages, or an error.
+        """All past exchanges of a time range, oldest first.
 
         Request weight: 100 of 180000 per minute and account, for each page of 100. Source:
         https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-History
@@ -245,10 +244,10 @@ class SmallLiabilityClient(ConfiguredClient):
         Args:
             start: the earliest time, an aware datetime; 30 days before `end` by default.
             end: the latest time, an aware datetime; now by default.
-            recv_window: for how many milliseconds each request stays valid, 1 to 60000.
+            recv_window: milliseconds for which each request stays valid, 1 to 60000.
 
         Raises:
-            SmallLiabilityError: a call failed; the subclasses say how.
+            SmallLiabilityError: a page could not be read; the subclass is the reason.
         """
         window = self._recv_window(recv_window)
         return self._run(list_exchanges(self._caller, start, end, window))
@@ -281,12 +280,12 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
         return self._io
 
     async def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
-        """As `SmallLiabilityClient.list_coins`."""
+        """See `SmallLiabilityClient.list_coins`."""
         window = self._recv_window(recv_window)
         return await self._caller.call(operations.LIST_COINS, recv_window=window)
 
     async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
-        """As `SmallLiabilityClient.exchange`.
+        """See `SmallLiabilityClient.exchange`.
 
         If the task is cancelled after sending began, the cancellation passes through, and a warning
         with the assets and the time of sending is logged: the outcome is unknown.
@@ -302,7 +301,7 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
         *,
         recv_window: int | None = None,
     ) -> list[Exchange]:
-        """As `SmallLiabilityClient.list_exchanges`."""
+        """See `SmallLiabilityClient.list_exchanges`."""
         window = self._recv_window(recv_window)
         return await list_exchanges(self._caller, start, end, window)
 

@@ -76,7 +76,7 @@ _from_one = _number("a whole number, 1 or more", lambda value: value >= 1, int)
 
 
 def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
-    # The value is never quoted: it may carry a password.
+    # No message quotes the value, because it may contain a password.
     def refuse(problem: str) -> ConfigurationError:
         return ConfigurationError(attribute.name, problem)
 
@@ -86,17 +86,17 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     if url is None:
         raise refuse("is not a URL; give one such as https://api.binance.com")
     if url.scheme not in ("http", "https") or not url.host:
-        raise refuse("must begin with https:// and name a host, as https://api.binance.com does")
+        raise refuse("must begin with https:// and name a host, such as https://api.binance.com")
     if url.userinfo:
-        raise refuse("must not carry a user name or password; remove what stands before the @")
+        raise refuse("must not contain a user name or password; remove the part before the @")
     if "?" in value or "#" in value:
-        raise refuse("must not carry a query or a fragment; remove what follows the path")
+        raise refuse("must not contain a query or a fragment; remove the part after the path")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise refuse("must use https://, or the API key would travel in the clear")
+        raise refuse("must use https://, because http:// would send the API key in clear text")
 
 
 def parsed_url(value: object) -> httpx.URL | None:
-    """`value` as a URL whose host and port can be, or None."""
+    """`value` as a URL with a valid host and port, or None."""
     try:
         url = httpx.URL(value) if isinstance(value, str) else None
         # httpx decodes the host only here.
@@ -156,11 +156,11 @@ class Config:
         default=None, validator=_callable
     )
     limits: Any = attrs.field(default=None, validator=_limits)
-    # Hidden, because the URL of a proxy may carry a password.
+    # Hidden, because the URL of a proxy may contain a password.
     proxy: Hidden = attrs.field(factory=lambda: Hidden(None), validator=_proxy)
 
 
-# The variable of the environment from which each option is read.
+# The environment variable of each option.
 VARIABLES = {
     "api_key": "BINANCE_API_KEY",
     "api_secret": "BINANCE_API_SECRET",
@@ -174,7 +174,7 @@ VARIABLES = {
 _CREATE = "create one in Binance's API management"
 _IN_QUOTES = "is in quotes; remove them"
 _REAL_TOKEN = re.compile("[A-Za-z0-9]{64}")
-# What examples and templates hold, and variables that a shell would have replaced.
+# Texts of examples and templates, and variables that no shell has replaced.
 _PLACEHOLDER = re.compile(
     r"<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x{3,}|[*._?-]+|.*\.\.\."
     r"|(.*[\W_])?your.*|.*[\W_]here|.*change[ _-]?me.*|.*placeholder.*|to[ _-]?do"
@@ -184,7 +184,7 @@ _PLACEHOLDER = re.compile(
 
 
 class Credentials(NamedTuple):
-    """What signs, before it is checked."""
+    """Credentials that are not checked yet."""
 
     api_key: Hidden
     api_secret: Hidden
@@ -208,7 +208,7 @@ class Credentials(NamedTuple):
 
 
 def _check_token(option: str, token: Hidden) -> None:
-    # Raised from here, where no local variable holds the value.
+    # Raised here, because no local variable of this frame holds the value.
     if problem := _problem(token):
         raise ConfigurationError(option, problem)
 
@@ -231,7 +231,7 @@ def _problem(token: Hidden) -> str | None:
 
 
 def _in_quotes(value: str) -> bool:
-    # One quotation mark alone is left over from two, and no key has any.
+    # A single quotation mark is the rest of a pair: keys contain none.
     return value.strip()[:1] in ("'", '"') or value.strip()[-1:] in ("'", '"')
 
 
@@ -267,7 +267,7 @@ def _redis_limits(url: Hidden) -> Any:
 
 
 def _key_file(name: Hidden) -> Hidden:
-    # Only shells expand "~", and not everywhere.
+    # A shell expands "~" only at the start of a word, and env files not at all.
     path = Path(name.reveal())
     with suppress(RuntimeError):  # a user without a home
         return Hidden(path.expanduser())

@@ -14,28 +14,28 @@
         │   └── IpBanError                    418
         └── ServerError                       5xx
 
-Every error survives pickling and holds neither a secret nor an API key nor a signature.
+Errors can be pickled. They contain no secret, no API key and no signature.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-_LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` holds it whole
+_LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` is the whole text
 
 
 class SmallLiabilityError(Exception):
     """Any failure of this package.
 
     Attributes:
-        attempts: how many times the request was sent, or its sending was tried.
+        attempts: the number of attempts, including those that could not send their request.
     """
 
     attempts: int = 0
 
     @property
     def message(self) -> str:
-        """The message alone."""
+        """The message without the number of attempts."""
         return Exception.__str__(self)
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class SmallLiabilityError(Exception):
         return f"{self.message} ({self.attempts} attempt{plural})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The constructors take more than Exception's `args`, from which unpickling would call them.
+        # By default unpickling calls the constructor with `args`, which are not its arguments.
         return _revive, (type(self), self.args, self.__dict__)
 
 
@@ -89,21 +89,21 @@ class RequestTimeout(NetworkError):
 class ContractError(SmallLiabilityError):
     """A success that does not match the contract; the message says where.
 
-    Either the API has changed, or something between Binance and here has changed the answer.
+    Either the API has changed, or a server between Binance and this machine changed the answer.
     """
 
 
 class OutcomeUnknownError(SmallLiabilityError):
     """An exchange may have taken effect. It is never sent again.
 
-    It is neither a NetworkError nor a ServerError, so that code which retries those cannot repeat
-    an exchange. One of them, or an ApiError, is its `__cause__`.
+    It is neither a NetworkError nor a ServerError, so that code that retries those cannot repeat an
+    exchange. Its `__cause__` is one of them, or another ApiError.
 
     Attributes:
         assets: the assets of the exchange.
-        sent_at: an aware datetime in UTC, by Binance's clock as far as known. The exchange, if it
-            took effect, is not older: Binance accepts timestamps up to 1 s ahead of its clock, and
-            this second is subtracted.
+        sent_at: an aware datetime in UTC: the earliest time, by Binance's clock, at which the
+            exchange can have taken effect. Binance accepts timestamps up to 1 s ahead of its clock,
+            so this second is subtracted.
     """
 
     def __init__(self, *, assets: Sequence[str], sent_at: datetime) -> None:
@@ -121,12 +121,12 @@ class ApiError(SmallLiabilityError):
 
     Attributes:
         status_code: the HTTP status.
-        code: Binance's error code (negative), or None where the body holds none. Codes are stable.
-        msg: Binance's text for people, or "" where the body holds none. Texts change.
+        code: Binance's error code (negative), or None if the body has none. Codes are stable.
+        msg: Binance's text, or "" if the body has none. Texts change.
         headers: the headers of the answer; names are matched without regard to case.
-        retry_after: seconds until Binance accepts requests again, or None where that is not known.
-        used_weight: the weight that the operation's limiter (IP address or account) had used in the
-            current minute, or None where the answer did not report it.
+        retry_after: seconds until Binance accepts requests again, or None if that is not known.
+        used_weight: the weight that the IP address or account had used in the current minute, or
+            None if the answer did not report it.
     """
 
     advice: ClassVar[str] = ""
@@ -144,7 +144,7 @@ class ApiError(SmallLiabilityError):
         parts = [f"HTTP {status_code}"]
         if code is not None:
             parts.append(f"code {code}")
-        # One line, whatever the text holds.
+        # The text may have line breaks; the message has none.
         text = " ".join(msg.split())[:_LONGEST_MSG]
         message = ", ".join(parts) + (f": {text}" if text else ".")
         super().__init__(f"{message} {self.advice}".strip())
@@ -163,7 +163,7 @@ class ApiError(SmallLiabilityError):
 
 
 class AuthenticationError(ApiError):
-    """The key or the signature was not accepted: 401, -1002, -1022, -2008, -2014, -2015."""
+    """Binance did not accept the key or signature: 401, -1002, -1022, -2008, -2014, -2015."""
 
     advice = "Check the API key, its secret, its list of IP addresses and its permissions."
 
@@ -173,8 +173,8 @@ class ClockSkewError(ApiError):
 
     Attributes:
         offset: milliseconds by which Binance's clock was measured to be ahead of this machine's,
-            or None where it could not be measured.
-        problem: why it could not be measured, or None where it was.
+            or None if it could not be measured.
+        problem: why it could not be measured, or None if it was.
     """
 
     advice = "Check this machine's clock, or allow a larger recv_window."
@@ -182,7 +182,7 @@ class ClockSkewError(ApiError):
     problem: str | None = None
 
     def __str__(self) -> str:
-        """The message, and what is known of the clock."""
+        """The message, and the measured offset or why there is none."""
         if self.problem is not None:
             return f"{super().__str__()} The clock could not be corrected: {self.problem}."
         if self.offset is not None:
@@ -231,7 +231,7 @@ _BY_CODE: dict[int | None, type[ApiError]] = {
 
 
 def api_error_class(status_code: int, code: int | None) -> type[ApiError]:
-    """The class for a refusal. The statuses of limits and failures count before the code."""
+    """The class of a refusal. A 418, 429 or 5xx takes precedence over the code."""
     if 500 <= status_code <= 599:
         return ServerError
     if status_code in (418, 429):

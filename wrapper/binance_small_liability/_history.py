@@ -1,4 +1,4 @@
-"""How all past exchanges are read: windows of time, and their pages."""
+"""Reads all past exchanges, 30 days at a time, page by page."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,12 +8,12 @@ from ._errors import ConfigurationError, ContractError
 from ._operations import LIST_EXCHANGES
 from ._records import EARLIEST_TIME, EPOCH, Exchange, ExchangePage
 
-# The contract does not know the largest range. Sibling endpoints allow 30 days.
+# The largest range is not documented. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
 # A clock that is off by more makes TLS fail, too.
 MOST_SKEW = 24 * 60 * 60 * 1000  # milliseconds
 PAGE_SIZE = 100  # the contract's maximum
-# Far more than an account can fill in 30 days with 10 coins once in 6 hours.
+# With 10 coins every 6 hours, an account fills 12 pages in 30 days.
 MOST_PAGES = 200
 MOST_RESTARTS = 5
 
@@ -63,7 +63,7 @@ def _milliseconds(option: str, moment: datetime) -> int:
         raise ConfigurationError(
             option, "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
         )
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return milliseconds(moment)
 
 
 def _fixed(start: int, end: int) -> Callable[[], tuple[int, int]]:

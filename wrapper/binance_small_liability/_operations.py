@@ -1,6 +1,6 @@
 """The endpoints.
 
-Weights and budgets are those of the contract, which a test compares.
+Weights and budgets repeat the contract's; tests/contract/test_operations.py compares them.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def _documented(kind: Any) -> Callable[[Answer], tuple[Any, set[str]]]:
-    """For endpoints that answer with a 200 and a payload of `kind`."""
+    """The `result` of an endpoint that answers with a 200 and a payload of `kind`."""
     reader: Reader[Any] = Reader(kind)
 
     def result(answer: Answer) -> tuple[Any, set[str]]:
@@ -38,7 +38,7 @@ def _documented(kind: Any) -> Callable[[Answer], tuple[Any, set[str]]]:
 
 
 def _accepted(answer: Answer) -> tuple[None, set[str]]:
-    # Nobody has published what the body holds. The generated parser gets one that it can read.
+    # The body is not documented. The generated parser receives one that it can read.
     answer.status_code, answer.content = 200, b"null"
     return None, set()
 

@@ -89,7 +89,7 @@ class Mismatch(ValueError):
         self._where = where
 
     def within(self, step: str) -> "Mismatch":
-        """The same mismatch, seen from the value around it."""
+        """The same mismatch, with `step` in front of its place."""
         return Mismatch(self._problem, f"{step}{self._where}")
 
 
@@ -100,7 +100,7 @@ class Reader(Generic[T]):
         self._read = _reader(kind)
 
     def read(self, payload: object) -> tuple[T, set[str]]:
-        """The value, and the names of fields that the contract does not know. Raises Mismatch."""
+        """The value, and the names of fields that are not in the contract. Raises Mismatch."""
         unknown: set[str] = set()
         return self._read(payload, unknown), unknown
 
@@ -149,26 +149,22 @@ def _optional(read_present: _Read) -> _Read:
 
 def _record(cls: type[attrs.AttrsInstance]) -> _Read:
     fields = [
-        (
-            field.metadata.get("wire_name") or _camel_case(field.name),
-            _reader(field.type),
-            field.default is attrs.NOTHING,
-        )
+        (wire_name(field), _reader(field.type), field.default is attrs.NOTHING)
         for field in attrs.fields(cls)
     ]
-    known = {wire_name for wire_name, _, _ in fields}
+    known = {name for name, _, _ in fields}
 
     def read(value: Any, unknown: set[str]) -> Any:
         if type(value) is not dict:
             raise Mismatch(f"expected an object, got {_kind(value)}")
         values = []
-        for wire_name, read_field, required in fields:
-            if wire_name not in value and required:
-                raise Mismatch("missing", f".{wire_name}")
+        for name, read_field, required in fields:
+            if name not in value and required:
+                raise Mismatch("missing", f".{name}")
             try:
-                values.append(read_field(value.get(wire_name), unknown))
+                values.append(read_field(value.get(name), unknown))
             except Mismatch as mismatch:
-                raise mismatch.within(f".{wire_name}") from None
+                raise mismatch.within(f".{name}") from None
         if not value.keys() <= known:
             unknown |= value.keys() - known
         return cls(*values)
@@ -176,9 +172,16 @@ def _record(cls: type[attrs.AttrsInstance]) -> _Read:
     return read
 
 
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+def wire_name(field: "attrs.Attribute[Any]") -> str:
+    """The name of a record's field in payloads."""
+    first, *rest = field.name.split("_")
+    camel_case = first + "".join(word.capitalize() for word in rest)
+    return field.metadata.get("wire_name") or camel_case
+
+
+def milliseconds(moment: datetime) -> int:
+    """Unix time in milliseconds."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def _text(value: Any) -> str | None:

@@ -4,8 +4,9 @@
     client = SmallLiabilityClient.from_env(limits=limits)
 
 The processes share reservations of request weight, Binance's counts, and cool-downs. Each call
-costs one round trip to Redis: what an answer reports travels with the next reservation. If Redis
-fails, the client continues with the limits of its own process, and returns to Redis by itself.
+costs one round trip to Redis, which reserves weight and reports the answers since the last one. If
+Redis fails, the client continues with the limits of its own process, and tries Redis again after
+1 s.
 """
 
 import asyncio
@@ -51,9 +52,9 @@ log = logging.getLogger("binance_small_liability")
 
 _TIMEOUT = 0.25  # seconds that a call waits for Redis
 _PAUSE = 1.0  # seconds until Redis is tried again after a failure
-_FLUSH = 0.1  # seconds after which an answer is reported that no other call has reported
+_FLUSH = 0.1  # seconds after which answers are reported without waiting for another call
 _PREFIX = "{binance-small-liability}"
-# What may go wrong with Redis, its replies included.
+# Errors of Redis, and of reading a reply with an unexpected form.
 _FAILURES = (
     redis.RedisError,
     OSError,
@@ -65,8 +66,8 @@ _FAILURES = (
 )
 
 # The rules are those of `Budget` in `_call/limits.py`, with two differences. Requests in flight are
-# forgotten after two minutes, because a process may have ended. The clock is that of Redis,
-# corrected by the slowest clock that Binance has accepted in the last ten minutes.
+# forgotten after two minutes, because a process may have ended. The clock is Redis's, corrected by
+# the slowest clock that Binance has accepted in the last ten minutes.
 _RESERVE = """
 local budget, clock, ban, cooling = unpack(KEYS)
 local weight, limit, trusted, period, ahead = unpack(ARGV, 1, 5)
@@ -75,7 +76,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if trusted ~= '' then
   local skew = trusted - now
   local known = redis.call('GET', clock)
-  -- One that is much slower has jumped, and Binance will refuse its timestamps.
+  -- A clock that is more than 10 s slower has jumped; Binance will refuse its timestamps.
   if not known or (skew < tonumber(known) and skew > known - 10000) then
     redis.call('SET', clock, skew, 'PX', 600000)
   end
@@ -112,9 +113,9 @@ for i = 6, #ARGV, 5 do
       if counted > 0 then keep() end
     else
       count = count + 0
-      local is_of_next = count < seen + weight
-      if at == minute and is_of_next then begin(minute + 1, count)
-      elseif at == minute or is_of_next then counted = math.max(counted, count)
+      local in_next_minute = count < seen + weight
+      if at == minute and in_next_minute then begin(minute + 1, count)
+      elseif at == minute or in_next_minute then counted = math.max(counted, count)
       else keep() end
     end
   end
@@ -154,16 +155,16 @@ return 1
 
 
 class RedisLimits:
-    """Limits that all clients share that name the same Redis and scope. Threads may share it."""
+    """Limits shared by all clients with the same Redis and scope. Threads may share it."""
 
     def __init__(self, url_or_client: Any, *, scope: str = "default") -> None:
-        """Connects to nothing yet. Raises ConfigurationError.
+        """Does not connect yet. Raises ConfigurationError.
 
         Args:
             url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
                 client of the package `redis`: a synchronous one for a synchronous client, one of
-                `redis.asyncio` for an asynchronous one. Its time-outs are then the caller's.
-            scope: a name for the IP address that the processes send from.
+                `redis.asyncio` for an asynchronous one. The caller then sets its time-outs.
+            scope: a name for the IP address from which the processes send.
         """
         if not isinstance(scope, str) or not scope:
             raise ConfigurationError("scope", "must be a name for the IP address")
@@ -190,7 +191,7 @@ class RedisLimits:
         given, kind = self._given.reveal(), redis.asyncio.Redis if is_async else redis.Redis
         if not isinstance(given, (str, bytes, kind)):
             raise ConfigurationError(
-                "limits", "has a client of redis of the other kind; give it a URL"
+                "limits", "has a redis client of the other kind (sync or async); give it a URL"
             )
         shared = _AsyncSharedLimits if is_async else _SharedLimits
         return shared(self._connector(kind), self._scope, account)
@@ -215,7 +216,7 @@ class RedisLimits:
 
 @attrs.frozen
 class _Shared(Reservation):
-    """A reservation in Redis, and the one of this process that goes with it."""
+    """A reservation in Redis, with the matching reservation of this process."""
 
     local: Reservation = attrs.field(kw_only=True)
 
@@ -238,7 +239,7 @@ class _SharedLimits:
         self._account = account
         self._local = LocalLimits()
         self._lock = threading.Lock()
-        # By operation: what happened to reservations and is not yet in Redis.
+        # By operation: the outcomes of reservations that are not in Redis yet.
         self._unreported: dict[str, list[Any]] = {}
         self._operations: dict[str, Operation[Any]] = {}
         self._is_down = False
@@ -249,7 +250,7 @@ class _SharedLimits:
         self._wake = threading.Event()
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
-        """The cool-down that this process knows of."""
+        """The cool-down that this process knows, if there is one."""
         return self._local.cooling(operation)
 
     async def reserve(
@@ -324,7 +325,7 @@ class _SharedLimits:
         return [f"{owner}:{operation.name}", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
     def _note(self, outcome: str, reservation: Reservation, count: int | None) -> Reservation:
-        """Keeps what happened for the next round trip; returns the local reservation."""
+        """Keeps the outcome for the next round trip; returns the local reservation."""
         if not isinstance(reservation, _Shared):
             return reservation
         name = reservation.operation.name
@@ -336,7 +337,7 @@ class _SharedLimits:
         return reservation.local
 
     async def _ask(self, operation: Operation[Any], limit: str, trusted: int | str) -> Any:
-        """Reports what is known, and reserves; None if Redis failed."""
+        """Reports outcomes and reserves weight; returns None if Redis failed."""
         if self._pausing():
             return None
         with self._lock:
@@ -353,7 +354,7 @@ class _SharedLimits:
         return reply
 
     def _pausing(self) -> bool:
-        """Whether Redis failed a moment ago. After a pause, one call at a time tries again."""
+        """Whether Redis failed in the last second. After that, one call at a time tries it."""
         if not self._is_down:
             return False
         with self._lock:
@@ -368,7 +369,7 @@ class _SharedLimits:
         with self._lock:
             first, self._is_down = not self._is_down, True
         if first:
-            # The text may hold the URL.
+            # The error's text may contain the URL.
             log.warning(
                 "Redis failed (%s); continuing with the limits of this process",
                 type(error).__name__,

@@ -12,11 +12,11 @@ T = TypeVar("T", bound="Error")
 
 @_attrs_define
 class Error:
-    """What every refusal says, whatever its status.
+    """The body of a refusal.
 
     Attributes:
-        code (int): Says what is wrong. Codes are stable.
-        msg (str): Says it to a person. Texts change without notice.
+        code (int): The kind of error. Codes are stable.
+        msg (str): The error as text. Texts change without notice.
     """
 
     code: int

@@ -17,8 +17,8 @@ class LimitError:
     """Too much request weight was used.
 
     Attributes:
-        code (LimitErrorCode): Always the same one.
-        msg (str): Says it to a person. Texts change without notice.
+        code (LimitErrorCode): Always -1003.
+        msg (str): The error as text. Texts change without notice.
     """
 
     code: LimitErrorCode

@@ -12,7 +12,7 @@ T = TypeVar("T", bound="ServerTime")
 
 @_attrs_define
 class ServerTime:
-    """The exchange's clock.
+    """Binance's time.
 
     Attributes:
         server_time (int): Unix time in milliseconds, between 2017, when Binance began, and 2100.

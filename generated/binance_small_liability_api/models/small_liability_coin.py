@@ -12,16 +12,16 @@ T = TypeVar("T", bound="SmallLiabilityCoin")
 
 @_attrs_define
 class SmallLiabilityCoin:
-    """One coin that can be exchanged, and what is owed in it.
+    """One coin whose debt can be exchanged, and the debt.
 
     Attributes:
-        asset (str): Name of the coin. Not always ASCII, nor always three letters.
+        asset (str): Name of the coin. It may have any length and may contain characters outside ASCII.
         interest (str): An exact decimal, written as a string.
         principal (str): An exact decimal, written as a string.
         liability_asset (str): Name of the coin in which the whole debt is valued.
-        liability_qty (float | str): The whole debt, in `liabilityAsset`. Documented as a number; the live service has
-            been
-            reported to send a string.
+        liability_qty (float | str): The whole debt, in `liabilityAsset`. It is documented as a number. Users have
+            reported
+            that the live service sends a string.
     """
 
     asset: str

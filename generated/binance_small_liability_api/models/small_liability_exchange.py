@@ -19,7 +19,7 @@ class SmallLiabilityExchange:
         amount (str): An exact decimal, written as a string.
         target_asset (str): Name of the coin that is owed instead.
         target_amount (str): An exact decimal, written as a string.
-        biz_type (str): What kind of exchange it was. New kinds may appear.
+        biz_type (str): The kind of exchange. New kinds may appear.
         timestamp (int): When it happened. Unix time in milliseconds, between 2017, when Binance began, and 2100.
     """
 

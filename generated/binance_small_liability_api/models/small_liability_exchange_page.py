@@ -19,7 +19,7 @@ class SmallLiabilityExchangePage:
     """One page of past exchanges.
 
     Attributes:
-        total (int): How many exchanges all pages hold together.
+        total (int): The number of exchanges on all pages together.
         rows (list[SmallLiabilityExchange]): The exchanges of this page.
     """
 

@@ -13,9 +13,9 @@ from .operation import Limiter
 from .retry import parse_http_date, parse_retry_after
 
 _WEIGHT = re.compile("[0-9]{1,20}")
-# An error object whose code arrived whole, in a body that did not.
+# The beginning of an error object, with its whole code, in an incomplete body.
 _TRUNCATED_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
-# Binance does not know whether the request took effect, whatever the status says.
+# With these codes Binance does not know whether the request took effect.
 _OUTCOME_UNKNOWN = (-1006, -1007)
 
 
@@ -25,13 +25,13 @@ def refusal(
     """The error that `answer` reports, or None for a success.
 
     Args:
-        answer: what came back.
+        answer: a success or a refusal.
         limiter: what the weight of the operation is counted by.
-        redact: removes what an answer may repeat of the request's secrets.
-        now: the time by which a `Retry-After` date is read if the answer has no `Date`.
+        redact: removes the request's secrets, which an answer may repeat, from a text.
+        now: used instead of the answer's `Date` if that is missing.
     """
     code = error_code(answer)
-    # Binance has been seen to refuse with a 200.
+    # Binance sometimes refuses with a 200.
     if answer.is_success and (code is None or code >= 0):
         return None
     msg = answer.field("msg")
@@ -47,7 +47,7 @@ def refusal(
 
 
 def error_code(answer: Answer) -> int | None:
-    """Binance's error code, where the body holds one."""
+    """Binance's error code, if the body has one."""
     code = answer.field("code")
     if code is None and answer.broken is not None:
         found = _TRUNCATED_ERROR.match(answer.content)
@@ -62,12 +62,12 @@ def leaves_outcome_unknown(answer: Answer) -> bool:
 
 
 def used_weight(answer: Answer, limiter: Limiter) -> int | None:
-    """The request weight used in the current minute, where `answer` reports it."""
+    """The request weight used in the current minute, if `answer` reports it."""
     value = answer.headers.get(limiter.header, "")
     return int(value) if _WEIGHT.fullmatch(value) else None
 
 
 def _retry_after(answer: Answer, now: datetime) -> float | None:
-    # A date is read by the clock of the server that wrote it: this machine's may be off.
+    # A date is compared with the server's own `Date`, because this machine's clock may be wrong.
     date = parse_http_date(answer.headers.get("Date", ""))
     return parse_retry_after(answer.headers.get("Retry-After"), date or now)

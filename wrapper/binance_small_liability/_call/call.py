@@ -1,8 +1,7 @@
 """One call from start to end: attempts, the corrected clock, and retries.
 
-`sending.py` is one request of it. Nothing here does I/O: the call is a coroutine that asks an `Io`
-for all it needs. The asynchronous client awaits it. The synchronous client runs it with an `Io`
-that never suspends.
+`sending.py` sends one request. Nothing here does I/O: the call is a coroutine that uses an `Io`.
+The asynchronous client awaits it. The synchronous client runs it with an `Io` that never suspends.
 """
 
 import logging
@@ -39,8 +38,8 @@ class Caller:
     """What the calls of one client share.
 
     Attributes:
-        clock: Binance's clock, as far as known.
-        max_wait: how many seconds a call waits at most for a limit.
+        clock: the estimate of Binance's clock.
+        max_wait: the longest wait for a limit, in seconds.
         used_weight: Binance's latest count of request weight, by the name of the operation.
     """
 
@@ -123,10 +122,10 @@ class Call(Generic[T]):
     """The state of one call.
 
     Attributes:
-        attempts: how many were made. A repetition with a corrected clock is the same attempt, and
-            one that a limit held back is none.
-        signatures: those of all requests so far. An answer may repeat any of them.
-        timestamp: that of the last request, in milliseconds.
+        attempts: the number of attempts so far. A request that is repeated with a corrected clock
+            belongs to the same attempt. An attempt that a limit stopped does not count.
+        signatures: the signatures of all requests so far. An answer may repeat any of them.
+        timestamp: the timestamp of the last request, in milliseconds.
     """
 
     def __init__(
@@ -164,11 +163,11 @@ class Call(Generic[T]):
                 raise
 
     async def send(self, number: int, *, fresh: bool) -> T:
-        """Sends the request of attempt `number`, over a `fresh` connection if so."""
+        """Sends the request of attempt `number`, over a new connection if `fresh`."""
         return await Sending(self, number).run(fresh=fresh)
 
     def wait_after(self, error: SmallLiabilityError) -> float | None:
-        """Seconds until the next attempt, or None where there is none."""
+        """Seconds until the next attempt, or None if there is none."""
         config = self.caller.config
         longest = config.max_retry_wait
         # A limit held the last attempt back: the call has waited as long as it may.
@@ -176,7 +175,7 @@ class Call(Generic[T]):
         is_last = self._begun >= config.max_attempts
         if is_last or was_held_back or not may_retry(error, longest):
             return None
-        jitter = random.random()  # noqa: S311 - it spreads load, it hides nothing
+        jitter = random.random()  # noqa: S311 - it need not be secret
         return wait_before_retry(error, self.attempts, longest, jitter)
 
 

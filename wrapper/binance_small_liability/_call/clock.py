@@ -1,4 +1,4 @@
-"""The clock by which requests are stamped: local time and what is known of its offset."""
+"""The clock for timestamps: local time plus the measured offset of Binance's clock."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from binance_small_liability._io import real_time
 
 
 class Correction(NamedTuple):
-    """One measurement of the offset. Two are the same only if they are the same object.
+    """One measurement of the offset. Measurements are compared by identity.
 
     Attributes:
         offset: milliseconds by which Binance's clock is ahead of this machine's.
-        problem: why it could not be measured, or None where it was.
+        problem: why it could not be measured, or None if it was.
     """
 
     offset: int = 0
@@ -36,9 +36,9 @@ class Clock:
         return self._unix_ns() // 1_000_000 + self.correction.offset
 
     def stopwatch(self) -> Callable[[int], None]:
-        """Starts a measurement. Call the result with Binance's time once it has arrived.
+        """Starts a measurement. Call the result with Binance's time when it arrives.
 
-        Binance is assumed to have read its clock halfway through.
+        The measurement assumes that Binance read its clock halfway between request and answer.
         """
         start, began = self._unix_ns() // 1_000_000, real_time.monotonic()
 

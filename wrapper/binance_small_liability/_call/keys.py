@@ -1,4 +1,4 @@
-"""Keys that sign. The only place that uses a secret.
+"""Keys that sign. Only this module uses secrets.
 
 Each kind of key has `sign`, which takes the percent-encoded query string exactly as it will be sent
 and returns the signature, percent-encoded too. Source: "SIGNED Endpoint security" on
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 _NEEDED = "needs another package: pip install 'binance-small-liability[asymmetric]'"
 _RSA_BITS = (2048, 4096)
-# A key or secret. No absolute path begins like this.
+# What looks like a key or secret. An absolute path does not begin like this.
 _BASE64 = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+/=\s]{31,}")
 
 
 class Key(Protocol):
-    """Whatever can sign a query string."""
+    """Signs query strings."""
 
     def sign(self, payload: bytes) -> str:
-        """The signature of `payload`, ready to stand in a query string."""
+        """The signature of `payload`, percent-encoded."""
 
 
 class HmacKey:
@@ -42,7 +42,7 @@ class HmacKey:
     __slots__ = ("_mac",)
 
     def __init__(self, secret: Hidden) -> None:
-        # A keyed digest to copy: nothing here holds the secret itself.
+        # A keyed digest to copy, so that no attribute holds the secret.
         self._mac = hmac.new(secret.reveal().encode(), digestmod=hashlib.sha256)
 
     def sign(self, payload: bytes) -> str:
@@ -91,12 +91,12 @@ def _content(file: Hidden) -> Hidden:
         problem = f"cannot be read: {error.strerror}: {_shown(file)}"
     except (ValueError, TypeError):
         problem = "is not a path"
-    # Out of the handlers: frames and arguments of the failure hold what may be the key itself.
+    # Raised outside the handlers, because the failure's frames and arguments may hold the key.
     raise ConfigurationError("private_key", problem)
 
 
 def _shown(file: Hidden) -> str:
-    """The path, unless somebody gave the key itself in its place."""
+    """The path, unless it looks like the key itself."""
     name = str(Path(file.reveal()))
     is_key = "-----BEGIN" in name or _BASE64.fullmatch(name)
     return "it looks like the key itself; give the path of a file" if is_key else repr(name)
@@ -116,13 +116,13 @@ def _load(pem: Hidden, password: Hidden) -> "PrivateKeyTypes":
     try:
         return load_pem_private_key(pem.reveal(), _to_bytes(password))
     except TypeError:
-        # One that is not wanted, or none where one is; the types were checked before.
+        # The key is encrypted and there is no password, or the reverse. Types were checked before.
         encrypted = b"ENCRYPTED" in pem.reveal()
-        problem = "is missing" if encrypted else "was given for a key without one"
+        problem = "is missing" if encrypted else "was given for a key that is not encrypted"
         option = "private_key_password"
     except (ValueError, UnsupportedAlgorithm):
         option, problem = _why_not(pem, password)
-    # Out of the handlers: the frames of the failure hold the key and the password.
+    # Raised outside the handlers, because the failure's frames hold the key and the password.
     raise ConfigurationError(option, problem)
 
 
@@ -133,7 +133,7 @@ def _why_not(pem: Hidden, password: Hidden) -> tuple[str, str]:
     if b"-----BEGIN" not in text:
         return "private_key", "is not PEM; give the text of the file, or its path as a pathlib.Path"
     if b"-----BEGIN OPENSSH" in text:
-        return "private_key", "is in OpenSSH's form; PKCS#8 is needed, as openssl genpkey writes it"
+        return "private_key", "is in OpenSSH's format; PKCS#8 is needed, from openssl genpkey"
     if password.reveal() is not None:
         return "private_key_password", "does not decrypt the private key"
     return "private_key", "is not a private key in PEM (PKCS#8)"

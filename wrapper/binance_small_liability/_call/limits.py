@@ -1,6 +1,6 @@
-"""What is known of Binance's limits: budgets of request weight, and cool-downs.
+"""Binance's limits: budgets of request weight, and cool-downs.
 
-Rules only: nothing here waits or sends. Each endpoint has a budget per limiter and calendar minute
+Only rules: nothing here waits or sends. Each endpoint has a budget per limiter and calendar minute
 of Binance's clock. Source: "Limits" on
 https://developers.binance.com/docs/margin_trading/general-info
 """
@@ -20,16 +20,16 @@ from .operation import Limiter, Operation
 SHORTEST_BAN = 2 * 60  # seconds
 LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 MINUTE = 60_000  # milliseconds
-# Binance refuses a timestamp that is 1000 ms ahead of its clock. So a minute of Binance's clock has
-# surely begun when it began on ours 1000 ms ago.
+# Binance refuses a timestamp that is 1000 ms ahead of its clock. So 1000 ms after a minute began on
+# our clock, it has begun on Binance's too.
 MOST_AHEAD = 1_000  # milliseconds
-# Binance's count may or may not include the requests in flight. Their answers show it.
+# Binance's count may or may not include the requests in flight. Their answers will show it.
 SOON = 0.05  # seconds
 
 
 @attrs.frozen
 class Wait:
-    """Nothing may be sent for so many `seconds`; `error` says why."""
+    """Nothing may be sent for `seconds`; `error` is the reason."""
 
     seconds: float
     error: RateLimitError
@@ -40,9 +40,9 @@ class Reservation:
     """Weight that was reserved for one request.
 
     Attributes:
-        number: of the reservation, in its budget.
-        minute: the number of the minute, counted from the epoch.
-        counted: Binance's last count at that moment.
+        number: its number within the budget, from 1.
+        minute: the minute in which it was made, counted from the epoch.
+        counted: Binance's last count when it was made.
     """
 
     operation: Operation[Any]
@@ -54,9 +54,9 @@ class Reservation:
 class Budget:
     """The weight of one endpoint in one calendar minute.
 
-    What Binance has counted is known to be at most its last count, the requests in flight, and the
-    requests that were lost since. Only a request that would exceed the budget together with these
-    has to wait.
+    Binance has counted at most its last reported count, plus the requests in flight, plus the
+    requests that were lost since. A request waits only if it would exceed the budget together with
+    these.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Budget:
     def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
         """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
-        # A minute further back means that the clock was corrected.
+        # If the minute goes back, the clock was corrected.
         if minute > self._minute or minute < self._minute - 1:
             self._begin(minute, 0)
         known = self._counted + self._lost + operation.weight
@@ -96,19 +96,19 @@ class Budget:
         """The request was answered; `count` is the used weight that the answer reported, if any."""
         self.release(reservation)
         if reservation.number > self._last_lost:
-            # Its answer counts what was lost before.
+            # The answer's count includes the requests that were lost earlier.
             self._lost = 0
         if count is None:
-            # A server that reports no counts has no budget that we could know.
+            # If the server never reports a count, its budget is unknown.
             if self._counted:
                 self._keep(reservation)
             return
         # Within a minute the count has grown at least by this request. A smaller one belongs to the
         # next minute: Binance's clock is ahead of ours.
-        is_of_next = count < reservation.counted + reservation.operation.weight
-        if reservation.minute == self._minute and is_of_next:
+        in_next_minute = count < reservation.counted + reservation.operation.weight
+        if reservation.minute == self._minute and in_next_minute:
             self._begin(self._minute + 1, count)
-        elif reservation.minute == self._minute or is_of_next:
+        elif reservation.minute == self._minute or in_next_minute:
             self._counted = max(self._counted, count)
         else:  # it may belong to either minute
             self._keep(reservation)
@@ -127,10 +127,10 @@ class Budget:
 
 
 class Limits(Protocol):
-    """What a call asks before it sends, and reports afterwards."""
+    """What a call asks before it sends a request, and what it reports afterwards."""
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
-        """The cool-down that this process knows of."""
+        """The cool-down that this process knows, if there is one."""
 
     async def reserve(
         self, operation: Operation[Any], now: int, *, is_trusted: bool
@@ -150,10 +150,10 @@ class Limits(Protocol):
         """Notes that a request was sent and not answered."""
 
     def settle(self, reservation: Reservation, count: int | None) -> None:
-        """Notes Binance's count after a request was answered; None where it reported none."""
+        """Notes Binance's count after a request was answered; None if it reported none."""
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
-        """Notes a refusal. A 429 concerns the operation's limiter, a 418 everything."""
+        """Notes a refusal. A 429 stops the operation's limiter, a 418 stops every operation."""
 
     async def close(self) -> None:
         """Closes what it has opened."""
@@ -169,7 +169,7 @@ class LocalLimits:
         self._cooling: dict[Limiter, tuple[float, RateLimitError]] = {}
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
-        """The cool-down of the operation's limiter, if one is on."""
+        """The cool-down of the operation's limiter, if there is one."""
         if not self._cooling or operation.limiter not in self._cooling:
             return None
         end, error = self._cooling[operation.limiter]
@@ -229,7 +229,7 @@ class LocalLimits:
 
 
 def cool_down_seconds(error: RateLimitError) -> float | None:
-    """How long to send nothing after `error`; None where it does not say."""
+    """The seconds in which to send nothing after `error`, or None if they are not known."""
     if error.retry_after is not None:
         return min(error.retry_after, LONGEST_BAN)
     return SHORTEST_BAN if isinstance(error, IpBanError) else None

@@ -30,11 +30,11 @@ class Operation(Generic[T]):
     Attributes:
         name: the client's method, for messages.
         function: the generated asynchronous function.
-        result: what the caller receives for a success; raises ContractError where the answer is
-            not the documented success. It also returns the names of unknown fields.
+        result: returns what the caller receives for a success, and the names of unknown fields;
+            raises ContractError if the answer is not the documented success.
         weight: request weight of one request.
         limiter: what the weight is counted by.
-        weight_per_minute: the budget of this endpoint; None where it has none of its own.
+        weight_per_minute: the budget of this endpoint; None if it has no budget of its own.
         signed: whether the request carries key and signature.
         repeatable: whether it may be sent again although an earlier request may have arrived.
     """

@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 HIDDEN = "[hidden]"
-# A shorter text is not a real key, and may be part of any word.
+# Shorter texts are not real keys, and may be part of ordinary words.
 _SHORTEST = 8
-_MOST_LAYERS = 3  # of percent-encoding
+_MOST_LAYERS = 3  # layers of percent-encoding
 
 
 class Hidden:
@@ -37,7 +37,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     hidden += [plain for secret in hidden if (plain := unquote(secret)) != secret]
     for secret in hidden:
         text = text.replace(secret, HIDDEN)
-    # Where the text encodes them in another way, they cannot be cut out.
+    # A secret that the text encodes in another way cannot be cut out, so the whole text is hidden.
     plain_text = _plain(text)
     return HIDDEN if any(_plain(secret) in plain_text for secret in hidden) else text
 

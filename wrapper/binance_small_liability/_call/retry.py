@@ -1,4 +1,4 @@
-"""Whether a call is tried again, and after how long: pure functions."""
+"""Whether and when a call is retried: pure functions."""
 
 import math
 import re
@@ -29,7 +29,7 @@ class RetryDetails:
         attempt: the number of the attempt that failed, from 1.
         wait: seconds until the next attempt.
         error_class: the class of the attempt's error.
-        status: the HTTP status, or None where no answer arrived.
+        status: the HTTP status, or None if no answer arrived.
     """
 
     attempt: int
@@ -39,13 +39,13 @@ class RetryDetails:
 
 
 def may_retry(error: SmallLiabilityError, max_retry_wait: float) -> bool:
-    """Whether a call that failed with `error` may be tried again.
+    """Whether a call that failed with `error` may be retried.
 
-    An exchange that may have taken effect fails with OutcomeUnknownError, which is not on the list.
+    An exchange that may have taken effect fails with OutcomeUnknownError, which is never retried.
 
     Args:
         error: the error of the attempt.
-        max_retry_wait: how many seconds a call waits at most before a retry.
+        max_retry_wait: the longest wait before a retry, in seconds.
     """
     if isinstance(error, IpBanError):
         return False
@@ -60,20 +60,20 @@ def wait_before_retry(
     """Seconds to wait after attempt number `attempt` failed with an `error` that may be retried.
 
     That is the `Retry-After` of a rate limit, or else 0.5 s, doubled per attempt, at most 8 s.
-    `jitter` (0 to 1) takes away up to half of it, so that clients that failed together do not
-    return together.
+    `jitter` (0 to 1) shortens it by up to half, so that clients that failed together do not retry
+    together.
     """
     if isinstance(error, RateLimitError) and error.retry_after:
         return error.retry_after
-    # Compared in the exponent, because powers of two outgrow a float.
+    # The exponent is bounded first, because a float overflows at 2 ** 1024.
     doublings = min(attempt - 1, math.log2(LONGEST_BACKOFF / FIRST_BACKOFF))
     return min(FIRST_BACKOFF * 2**doublings * (1 - jitter / 2), max_retry_wait)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait, or None where it makes no sense.
+    """The seconds of a `Retry-After` header, or None if it is missing or malformed.
 
-    It holds either seconds or an HTTP date (RFC 9110, section 10.2.3). A date in the past is 0.
+    It contains seconds or an HTTP date (RFC 9110, section 10.2.3). A date in the past gives 0.
     """
     if value is None:
         return None
@@ -86,10 +86,10 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """The moment of an HTTP date, or None where `value` is not one."""
+    """The moment of an HTTP date, or None if `value` is not one."""
     try:
         moment = parsedate_to_datetime(value)
-        # A date without a zone, "-0000", means UTC all the same.
+        # The zone "-0000" also means UTC, but is parsed to a naive datetime.
         return moment.replace(tzinfo=moment.tzinfo or UTC)
     except (ValueError, OverflowError, TypeError, IndexError):
         return None

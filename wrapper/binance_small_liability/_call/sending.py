@@ -1,4 +1,4 @@
-"""One request: it waits for its turn, is signed and sent, and its answer is judged."""
+"""Sends one request: reserves weight, borrows a connection, signs, and judges the answer."""
 
 import copy
 import logging
@@ -35,7 +35,7 @@ request_log = logging.getLogger("binance_small_liability.requests")
 
 _SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
 _MOST_REPORTS = 100
-# The unknown fields that this process has warned of.
+# The unknown fields that this process has already logged.
 _reported: set[str] = set()
 
 
@@ -43,7 +43,7 @@ class Sending(Generic[T]):
     """One request of a call. The generated function sends it as if through an httpx client."""
 
     def __init__(self, call: "Call[T]", number: int) -> None:
-        """`number` is that of the attempt."""
+        """`number` is the number of the attempt."""
         self._call = call
         self._caller = call.caller
         self._operation = call.operation
@@ -75,7 +75,7 @@ class Sending(Generic[T]):
         return cast(T, self._result)
 
     async def _turn(self, fresh: bool) -> Reservation:
-        """Borrows a connection once the limits allow to send."""
+        """Reserves weight and borrows a connection, as soon as the limits allow it."""
         caller, limits = self._caller, self._caller.limits
         waited = 0.0
         while True:
@@ -84,7 +84,8 @@ class Sending(Generic[T]):
                 connection = await self._borrow(fresh)
                 reserved: Reservation | Wait | None = None
                 try:
-                    # Asked again, because a limit may have been reached during the wait for a turn.
+                    # Checked only now, because a limit may be reached while a call waits for a
+                    # connection.
                     reserved = await limits.reserve(
                         self._operation,
                         caller.clock.now(),
@@ -146,7 +147,7 @@ class Sending(Generic[T]):
         return await self._judged(answer)
 
     async def _judged(self, answer: Answer) -> Answer:
-        """The answer, if it is a success. The generated parser reads it once more."""
+        """Returns the answer if it is a success. The generated parser reads it again."""
         operation = self._operation
         self._answered = True
         self._count = judge.used_weight(answer, operation.limiter)
@@ -176,7 +177,7 @@ class Sending(Generic[T]):
         return redact(text, [signer.api_key.reveal(), *(each.value for each in signatures)])
 
     def _report(self, unknown: Iterable[str]) -> None:
-        """Warns of fields that the contract does not know, once for each in this process."""
+        """Logs fields that are not in the contract, each once per process."""
         for name in unknown:
             if name not in _reported and len(_reported) < _MOST_REPORTS:
                 _reported.add(name)
@@ -187,7 +188,7 @@ class Sending(Generic[T]):
                 )
 
     def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
-        # Its frames and causes may hold what was signed.
+        # Its frames and causes may contain the signed request.
         cause.__cause__ = cause.__context__ = cause.__traceback__ = None
         cause.args = tuple(self._redact(str(argument)) for argument in cause.args)
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError

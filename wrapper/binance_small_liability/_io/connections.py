@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 C = TypeVar("C")
 
-# How many requests may be in flight: threads of a process, or tasks of an event loop.
+# The most requests in flight in one process, or in one event loop.
 MOST_IN_FLIGHT = 100
 LONGEST_IDLE = 5.0  # seconds
 
@@ -15,7 +15,7 @@ class IdleConnections(Generic[C]):
     """Idle connections of one process or event loop. Threads may share it."""
 
     def __init__(self) -> None:
-        # Each with the moment of its return, the most recent one last.
+        # Each with the time of its return, the most recent one last.
         self._stack: deque[tuple[float, C]] = deque()
 
     def put(self, connection: C) -> None:

@@ -39,7 +39,7 @@ class HttpxConnection(ABC):
 
     @property
     def sent(self) -> bool:
-        """Whether any byte may have left; always true of a caller's transport, which cannot say."""
+        """Whether any byte may have been sent; always true for a caller's transport."""
         return self._wire is None or self._wire.sent
 
     async def exchange(self, request: Request, timeout: float) -> Answer:
@@ -95,13 +95,17 @@ class HttpxConnection(ABC):
 
 
 def _is_unread(response: httpx.Response) -> bool:
-    # Some transports hand over a body that was read and decoded already.
+    # Some transports return a body that was already read and decoded.
     if response.is_stream_consumed:
         return False
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
+    check_encoding(response.headers.get("Content-Encoding", ""))
     return True
+
+
+def check_encoding(encoding: str) -> None:
+    """Raises httpx.DecodingError unless the body is sent as it is."""
+    if encoding.strip().lower() not in ("", "identity"):
+        raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
 
 
 class Body:

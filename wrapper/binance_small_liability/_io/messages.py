@@ -15,12 +15,12 @@ from binance_small_liability._errors import ContractError
 API_KEY_HEADER = "X-MBX-APIKEY"
 HEADERS = {
     "Accept": "*/*",
-    # Another encoding could turn a small answer into a large one.
+    # A small compressed answer could expand to a very large one.
     "Accept-Encoding": "identity",
     "User-Agent": "binance-small-liability",
 }
-# No 64-bit integer is longer. Python refuses to make an int of very many digits, and makes 0 of -0;
-# Decimal keeps both.
+# No 64-bit integer is longer. int() refuses more than 4300 digits and turns -0 into 0; Decimal
+# keeps both.
 _LONGEST_INT = 20
 
 
@@ -33,7 +33,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Numbers go from their digits straight to Decimal.
+# No number passes through a binary float.
 _decoder = json.JSONDecoder(
     parse_float=Decimal, parse_int=_integer, parse_constant=_refuse_constant
 )
@@ -47,7 +47,7 @@ class Answer:
         status_code: the HTTP status.
         headers: names are matched without regard to case.
         content: the body, as far as it arrived.
-        broken: the transport's error, where the body did not arrive whole.
+        broken: the transport's error, if the body did not arrive whole.
     """
 
     status_code: int
@@ -72,7 +72,7 @@ class Answer:
         return 400 <= self.status_code <= 499
 
     def json(self) -> Any:
-        """The body, its numbers exact. Raises ContractError where it is not JSON."""
+        """The body, with exact numbers. Raises ContractError if it is not JSON."""
         try:
             return self._payload
         except AttributeError:
@@ -88,7 +88,7 @@ class Answer:
         raise ContractError(f"The answer breaks the contract: its body is not JSON ({reason})")
 
     def field(self, name: str) -> object:
-        """A field of the body, or None where the body is not an object with such a field."""
+        """A field of the body, or None if the body is not an object with such a field."""
         try:
             payload = self.json()
         except ContractError:
@@ -99,8 +99,8 @@ class Answer:
 class Signature:
     """Key and signature of one request. Only its methods show them.
 
-    They are added to the bytes that leave, below everything that logs or traces. What httpx,
-    aiohttp and their instrumentation see is the request without them.
+    They are added to the bytes just before these are sent, below everything that logs or traces.
+    httpx, aiohttp and their instrumentation see the request without them.
     """
 
     # A closure, because `vars()` and reprs of containers show attributes.
@@ -111,7 +111,7 @@ class Signature:
         self._reveal: Callable[[], tuple[str, bytes, str]] = lambda: (api_key, query, value)
 
     def attach(self, head: bytes) -> bytes | None:
-        """`head` with signature and key, or None where it is not the head of this request.
+        """`head` with signature and key, or None if it is not the head of this request.
 
         Args:
             head: the first bytes of a request: request line and headers.
@@ -172,7 +172,6 @@ class Connection(Protocol):
     """A connection that is lent to one call.
 
     Attributes:
-        sent: whether any byte of its last request may have left.
         usable: whether another request can follow.
     """
 
@@ -180,7 +179,7 @@ class Connection(Protocol):
 
     @property
     def sent(self) -> bool:
-        """See above."""
+        """Whether any byte of the last request may have been sent."""
 
     async def exchange(self, request: Request, timeout: float) -> Answer:
         """Sends one request and receives its answer, both within `timeout` seconds.
@@ -193,7 +192,7 @@ class Connection(Protocol):
 
 
 class Connector(ABC):
-    """A transport that is not httpx's: it makes connections of its own."""
+    """A transport that makes connections without httpx."""
 
     @abstractmethod
     def connect(self) -> Connection:
@@ -205,7 +204,7 @@ class Connector(ABC):
 
 
 class Io(Protocol):
-    """What a call needs from the world: it sleeps, lends connections, and holds a lock."""
+    """What a call needs: sleep, connections, and a lock."""
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
@@ -213,12 +212,12 @@ class Io(Protocol):
     async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
         """Lends a connection: a new one if `fresh`, else the most recently used one.
 
-        Waits up to `timeout` seconds for a turn. Raises httpx.PoolTimeout, and ConfigurationError
-        where the client is closed.
+        Waits up to `timeout` seconds while too many requests are in flight. Raises
+        httpx.PoolTimeout, or ConfigurationError if the client is closed.
         """
 
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back. One that is not usable is closed."""
 
     def correcting_clock(self) -> AbstractAsyncContextManager[None]:
-        """Held by the one call that asks for Binance's time."""
+        """A lock for the one call that asks for Binance's time."""

@@ -1,4 +1,4 @@
-"""Connections over httpx: one deadline per attempt, and the signature added as the bytes leave.
+"""httpx transports with one deadline per attempt that add the signature to the bytes they send.
 
 This is the one module that uses a private attribute of a library: httpx offers no other way to
 choose what its connections are made with.
@@ -27,10 +27,10 @@ _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_ex
 
 
 class Wire:
-    """What the streams of one connection know of the request under way.
+    """The state of one connection's current request, shared by its streams.
 
     Attributes:
-        sent: whether any byte of the request may have left.
+        sent: whether any byte of the request may have been sent.
     """
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Wire:
 
     def failed(self) -> None:
         """The request failed."""
-        # A library that replaces the network, such as respx, sends in its own way.
+        # Unused streams mean that a library such as respx replaced the network. It may have sent.
         self.sent = self.sent or not self._used
 
     def left(self, timed_out: type[Exception]) -> float:
-        """The seconds left for this attempt. The streams ask before all that they do."""
+        """The seconds left for this attempt. The streams ask before each step."""
         self._used = True
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
@@ -79,14 +79,14 @@ def transport(wire: Wire, proxy: Any) -> httpx.HTTPTransport:
 
 
 def async_transport(wire: Wire, proxy: Any) -> httpx.AsyncHTTPTransport:
-    """As `transport`."""
+    """See `transport`."""
     opened = httpx.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=_ONE, proxy=proxy)
     opened._pool._network_backend = _AsyncBackend(opened._pool._network_backend, wire)
     return opened
 
 
 def check(proxy: "Hidden") -> None:
-    """Whether transports can be opened. Raises ConfigurationError."""
+    """Raises ConfigurationError if no transport can be opened."""
     tls()
     if proxy.reveal() is None:
         return

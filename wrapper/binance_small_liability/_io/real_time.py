@@ -1,7 +1,7 @@
-"""Time as this package sees it, so that tests need not wait.
+"""The clock of this package, and its waits, which tests can skip.
 
-It is waited for here alone, and read here alone but for the time that a body may take to arrive,
-which really passes even where waiting is skipped.
+Only the deadlines of requests use the real clock directly, because receiving an answer takes real
+time even when waits are skipped.
 """
 
 import threading
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 _lock = threading.Lock()
 _skipping = 0  # how many `skipping` blocks are open
-_skipped_ns = 0  # how far time was moved on, instead of waiting
+_skipped_ns = 0  # nanoseconds by which the clock was moved forward instead of waiting
 
 
 def unix_ns() -> int:
@@ -20,7 +20,7 @@ def unix_ns() -> int:
 
 
 def monotonic() -> float:
-    """Seconds since some moment; does not go back."""
+    """Seconds since an arbitrary moment; never decreases."""
     return time.monotonic() + _skipped_ns / 1e9
 
 
@@ -32,7 +32,7 @@ def sleep(seconds: float) -> None:
 
 async def async_sleep(seconds: float) -> None:
     """Wait, and let other tasks run."""
-    # Only who waits needs it; importing it takes longer than this whole package.
+    # The synchronous client does not need anyio.
     import anyio
 
     await anyio.sleep(0 if skip(seconds) else seconds)
@@ -40,9 +40,10 @@ async def async_sleep(seconds: float) -> None:
 
 @contextmanager
 def skipping() -> Iterator[None]:
-    """Within this block, in every thread, time moves on at once where the package would wait.
+    """Within this block, in every thread, the package skips waits: its clock moves forward instead.
 
-    After the last such block it is what it really is again, so a client should not outlive it.
+    After the last such block the clock is the real one again, so do not use a client in and after
+    the block.
     """
     global _skipping, _skipped_ns
     with _lock:
@@ -57,7 +58,7 @@ def skipping() -> Iterator[None]:
 
 
 def skip(seconds: float) -> bool:
-    """Moves time on, if it is to be skipped; says whether it is."""
+    """Moves the clock forward if waits are skipped; returns whether they are."""
     global _skipped_ns
     with _lock:
         if _skipping:

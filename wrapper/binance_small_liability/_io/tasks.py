@@ -46,7 +46,7 @@ class TaskConnection(HttpxConnection):
 
 
 def connector(config: "Config") -> Callable[[], Connection]:
-    """What makes the connections of a client. Raises ConfigurationError."""
+    """Returns the function that makes a client's connections. Raises ConfigurationError."""
     given = config.transport
     if isinstance(given, Connector):
         return given.connect
@@ -66,7 +66,7 @@ def connector(config: "Config") -> Callable[[], Connection]:
 
 
 class _EventLoop:
-    """What one event loop has of a client."""
+    """The state of a client in one event loop."""
 
     def __init__(self) -> None:
         self.idle: IdleConnections[Connection] = IdleConnections()
@@ -75,7 +75,7 @@ class _EventLoop:
 
 
 class TaskIo:
-    """Tasks share it. Each event loop has connections of its own."""
+    """Tasks share it. Each event loop has its own connections."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         """`connect` makes a connection that is not open yet."""
@@ -111,7 +111,7 @@ class TaskIo:
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back."""
         loop = self._loop()
-        # First, because a cancelled task may not get any further.
+        # Released first, because a cancelled task ends at the next await.
         loop.turns.release()
         if connection.usable and not self._closed:
             loop.idle.put(connection)
@@ -162,13 +162,9 @@ async def _close(connection: Connection) -> None:
 def _trio_token() -> Any:
     try:
         import trio
-    except ImportError:
-        raise ConfigurationError(
-            "AsyncSmallLiabilityClient", "needs a running event loop; await it in a coroutine"
-        ) from None
-    try:
+
         return trio.lowlevel.current_trio_token()
-    except RuntimeError:
+    except (ImportError, RuntimeError):
         raise ConfigurationError(
             "AsyncSmallLiabilityClient", "needs a running event loop; await it in a coroutine"
         ) from None

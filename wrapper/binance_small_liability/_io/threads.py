@@ -53,7 +53,7 @@ class ThreadConnection(HttpxConnection):
 
 
 def connector(config: "Config") -> Callable[[], Connection]:
-    """What makes the connections of a client. Raises ConfigurationError."""
+    """Returns the function that makes a client's connections. Raises ConfigurationError."""
     given = config.transport
     if isinstance(given, httpx.BaseTransport):
         return lambda: ThreadConnection(given)
@@ -69,7 +69,7 @@ def connector(config: "Config") -> Callable[[], Connection]:
 
 
 class _Process:
-    """What one process has of a client. A forked child starts with nothing."""
+    """The state of a client in one process. A forked child starts without connections."""
 
     def __init__(self) -> None:
         self.idle: IdleConnections[Connection] = IdleConnections()

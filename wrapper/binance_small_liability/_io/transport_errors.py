@@ -1,13 +1,13 @@
-"""Errors of transports, without what must stay secret."""
+"""Errors of transports, without secrets."""
 
 import httpx
 
 
 def transport_error(error: BaseException) -> BaseException:
-    """`error` without the frames in which signed bytes may be seen.
+    """`error` without the frames that may hold signed bytes.
 
-    Some errors of connections are not those of httpx: an `ssl.SSLError`, or the RuntimeError of an
-    event loop that ends. They become httpx errors.
+    Some connection errors are not httpx's: `ssl.SSLError`, or the RuntimeError of an event loop
+    that ends. They become httpx.ConnectError.
     """
     if isinstance(error, (OSError, UnicodeError, RuntimeError)):
         return httpx.ConnectError(f"{type(error).__name__}: {error}")

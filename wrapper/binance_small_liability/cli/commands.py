@@ -36,7 +36,7 @@ def _add_list(parser: ArgumentParser) -> None:
 
 
 def _history(options: Namespace) -> None:
-    """List past exchanges, oldest first; of the last 30 days unless --since is given."""
+    """List past exchanges, oldest first; the last 30 days unless --since is given."""
     with client(options) as binance:
         exchanges = binance.list_exchanges(options.since, options.until)
     _show(Exchange, exchanges, options, none="There were no exchanges.")
@@ -65,7 +65,7 @@ def _add_format(parser: ArgumentParser) -> None:
 def _show(
     kind: type[attrs.AttrsInstance], records: Iterable[Any], options: Namespace, none: str
 ) -> None:
-    """Prints records; `none` instead of an empty table."""
+    """Prints records, or the sentence `none` instead of an empty table."""
     form = options.format or ("table" if sys.stdout.isatty() else "tsv")
     records = list(records)
     write(render(kind, records, form) if records or form != "table" else f"{none}\n")

@@ -9,9 +9,10 @@ from .env_file import use_env_file
 
 _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_API_KEY, and
 BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
-# The options that are the client's own.
+# The options that the client has under the same names.
 _OPTIONS = ("base_url", "proxy", "recv_window", "timeout")
-# How each shell completes a file name. `completion` takes it from shtab, whose import is slow.
+# How each shell completes a file name. Filled by `completion` from shtab, which takes 0.1 s to
+# import.
 FILE: dict[str, Any] = {}
 
 
@@ -23,13 +24,15 @@ def add_connection(parser: ArgumentParser) -> None:
     file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
     add("--base-url", metavar="URL", help="default: BINANCE_BASE_URL, else Binance itself")
     add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
-    add("--recv-window", type=int, metavar="MS", help="how long the request stays valid")
-    add("--timeout", type=float, metavar="SECONDS", help="how long one attempt may take")
-    add("-v", "--verbose", action="store_true", help="log to stderr; tell all about an error")
+    add(
+        "--recv-window", type=int, metavar="MS", help="milliseconds for which a request stays valid"
+    )
+    add("--timeout", type=float, metavar="SECONDS", help="the longest duration of one attempt")
+    add("-v", "--verbose", action="store_true", help="log to stderr; show all details of an error")
 
 
 def client(options: Namespace) -> SmallLiabilityClient:
-    """The client that the options ask for."""
+    """The client with these options."""
     if options.env_file is not None:
         use_env_file(options.env_file)
     given = {name: getattr(options, name) for name in _OPTIONS}

@@ -1,4 +1,4 @@
-"""Credentials from a file of NAME=value lines, as `--env-file` names it."""
+"""Credentials from the file of NAME=value lines that `--env-file` names."""
 
 import os
 import re
@@ -13,10 +13,10 @@ _LINE = re.compile(r"(?:export\s+)?([^\s=]+)\s*=\s*(.*)")
 
 
 def use_env_file(name: str) -> None:
-    """Sets this package's environment variables from a file, and unsets those that it lacks.
+    """Sets this package's environment variables from a file, and unsets those it does not contain.
 
-    All or nothing, since the key of one account must not meet the secret of another. Other
-    variables are ignored. No value is ever quoted in an error.
+    They are unset so that the key of one account is never combined with the secret of another.
+    Other variables in the file are ignored. No error quotes a value.
     """
     found = {}
     for number, line in enumerate(map(str.strip, _lines(name)), 1):

@@ -1,4 +1,4 @@
-"""What the command line says when a command fails: one line that says what to do."""
+"""Messages and exit codes of failed commands."""
 
 import argparse
 import os
@@ -25,18 +25,18 @@ from .formats import printable
 PROGRAM = "binance-small-liability"
 _CODES = "https://developers.binance.com/docs/margin_trading/error-code"
 _HEADERS = ("Date", "Content-Type", "Retry-After", *(limiter.header for limiter in Limiter))
-# Proxies that other programs use.
+# Variables that set the proxy of other programs, but not of this one.
 _FOREIGN_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 class CommandError(Exception):
-    """A command failed on this machine; the message says why."""
+    """A command failed on this machine; the message is the reason."""
 
     exit_code: ClassVar[int] = 1
 
 
 class WrongUseError(CommandError):
-    """The command was not used as it can be; the message says how."""
+    """The command was used wrongly; the message says how to use it."""
 
     exit_code = 2
 
@@ -55,7 +55,7 @@ def exit_code(error: Exception) -> int:
 
 
 def report(error: Exception, options: argparse.Namespace) -> None:
-    """Writes to stderr what went wrong: one line, or all that is known with `--verbose`."""
+    """Writes the error to stderr: one line, or all details with `--verbose`."""
     lines = [f"{PROGRAM}: {_message(error, options)}"]
     if options.verbose:
         lines += _details(error)
@@ -63,7 +63,7 @@ def report(error: Exception, options: argparse.Namespace) -> None:
     if sys.stderr is None:
         return
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # Parts of it were written by a server.
+    # Parts of the text may come from a server.
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
 
 
@@ -76,7 +76,7 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
         case RateLimitError():
             return f"{error}{_until(error)}"
         case ServerError():
-            # Of an exchange it would be the cause of an OutcomeUnknownError.
+            # An exchange raises an OutcomeUnknownError instead.
             return f"{error} Try again later."
         case NetworkError():
             return f"{error} Check the network and the base URL.{_proxy_hint(options)}"
@@ -91,7 +91,7 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
         case SmallLiabilityError() | CommandError():
             return str(error)
         case _:
-            return f"unexpected {type(error).__name__}; run with -v and report what it says"
+            return f"unexpected {type(error).__name__}; run with -v and report the output"
 
 
 def _of_configuration(error: ConfigurationError, options: argparse.Namespace) -> str:

@@ -20,7 +20,7 @@ from .output import write
 def add_exchange(parser: ArgumentParser) -> None:
     """Adds the arguments."""
     add = parser.add_argument
-    add("coins", nargs="*", metavar="COIN", help="whose debt to exchange; letter case is ignored")
+    add("coins", nargs="*", metavar="COIN", help="exchange the debt in COIN; case is ignored")
     add("--all", action="store_true", help="exchange all coins that `list` shows")
     add("--yes", action="store_true", help="do not ask")
     add_connection(parser)
@@ -89,7 +89,7 @@ def _send(binance: SmallLiabilityClient, names: list[str]) -> None:
     try:
         binance.exchange(names)
     except KeyboardInterrupt as interrupt:
-        # Nothing says here whether the request had been sent.
+        # Whether the request was already sent is not known here.
         sent_at = EPOCH + timedelta(milliseconds=earliest)
         raise OutcomeUnknownError(assets=names, sent_at=sent_at) from interrupt
     accepted = f"Binance accepted the exchange of {', '.join(names)}"

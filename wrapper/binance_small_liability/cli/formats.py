@@ -1,4 +1,4 @@
-"""Records as text: a table, TSV, CSV or JSON, exact to the last digit.
+"""Records as text: a table, TSV, CSV or JSON, with every digit.
 
 The columns are the fields of the records' class.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-# Beyond it an exponent is shorter, and may be too long to be written out at all.
+# Numbers with more zeros keep their exponent: 1E+999999999 written out would fill the memory.
 _MOST_ZEROS = 100
 
 
@@ -22,7 +22,7 @@ def render(kind: type[attrs.AttrsInstance], records: Iterable[Any], form: str) -
 
 
 def printable(text: str) -> str:
-    """`text` with control characters escaped, which could move a terminal's cursor or worse."""
+    """`text` with its control characters escaped, because a terminal would obey them."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -70,7 +70,7 @@ def _json(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
     import json
 
     objects = [dict(zip(columns, row, strict=True)) for row in rows]
-    # In ASCII, so that it is JSON whatever the character set of its reader.
+    # json.dumps escapes what is not ASCII, so the reader's character set does not matter.
     return json.dumps(objects, default=_exact, indent=2) + "\n"
 
 

@@ -22,7 +22,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         parse(sys.argv[1:] if arguments is None else arguments, options)
         _set_up_log(options.verbose)
         options.run(options)
-    except Exception as error:  # nobody wants a traceback instead of a sentence
+    except Exception as error:  # users get one line instead of a traceback
         report(error, options)
         return exit_code(error)
     return 0
@@ -32,5 +32,5 @@ def _set_up_log(verbose: bool) -> None:
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
     else:
-        # Or Python would write warnings to stderr.
+        # Without a handler Python writes warnings to stderr.
         logging.getLogger("binance_small_liability").addHandler(logging.NullHandler())

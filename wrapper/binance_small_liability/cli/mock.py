@@ -19,7 +19,7 @@ def add_mock(parser: ArgumentParser) -> None:
 def mock(options: Namespace) -> None:
     """Serve a fake Binance, with test credentials, until Ctrl-C or SIGTERM."""
     with suppress(KeyboardInterrupt):
-        # The first process of a container ignores it otherwise.
+        # Otherwise the first process of a container ignores SIGTERM.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         _serve(options.port)
 
@@ -41,7 +41,7 @@ def _serve(port: int) -> None:
             reason = error.strerror if isinstance(error, OSError) else "there is no such port"
             raise WrongUseError(f"--port {port} cannot be used: {reason}") from None
         write(
-            "# A fake Binance until Ctrl-C. These lines can be used as an --env-file.\n"
+            "# A fake Binance, until Ctrl-C. These lines can be used as an --env-file.\n"
             f"BINANCE_BASE_URL={url}\n"
             f"BINANCE_API_KEY={fake.api_key}\n"
             f"BINANCE_API_SECRET={fake.api_secret}\n"

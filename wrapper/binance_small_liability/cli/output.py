@@ -13,15 +13,15 @@ def check_stdout() -> None:
 
 
 def write(text: str) -> None:
-    """Writes to stdout. Raises CommandError if that fails, unless the reader has left."""
-    # What the terminal's character set lacks is escaped.
+    """Writes to stdout. Raises CommandError if that fails, unless the reader closed the pipe."""
+    # Characters that are not in the terminal's character set are escaped.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        # Python would flush what is left once more at its end, and complain again.
+        # When Python exits it would flush the rest and report the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # A reader that has left, say `head`, has what it wants.
+        # A reader such as `head` closes the pipe when it has read enough.
         if not isinstance(error, BrokenPipeError):
             raise CommandError(f"cannot write: {error.strerror}") from error

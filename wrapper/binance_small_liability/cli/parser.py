@@ -23,8 +23,8 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
         # Without its value, which may be a secret.
         name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
         raise WrongUseError(
-            f"{name} is not known here; options stand after the command, and credentials come from"
-            f" the environment or --env-file alone; see {PROGRAM} {options.command} --help"
+            f"{name} is not known here; options follow the command, and credentials come only"
+            f" from the environment or --env-file; see {PROGRAM} {options.command} --help"
         )
 
 

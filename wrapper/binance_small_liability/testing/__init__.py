@@ -4,11 +4,11 @@
     client = SmallLiabilityClient(**fake.credentials, transport=fake.transport())
     assert client.list_coins() == fake.coins
 
-It can fail on demand, and it shows what arrived. The pytest fixtures `fake_binance` and
-`fake_binance_url` give one to each test.
+It can fail on demand, and it records the requests. The pytest fixtures `fake_binance` and
+`fake_binance_url` make one for each test.
 
-Within `with no_waiting():`, in every thread, the clients of this package do not wait before they
-try again: time moves on at once, for them and for the fake. The fixtures switch it on.
+Within `with no_waiting():` the clients of this package skip their waits, in every thread: their
+clock and the fake's move forward instead. The fixtures turn this on.
 """
 
 from binance_small_liability._io.real_time import skipping as no_waiting

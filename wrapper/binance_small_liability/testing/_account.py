@@ -1,4 +1,4 @@
-"""What the fake knows of its one account, and the clock."""
+"""The fake's account, and its clock."""
 
 from binance_small_liability._io import real_time
 from binance_small_liability._records import Coin, Exchange
@@ -9,9 +9,9 @@ class Account:
 
     Attributes:
         coins: the coins whose small debts can be exchanged.
-        exchanges: what was exchanged.
+        exchanges: the past exchanges.
         quote_quantity: whether `liabilityQty` is written as a string.
-        hours_between_exchanges: how long after an exchange the next one is refused; 0 for not.
+        hours_between_exchanges: hours after an exchange in which the next one is refused, or 0.
         exchange_body: the body of the answer to an exchange that took effect.
         clock_skew: milliseconds by which its clock is ahead of this machine's.
     """
@@ -30,6 +30,6 @@ class Account:
         return real_time.unix_ns() // 1_000_000 + self.clock_skew
 
     def advance(self, seconds: float) -> None:
-        """Time passes at once: within `no_waiting` for the clients of this package, too."""
+        """Moves the clock forward; within `no_waiting` also that of this package's clients."""
         if not real_time.skip(seconds):
             self.clock_skew += round(seconds * 1000)

@@ -1,9 +1,8 @@
 """What Binance checks in a request, and in which order.
 
-`SIGNED` and `PUBLIC` at the end list them: each line is a Binance error code and a question, and
-the first question that is answered with yes decides. Binance does not document its order. This one
-asks for the key, the parameters, the time, and then the signature. Nothing of the client is used,
-so that the two can disagree.
+`SIGNED` and `PUBLIC` at the end list them: each line has one of Binance's error codes and a check,
+and the first check that is true decides. Binance does not document its order. The order here is
+key, parameters, time, signature. No code of the client is used, so that the two can disagree.
 
 Source: "Endpoint security" on https://developers.binance.com/docs/margin_trading/general-info and
 https://developers.binance.com/docs/margin_trading/error-code
@@ -29,13 +28,13 @@ _WHOLE_NUMBER = re.compile("[0-9]{1,20}")
 
 
 @attrs.frozen(slots=False)
-class Call:
-    """A request, and what Binance knows when it judges it."""
+class CheckedRequest:
+    """A request, and what Binance needs to check it."""
 
     contract: Contract
     operation: Operation
     query: str  # exactly as it was sent
-    key: str | None  # as it was sent; None where the header is missing
+    key: str | None  # as it was sent; None if the header is missing
     known_key: str
     verify: Callable[[bytes, str], bool]
     now: int  # Binance's clock, in milliseconds
@@ -63,7 +62,7 @@ class Call:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """What was sent, typed, and the defaults of what was left out."""
+        """The sent parameters, typed, and the defaults of the others."""
         defaults = {
             name: schema["default"] for name, schema in self.schemas.items() if "default" in schema
         }
@@ -75,75 +74,77 @@ class Call:
         return defaults | sent
 
 
-def key_is_malformed(call: Call) -> bool:
-    key = call.key or ""
-    return key != call.known_key and not _WELL_FORMED_KEY.fullmatch(key)
+def key_is_malformed(request: CheckedRequest) -> bool:
+    key = request.key or ""
+    return key != request.known_key and not _WELL_FORMED_KEY.fullmatch(key)
 
 
-def key_is_unknown(call: Call) -> bool:
-    return call.key != call.known_key
+def key_is_unknown(request: CheckedRequest) -> bool:
+    return request.key != request.known_key
 
 
-def query_is_not_percent_encoded(call: Call) -> bool:
-    return not _ENCODED_QUERY.fullmatch(call.query)
+def query_is_not_percent_encoded(request: CheckedRequest) -> bool:
+    return not _ENCODED_QUERY.fullmatch(request.query)
 
 
-def piece_is_unreadable(call: Call) -> bool:
-    return any("=" not in piece or piece.startswith("=") for piece in call.pieces)
+def piece_is_unreadable(request: CheckedRequest) -> bool:
+    return any("=" not in piece or piece.startswith("=") for piece in request.pieces)
 
 
-def name_is_unknown(call: Call) -> bool:
+def name_is_unknown(request: CheckedRequest) -> bool:
     # Letter case counts: recvwindow is not recvWindow.
-    return not call.known_names >= set(call.names)
+    return not request.known_names >= set(request.names)
 
 
-def name_is_repeated(call: Call) -> bool:
-    return len(set(call.names)) < len(call.names)
+def name_is_repeated(request: CheckedRequest) -> bool:
+    return len(set(request.names)) < len(request.names)
 
 
-def mandatory_is_missing(call: Call) -> bool:
-    parameters = call.operation.parameters.items()
+def mandatory_is_missing(request: CheckedRequest) -> bool:
+    parameters = request.operation.parameters.items()
     mandatory = {name for name, parameter in parameters if parameter.get("required")}
-    return not {*mandatory, call.contract.signature_name} <= set(call.names)
+    return not {*mandatory, request.contract.signature_name} <= set(request.names)
 
 
-def value_is_empty(call: Call) -> bool:
-    return "" in call.values.values()
+def value_is_empty(request: CheckedRequest) -> bool:
+    return "" in request.values.values()
 
 
-def number_has_other_characters(call: Call) -> bool:
+def number_has_other_characters(request: CheckedRequest) -> bool:
     return not all(
-        _WHOLE_NUMBER.fullmatch(call.values[name])
-        for name, schema in call.schemas.items()
-        if name in call.values and schema["type"] == "integer"
+        _WHOLE_NUMBER.fullmatch(request.values[name])
+        for name, schema in request.schemas.items()
+        if name in request.values and schema["type"] == "integer"
     )
 
 
-def recv_window_is_too_large(call: Call) -> bool:
-    return int(call.parameters["recvWindow"]) > int(call.schemas["recvWindow"]["maximum"])
+def recv_window_is_too_large(request: CheckedRequest) -> bool:
+    return int(request.parameters["recvWindow"]) > int(request.schemas["recvWindow"]["maximum"])
 
 
-def value_is_outside_its_schema(call: Call) -> bool:
-    return not all(_fits(value, call.schemas[name]) for name, value in call.parameters.items())
+def value_is_outside_its_schema(request: CheckedRequest) -> bool:
+    return not all(
+        _fits(value, request.schemas[name]) for name, value in request.parameters.items()
+    )
 
 
-def timestamp_is_outside(call: Call) -> bool:
-    timestamp, window = call.parameters["timestamp"], call.parameters["recvWindow"]
-    return not (timestamp < call.now + MAX_AHEAD and call.now - timestamp <= window)
+def timestamp_is_outside(request: CheckedRequest) -> bool:
+    timestamp, window = request.parameters["timestamp"], request.parameters["recvWindow"]
+    return not (timestamp < request.now + MAX_AHEAD and request.now - timestamp <= window)
 
 
-def signature_is_wrong(call: Call) -> bool:
-    # Whatever stands before the signature was signed, so it must be the last parameter.
-    payload, _, signature = call.query.rpartition(f"&{call.contract.signature_name}=")
-    return not call.verify(payload.encode("ascii"), signature)
+def signature_is_wrong(request: CheckedRequest) -> bool:
+    # Everything before the signature is signed, so it must be the last parameter.
+    payload, _, signature = request.query.rpartition(f"&{request.contract.signature_name}=")
+    return not request.verify(payload.encode("ascii"), signature)
 
 
-def is_known_elsewhere(call: Call) -> bool:
-    return not call.contract.parameter_names.isdisjoint(call.names)
+def is_known_elsewhere(request: CheckedRequest) -> bool:
+    return not request.contract.parameter_names.isdisjoint(request.names)
 
 
-def has_parameters(call: Call) -> bool:
-    return bool(call.pieces)
+def has_parameters(request: CheckedRequest) -> bool:
+    return bool(request.pieces)
 
 
 def _fits(value: Any, schema: Any) -> bool:
@@ -152,7 +153,7 @@ def _fits(value: Any, schema: Any) -> bool:
     return re.search(schema.get("pattern", ""), value) is not None
 
 
-SIGNED: list[tuple[int, Callable[[Call], bool]]] = [
+SIGNED: list[tuple[int, Callable[[CheckedRequest], bool]]] = [
     (-2014, key_is_malformed),
     (-2015, key_is_unknown),
     (-1022, query_is_not_percent_encoded),
@@ -167,13 +168,13 @@ SIGNED: list[tuple[int, Callable[[Call], bool]]] = [
     (-1021, timestamp_is_outside),
     (-1022, signature_is_wrong),
 ]
-PUBLIC: list[tuple[int, Callable[[Call], bool]]] = [
+PUBLIC: list[tuple[int, Callable[[CheckedRequest], bool]]] = [
     (-1106, is_known_elsewhere),
     (-1101, has_parameters),
 ]
 
 
-def fault(call: Call) -> int | None:
-    """The error code that `call` earns, or None where nothing is wrong with it."""
-    checks = SIGNED if call.operation.signed else PUBLIC
-    return next((code for code, is_so in checks if is_so(call)), None)
+def fault(request: CheckedRequest) -> int | None:
+    """The error code for `request`, or None if no check is true."""
+    checks = SIGNED if request.operation.signed else PUBLIC
+    return next((code for code, is_so in checks if is_so(request)), None)

@@ -25,7 +25,7 @@ class Example:
 
     @property
     def code(self) -> int | None:
-        """Binance's error code, where it has one."""
+        """Binance's error code, if it has one."""
         return self.value.get("code") if isinstance(self.value, dict) else None
 
 
@@ -39,7 +39,7 @@ class Operation:
     signed: bool
     weight: int
     limiter: str  # what the weight is counted by: IP or UID
-    weight_per_minute: int | None  # None where the endpoint has no budget of its own
+    weight_per_minute: int | None  # None if the endpoint has no budget of its own
     rules: dict[str, Any]
     parameters: dict[str, Any]
     answers: list[Example]
@@ -47,7 +47,7 @@ class Operation:
     def answer(
         self, *, status: int | None = None, code: int | None = None, example: str | None = None
     ) -> Example:
-        """The first documented answer that fits what is given. Raises ValueError."""
+        """The first documented answer that fits the arguments. Raises ValueError."""
         for answer in self.answers:
             if (
                 (status is None or answer.fits(status))
@@ -59,7 +59,7 @@ class Operation:
 
 
 class Contract:
-    """openapi.yaml, as it was packaged with the wire client."""
+    """The contract that is packaged with the wire client."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
@@ -116,6 +116,6 @@ class Contract:
 
 @cache
 def packaged_contract() -> Contract:
-    """The contract of this release, its numbers exact."""
+    """The contract of this release, with exact numbers."""
     text = files("binance_small_liability_api").joinpath("openapi.json").read_text("utf-8")
     return Contract(json.loads(text, parse_float=Decimal))

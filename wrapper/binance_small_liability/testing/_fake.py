@@ -13,7 +13,7 @@ from binance_small_liability._records import Coin, Reader
 
 from . import _replies as replies
 from ._account import Account
-from ._checks import Call, fault
+from ._checks import CheckedRequest, fault
 from ._contract import Operation, packaged_contract
 from ._handlers import HANDLERS, Refused
 from ._received import ReceivedRequest, note_status, received
@@ -32,22 +32,22 @@ class FakeBinance(Account, Script):
     Threads may share it. Each has its own credentials, account, weights and script.
 
     Attributes:
-        api_key: the only key that it knows.
-        api_secret: the secret of that key; None where a public key was given.
-        coins: what can be exchanged; at first the example of Binance's page.
-        exchanges: what was exchanged, as `Exchange` records. An exchange removes its coins from
+        api_key: the only key that it accepts.
+        api_secret: the secret of that key; None if a public key was given.
+        coins: the coins that can be exchanged; at first the example of Binance's page.
+        exchanges: the past exchanges, as `Exchange` records. An exchange removes its coins from
             `coins` and adds to this list.
-        quote_quantity: whether it writes `liabilityQty` as a string, as the live service has been
-            reported to, instead of a number, as documented.
-        hours_between_exchanges: how long after an exchange the next one is refused, 6 by default;
-            0 switches this off.
+        quote_quantity: whether it writes `liabilityQty` as a string, which users of the live
+            service have reported, instead of a number, as documented.
+        hours_between_exchanges: hours after an exchange in which the next one is refused, 6 by
+            default; 0 turns this off.
         exchange_body: the body that answers an exchange, `b"{}"` by default. Binance does not
             document it.
         clock_skew: milliseconds by which its clock is ahead of this machine's.
-        weight_limit: the request weight that each operation with a budget allows in a minute; None,
-            the default, for the budgets of the contract.
+        weight_limit: the budget per minute of each operation that has one; None, the default, means
+            the contract's budgets.
         minute: the seconds after which the used weights are forgotten, 60 by default.
-        requests: what arrived, in order, without key and signature.
+        requests: the received requests, in order, without key and signature.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class FakeBinance(Account, Script):
         public_key: str | bytes | None = None,
         upstream: str | None = None,
     ) -> None:
-        """Knows one API key. Raises ConfigurationError.
+        """Accepts one API key. Raises ConfigurationError.
 
         Args:
             api_key: as clients will send it.
             api_secret: for HMAC keys; a test secret by default.
             public_key: PEM, for RSA and Ed25519 keys, instead of `api_secret`.
-            upstream: URL of a mock server, such as Prism, that answers the signed requests which
-                the fake accepts. An exchange still takes effect here, so that its rules and the
-                script work as without an upstream. The fake itself answers requests for the time.
+            upstream: URL of a mock server, such as Prism, that answers the signed requests that the
+                fake accepts. An exchange still takes effect in the fake, so its rules and the
+                script work as usual. The fake itself answers requests for the time.
         """
         contract = packaged_contract()
         Script.__init__(self, contract)
@@ -117,7 +117,7 @@ class FakeBinance(Account, Script):
                 the client gives up. By default the request's own time-out decides.
 
         Raises:
-            httpx.TransportError: the script or `wait` does.
+            httpx.TransportError: the script or `wait` raised it.
         """
         target: bytes = request.extensions.get("target", request.url.raw_path)
         arrived = self._record(request, target)
@@ -126,17 +126,17 @@ class FakeBinance(Account, Script):
         if request.method in operations:
             response = self._answer(operations[request.method], incoming)
         else:
-            response = replies.elsewhere(list(operations))
+            response = replies.undocumented(list(operations))
         note_status(arrived, response.status_code)
         response.request = request
         return response
 
     def _answer(self, operation: Operation, incoming: "_Incoming") -> httpx.Response:
         with self._lock:
-            call = self._call(operation, incoming)
-            charge = self._charge(call)
+            checked = self._checked(operation, incoming)
+            charge = self._charge(checked)
             headers = _weight_headers(operation, charge)
-            refusal = self._refusal(call, charge, headers)
+            refusal = self._refusal(checked, charge, headers)
             if refusal is not None:
                 return refusal
             before = self._take_step(operation, after_effect=False)
@@ -145,7 +145,7 @@ class FakeBinance(Account, Script):
             return response
         with self._lock:
             try:
-                body = self._take_effect(call)
+                body = self._take_effect(checked)
             except Refused as refused:
                 return replies.reply(operation.answer(code=refused.code), headers)
             # One request uses one step.
@@ -157,8 +157,8 @@ class FakeBinance(Account, Script):
             return replies.forward(self._upstream, incoming.http, incoming.target, headers)
         return replies.reply(operation.answer(status=200), headers, body=body)
 
-    def _call(self, operation: Operation, incoming: "_Incoming") -> Call:
-        return Call(
+    def _checked(self, operation: Operation, incoming: "_Incoming") -> CheckedRequest:
+        return CheckedRequest(
             contract=self._contract,
             operation=operation,
             query=incoming.query,
@@ -168,29 +168,29 @@ class FakeBinance(Account, Script):
             now=self.now,
         )
 
-    def _charge(self, call: Call) -> Charge:
-        """Limits come first: a request is charged before anything in it is checked."""
-        budget = call.operation.weight_per_minute
+    def _charge(self, checked: CheckedRequest) -> Charge:
+        """Charges the request. Limits come first, before any check of its contents."""
+        budget = checked.operation.weight_per_minute
         if budget is not None and self.weight_limit is not None:
             budget = self.weight_limit
         minute = round(self.minute * 1000)
         return self._weights.charge(
-            call.operation, call.key or "", budget=budget, now=call.now, minute=minute
+            checked.operation, checked.key or "", budget=budget, now=checked.now, minute=minute
         )
 
     def _refusal(
-        self, call: Call, charge: Charge, headers: dict[str, str]
+        self, checked: CheckedRequest, charge: Charge, headers: dict[str, str]
     ) -> httpx.Response | None:
         if charge.status is not None:
             limited = {**headers, "Retry-After": str(charge.retry_after)}
-            return replies.reply(call.operation.answer(status=charge.status), limited)
-        code = fault(call)
-        return None if code is None else replies.reply(call.operation.answer(code=code), headers)
+            return replies.reply(checked.operation.answer(status=charge.status), limited)
+        code = fault(checked)
+        return None if code is None else replies.reply(checked.operation.answer(code=code), headers)
 
-    def _take_effect(self, call: Call) -> Any:
-        """The body of the usual answer; None for the contract's example. Raises Refused."""
-        handler = HANDLERS.get(call.operation.id)
-        return None if handler is None else handler(self, call.parameters)
+    def _take_effect(self, checked: CheckedRequest) -> Any:
+        """The body of the usual answer; None means the contract's example. Raises Refused."""
+        handler = HANDLERS.get(checked.operation.id)
+        return None if handler is None else handler(self, checked.parameters)
 
     def _record(self, request: httpx.Request, target: bytes) -> ReceivedRequest:
         secrets = {
@@ -205,7 +205,7 @@ class FakeBinance(Account, Script):
 
 @attrs.frozen
 class _Incoming:
-    """A request under way."""
+    """A request that is not answered yet."""
 
     http: httpx.Request
     target: bytes  # path and query, as sent
@@ -229,7 +229,7 @@ def _weight_headers(operation: Operation, charge: Charge) -> dict[str, str]:
 def _play(
     step: Step | None, incoming: _Incoming, headers: Mapping[str, str]
 ) -> httpx.Response | None:
-    """Does what a step says. Returns None where the usual answer follows."""
+    """Does what a step says. Returns None if the usual answer follows."""
     if step is None:
         return None
     if step.delay:

@@ -10,10 +10,10 @@ from datetime import timedelta
 from decimal import Context
 from typing import Any
 
-from binance_small_liability._records import EPOCH, Coin, Exchange
+from binance_small_liability._records import EPOCH, Coin, Exchange, milliseconds
 
 from ._account import Account
-from ._json import milliseconds, payload
+from ._json import payload
 
 _HOUR = 60 * 60 * 1000  # milliseconds
 _DEFAULT_RANGE = 30 * 24 * _HOUR
@@ -22,7 +22,7 @@ _EXACT = Context(prec=200)
 
 
 class Refused(Exception):
-    """A rule of the operation itself forbids the request."""
+    """The operation's own rules refuse the request."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 def list_coins(account: Account, _: dict[str, Any]) -> Any:
-    """The coins. Their quantity is a number, as documented, unless it is to be quoted."""
+    """The coins. Their quantity is a number, as documented, unless `quote_quantity` is set."""
     rows = [payload(coin) for coin in account.coins]
     if not account.quote_quantity:
         for row, coin in zip(rows, account.coins, strict=True):
@@ -87,7 +87,7 @@ def server_time(account: Account, _: dict[str, Any]) -> Any:
 
 Handler = Callable[[Account, dict[str, Any]], Any]
 
-# By operationId. A handler has the name of the client's method, and scripts use this name, too. An
+# By operationId. A handler has the name of the client's method, and scripts use this name too. An
 # operation without a handler answers with the contract's first example of a 200.
 HANDLERS: dict[str, Handler] = {
     "getSmallLiabilityExchangeCoinList": list_coins,

@@ -1,13 +1,13 @@
 """JSON whose numbers keep all their digits, and records as payloads."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
-from binance_small_liability._records import EPOCH
+from binance_small_liability._records import milliseconds, wire_name
 
 
 def exact_json(value: Any) -> str:
@@ -27,16 +27,8 @@ def exact_json(value: Any) -> str:
 def payload(record: attrs.AttrsInstance) -> dict[str, Any]:
     """A record as Binance writes it: amounts as strings, times in milliseconds."""
     return {
-        field.metadata.get("wire_name") or _camel_case(field.name): _wire(
-            getattr(record, field.name)
-        )
-        for field in attrs.fields(type(record))
+        wire_name(field): _wire(getattr(record, field.name)) for field in attrs.fields(type(record))
     }
-
-
-def milliseconds(moment: datetime) -> int:
-    """Unix time."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def _wire(value: Any) -> Any:
@@ -47,8 +39,3 @@ def _wire(value: Any) -> Any:
             return milliseconds(value)
         case _:
             return value
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

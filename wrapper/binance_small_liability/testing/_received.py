@@ -1,4 +1,4 @@
-"""What arrived at the fake, without what must stay secret."""
+"""The requests that the fake received, without secrets."""
 
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -10,14 +10,14 @@ from binance_small_liability._call.redaction import HIDDEN
 
 @attrs.frozen
 class ReceivedRequest:
-    """A request as it arrived. The API key, the secret and the signature read "[hidden]".
+    """A received request. The API key, the secret and the signature are replaced by "[hidden]".
 
     Attributes:
         method: the HTTP method.
         path: without the query.
         query: names and values, in order and still percent-encoded.
         headers: in order.
-        status: what it was answered with; None where it was not answered, or not yet.
+        status: the HTTP status of its answer; None if there is none yet.
     """
 
     method: str
@@ -30,14 +30,14 @@ class ReceivedRequest:
 def received(
     method: str, target: str, headers: Iterable[tuple[str, str]], secrets: dict[str, str]
 ) -> ReceivedRequest:
-    """One request that was not answered yet.
+    """One request that is not answered yet.
 
     Args:
         method: the HTTP method.
         target: path and query, as sent.
         headers: as sent.
-        secrets: texts to hide wherever they appear, by the lower-case name of the parameter or
-            header whose value is always hidden.
+        secrets: texts to hide everywhere. Their keys are the lower-case names of parameters and
+            headers whose values are always hidden.
     """
 
     def hidden(name: str, value: str) -> str:
@@ -58,5 +58,5 @@ def received(
 
 
 def note_status(request: ReceivedRequest, status: int) -> None:
-    """Notes what `request` is answered with. It is frozen only for its readers."""
+    """Notes the status of the answer to `request`, which is frozen only for its readers."""
     object.__setattr__(request, "status", status)

@@ -1,4 +1,4 @@
-"""Responses, made from the answers of the contract."""
+"""Responses, made from the contract's examples."""
 
 import ssl
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import httpx
 from ._contract import Example
 from ._json import exact_json
 
-# What belongs to one connection, not to the message.
+# Headers that a proxy does not forward, because they describe one connection.
 _HOP_BY_HOP = {
     *("host", "date", "connection", "keep-alive"),
     *("accept-encoding", "content-length", "transfer-encoding"),
@@ -27,9 +27,9 @@ def reply(
 
     Args:
         answer: the example of the contract.
-        headers: added to those that the example has, or replacing them; None removes one.
-        status: which one, where the answer is that of a group of statuses.
-        body: another body than the example's: bytes, or a value to write as JSON.
+        headers: added to the example's headers, or replacing them; None removes one.
+        status: the exact status, if the answer is documented for a group such as 5XX.
+        body: bytes, or a value to write as JSON, instead of the example's body.
     """
     if body is None:
         body = answer.value
@@ -47,8 +47,8 @@ def reply(
     return response
 
 
-def elsewhere(allowed: list[str]) -> httpx.Response:
-    """For a path that the contract does not know, or a method that its path does not allow."""
+def undocumented(allowed: list[str]) -> httpx.Response:
+    """The 404 of an unknown path, or the 405 of a path with only the `allowed` methods."""
     if not allowed:
         return httpx.Response(404, content=b"")
     return httpx.Response(405, headers={"Allow": ", ".join(allowed)}, content=b"")
@@ -58,7 +58,7 @@ def forward(
     upstream: str, request: httpx.Request, target: bytes, headers: Mapping[str, str]
 ) -> httpx.Response:
     """What the server at the URL `upstream` answers, with these `headers` replaced."""
-    # Mock servers use plain http. Loading the authorities would take longer than the call.
+    # Mock servers use plain http, and loading the authorities takes about 20 ms.
     without_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with httpx.HTTPTransport(verify=without_authorities) as transport:
         forwarded = httpx.Request(

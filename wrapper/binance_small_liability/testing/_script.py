@@ -1,4 +1,4 @@
-"""What a test lets the fake do with the next requests."""
+"""Scripted answers, delays and failures of the fake for the next requests."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,12 +38,12 @@ class Script:
 
     A step applies to the next signed request, or with `operation` to the next request of that
     operation: the name of the client's method (`"exchange"`), `"server_time"`, or the contract's
-    operationId. So a client that asks for the time in between does not use a step up.
+    operationId. So a client that asks for the time in between does not use a step.
 
-    Requests that are refused by the checks or limits use no step up. By default a step strikes
-    before the request takes effect: an exchange that is failed, dropped, or not awaited by its
-    client never happens. With `after_effect` it strikes afterwards. An exchange that its own rules
-    refuse has no effect, and uses no such step up.
+    Requests that the checks or limits refuse do not use a step. By default a step applies before
+    the request takes effect: if the exchange fails, is dropped, or its client gives up, it never
+    happens. With `after_effect` the step applies afterwards. An exchange that its own rules refuse
+    has no effect and does not use such a step.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -62,16 +62,16 @@ class Script:
         operation: str | None = None,
         after_effect: bool = False,
     ) -> None:
-        """The next request, or so many `times`, gets an error.
+        """The next request gets an error, or the next `times` requests.
 
         Args:
-            status: the HTTP status, of the contract or not.
+            status: the HTTP status; it need not be in the contract.
             code: Binance's error code; by default that of the contract's first example.
             example: the name of the contract's example.
             retry_after: the header's value; by default that of the contract.
-            headers: other headers to set; None removes one, such as that of the used weight.
-            times: how many requests.
-            operation: by default any that is signed.
+            headers: other headers to set; None removes one, such as the used weight.
+            times: the number of requests.
+            operation: the operation; by default any signed one.
             after_effect: whether the request takes effect first.
 
         Raises:
@@ -98,8 +98,8 @@ class Script:
     ) -> None:
         """The next request gets a 200 with this body.
 
-        A 200 means that an exchange took effect, so here it does by default. Where `body` holds an
-        error, pass `after_effect=False`.
+        A 200 means that an exchange took effect, so by default it does. If `body` is an error, pass
+        `after_effect=False`.
         """
         answer = Example("200", "", "application/json", None, {})
 
@@ -122,7 +122,7 @@ class Script:
         operation: str | None = None,
         after_effect: bool = False,
     ) -> None:
-        """The next request waits so long for its usual answer.
+        """The usual answer to the next request is delayed by `seconds`.
 
         If the client gives up in the meantime, the request does not take effect, unless
         `after_effect` is set.
@@ -161,7 +161,7 @@ def _error(
             return operation.answer(status=status, code=code, example=example)
     if example is not None:
         raise ValueError(f"The contract has no answer for {status=}, {code=}, {example=}")
-    # Clients must also cope with what is not documented.
+    # Servers also send what is not documented, so tests must be able to.
     if code is None:
         return Example(str(status), "", "text/html", "", {})
     answer = Example(str(status), "", "application/json", None, {})

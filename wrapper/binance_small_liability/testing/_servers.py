@@ -15,7 +15,7 @@ import httpx
 
 from binance_small_liability._io import real_time
 
-# How to wait for so many seconds. Raises httpx.TransportError where the client gives up earlier.
+# Waits for a number of seconds. Raises httpx.TransportError if the client gives up earlier.
 Wait = Callable[[float], None]
 Handle = Callable[[httpx.Request, Wait], httpx.Response]
 
@@ -32,12 +32,12 @@ class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        # In a thread, because a delay must not hold up the event loop.
+        # In a thread, because a delay must not block the event loop.
         return await anyio.to_thread.run_sync(self._handle, request)
 
 
 def patience(request: httpx.Request) -> Wait:
-    """Waits as long as the request's own time-out allows, as nothing else does in the process."""
+    """Waits at most for the request's own time-out, which no socket enforces in the process."""
     longest = request.extensions.get("timeout", {}).get("read")
 
     def wait(seconds: float) -> None:
@@ -65,8 +65,8 @@ class Serving:
         # A short poll, because closing waits for it.
         self._thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
-        # Later, while Python (3.13 at least) finalizes, daemon threads are frozen: waiting for one
-        # never ends.
+        # Not later: while Python (at least 3.13) finalizes, daemon threads are frozen, and joining
+        # one never ends.
         atexit.register(self._close)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
@@ -78,7 +78,7 @@ class Serving:
         server, self._server = self._server, None
         if server is None:
             return
-        if self._thread.is_alive():  # not so in a forked process, which shares the connections
+        if self._thread.is_alive():  # a forked process has no thread, but shares the connections
             server.shutdown()
             self._thread.join()
             server.hang_up()
@@ -100,17 +100,17 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Silent: clients that give up are what this server is for."""
+        """Logs nothing: tests make clients give up on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave together
+    wbufsize = -1  # head and body are sent together
 
     def __getattr__(self, name: str) -> Any:
-        # The base class looks for a method of its own for each of HTTP's.
+        # The base class looks for one attribute per HTTP method, such as do_GET.
         if name.startswith("do_"):
             return self._answer
         raise AttributeError(name)
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *_: Any) -> None:
-        """Silent."""
+        """Logs nothing."""
 
     def _answer(self) -> None:
         # No request of the contract has a body; one in chunks is not read.
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(response.content)
 
     def _wait(self, seconds: float) -> None:
-        # Really, because the other end of the socket really waits.
+        # In real time, because the client's socket waits in real time.
         time.sleep(seconds)
         with selectors.DefaultSelector() as selector:
             selector.register(self.connection, selectors.EVENT_READ)

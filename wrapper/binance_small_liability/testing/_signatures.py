@@ -1,4 +1,4 @@
-"""How the fake verifies signatures, without the client's code, so that the two can disagree."""
+"""Verifies signatures without the client's code, so that the two can disagree."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from binance_small_liability._errors import ConfigurationError
 
-# Says whether a signature, as it stands in the query, fits a payload.
+# Returns whether a signature, as it is written in the query, fits a payload.
 Verify = Callable[[bytes, str], bool]
 
 # Of base64's characters, +, / and = must be percent-encoded in a URL.
@@ -31,7 +31,7 @@ def hmac_verifier(secret: str) -> Verify:
 def public_key_verifier(pem: str | bytes) -> Verify:
     """For RSA (PKCS#1 v1.5 with SHA-256) or Ed25519, in percent-encoded base64.
 
-    Raises ConfigurationError where `pem` is no such public key or `cryptography` is missing.
+    Raises ConfigurationError if `pem` is not such a public key or `cryptography` is missing.
     """
     check = _check(pem)
 

@@ -1,4 +1,4 @@
-"""The request weight that was used, and what follows from using too much."""
+"""The used request weight, and the refusals and bans for using too much."""
 
 import attrs
 
@@ -10,7 +10,7 @@ LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 
 @attrs.frozen
 class Charge:
-    """What a request is charged.
+    """The charge for one request.
 
     Attributes:
         used: the weight that its operation has used in this minute.
@@ -26,13 +26,13 @@ class Charge:
 class Weights:
     """Weight by operation, limiter and calendar minute.
 
-    The minute is that of the clock and does not slide, because the headers that report the weight
+    It counts calendar minutes, not the last 60 seconds, because the headers that report the weight
     are documented to count the current minute. Each operation has its own budget. All requests come
-    from one IP address, as they would behind one gateway; an account (UID) is known by its API key.
+    from one IP address. The API key identifies the account (UID).
 
-    The first request over the budget is refused with 429. Another in the same minute leads to a
-    ban, 418, which concerns every operation. Each ban is twice as long as the one before, from 2
-    minutes to 3 days.
+    The first request over the budget is refused with 429. Another one in the same minute leads to a
+    ban, 418, of every operation. Each ban is twice as long as the one before, from 2 minutes to 3
+    days.
     """
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Weights:
 
         Args:
             operation: what was requested.
-            key: the API key that came with it.
-            budget: the weight that the operation may use in a minute; None if any.
-            now: the clock, in milliseconds.
+            key: the API key of the request.
+            budget: the weight that the operation may use in a minute; None means any.
+            now: Unix time in milliseconds.
             minute: the length of a minute, in milliseconds.
         """
         if now // minute != self._minute:

@@ -103,7 +103,7 @@ def sync_detailed(
     """Get Small Liability Exchange Coin List
 
      Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty where there is no such debt.
+    The list is empty if there is no such debt.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -138,7 +138,7 @@ def sync(
     """Get Small Liability Exchange Coin List
 
      Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty where there is no such debt.
+    The list is empty if there is no such debt.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -168,7 +168,7 @@ async def asyncio_detailed(
     """Get Small Liability Exchange Coin List
 
      Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty where there is no such debt.
+    The list is empty if there is no such debt.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -201,7 +201,7 @@ async def asyncio(
     """Get Small Liability Exchange Coin List
 
      Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty where there is no such debt.
+    The list is empty if there is no such debt.
 
     Args:
         recv_window (int | Unset):  Default: 5000.

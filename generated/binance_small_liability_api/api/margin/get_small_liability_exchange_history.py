@@ -113,8 +113,7 @@ def sync_detailed(
 ) -> Response[Error | LimitError | SmallLiabilityExchangePage | str]:
     """Get Small Liability Exchange History
 
-     Lists past exchanges, page by page. Pages shift while one reads them unless `endTime` is
-    fixed.
+     Lists past exchanges, page by page. Pages shift between requests unless `endTime` is fixed.
 
     Args:
         current (int):  Default: 1.
@@ -160,8 +159,7 @@ def sync(
 ) -> Error | LimitError | SmallLiabilityExchangePage | str | None:
     """Get Small Liability Exchange History
 
-     Lists past exchanges, page by page. Pages shift while one reads them unless `endTime` is
-    fixed.
+     Lists past exchanges, page by page. Pages shift between requests unless `endTime` is fixed.
 
     Args:
         current (int):  Default: 1.
@@ -202,8 +200,7 @@ async def asyncio_detailed(
 ) -> Response[Error | LimitError | SmallLiabilityExchangePage | str]:
     """Get Small Liability Exchange History
 
-     Lists past exchanges, page by page. Pages shift while one reads them unless `endTime` is
-    fixed.
+     Lists past exchanges, page by page. Pages shift between requests unless `endTime` is fixed.
 
     Args:
         current (int):  Default: 1.
@@ -247,8 +244,7 @@ async def asyncio(
 ) -> Error | LimitError | SmallLiabilityExchangePage | str | None:
     """Get Small Liability Exchange History
 
-     Lists past exchanges, page by page. Pages shift while one reads them unless `endTime` is
-    fixed.
+     Lists past exchanges, page by page. Pages shift between requests unless `endTime` is fixed.
 
     Args:
         current (int):  Default: 1.

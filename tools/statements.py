@@ -1,13 +1,13 @@
-"""What the contract says about each operation, statement by statement, in the words of a page."""
+"""The contract's statements about each operation, in the words of a documentation page."""
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# What can be said: ("parameter", "size", "maximum"), ("response", "rows", "[]", "asset").
+# The subject of a statement: ("parameter", "size", "maximum"), ("response", "rows", "[]", "asset").
 Key = tuple[str, ...]
-# What is said about it: alternatives, such as {"number", "decimal string"} or {"string", "absent"}.
+# Its alternatives, such as {"number", "decimal string"} or {"string", "absent"}.
 Said = frozenset[str]
 Statements = dict[Key, Said]
 # What a page may say instead, by the name of the thing.
@@ -18,7 +18,7 @@ BOUNDS = ("default", "minimum", "maximum")
 
 
 def collected(pairs: Iterable[tuple[Key, str]]) -> Statements:
-    """Statements, with all that was said about each thing."""
+    """The statements, with all alternatives of each key."""
     found = defaultdict(set)
     for key, said in pairs:
         found[key].add(said)
@@ -26,12 +26,12 @@ def collected(pairs: Iterable[tuple[Key, str]]) -> Statements:
 
 
 def plain(value: object) -> str:
-    """A number or a word, written in one way."""
+    """A number or a word in one spelling."""
     return str(value).replace(",", "").upper()
 
 
 def operations(contract: Any) -> Iterator[tuple[Statements, Decisions]]:
-    """What is said about each operation, and what a page may say instead."""
+    """The statements about each operation, and what a page may say instead."""
     for path, item in contract["paths"].items():
         for method, operation in item.items():
             decided = operation.get("x-page-differences", [])
@@ -40,7 +40,7 @@ def operations(contract: Any) -> Iterator[tuple[Statements, Decisions]]:
 
 
 def _operation(contract: Any, method: str, path: str) -> Pairs:
-    """All that the contract says about an operation, the most important first."""
+    """All statements about an operation, the most important first."""
     operation = contract["paths"][path][method]
     yield ("method",), method.upper()
     yield ("path",), path
@@ -86,14 +86,14 @@ def _page_type(schema: Any) -> str:
 
 
 def _kind(schema: Any, kind: str) -> str:
-    """A type in a schema; decimals in strings have one of their own."""
+    """A type in a schema, or "decimal string"."""
     pattern = schema.get("pattern", "")
     decimal = re.search(pattern, "0.1") and not re.search(pattern, "ETH")
     return "decimal string" if kind == "string" and decimal else kind
 
 
 def _shape(contract: Any, schema: Any, key: Key) -> Pairs:
-    """The kinds of values at `key` in an answer, and of what they contain."""
+    """The kinds of the values at `key` in an answer, and of the values inside them."""
     schema = _resolved(contract, schema)
     for word in ("oneOf", "anyOf", "allOf"):
         for part in schema.get(word, ()):
