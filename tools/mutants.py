@@ -90,6 +90,8 @@ only_mutate = {modules}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = [
   "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=20",
+  # It fails at the end of a process in which pytest runs more than once.
+  "-p", "no:unraisableexception",
   # Where every function is wrapped, it sees other frames. There is no Makefile for the second.
   "--deselect=tests/client/test_config.py::test_from_env_takes_no_secret",
   "--deselect=tests/tools/test_check_page.py::test_make_reads_files_and_standard_input",
