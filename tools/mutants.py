@@ -101,7 +101,7 @@ track_dependencies = false
 timeout_multiplier = 4.0
 timeout_constant = 5.0
 """
-_ROW = re.compile(r"\| `(.+?)` \| (.+) \| (.*) \|")
+_ROW = re.compile(r"\| `(.+?)` \| (.+) \| ((?:[^|\\]|\\.)*) \|")
 _HEADER = """# Mutation tests
 
 `make mutants` changes the code in one place at a time and runs the tests that reach that place. A
