@@ -229,7 +229,12 @@ atexit.register(lambda: asyncio.run(call()))
     assert "Traceback" not in done.stderr
 
 
-def test_a_client_without_an_event_loop_says_so() -> None:
+@pytest.mark.parametrize("has_trio", [True, False])
+def test_a_client_without_an_event_loop_says_so(
+    has_trio: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_trio:
+        monkeypatch.setitem(sys.modules, "trio", None)
     coroutine = AsyncSmallLiabilityClient(**CREDENTIALS).list_coins()
     with pytest.raises(ConfigurationError) as caught:
         coroutine.send(None)

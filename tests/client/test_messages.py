@@ -4,16 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
+from inspect import isawaitable
 from typing import Any
 
 import httpcore
 import httpx
 import pytest
 from binance_small_liability import ContractError
+from binance_small_liability._io import network, tasks, threads
 from binance_small_liability._io.connections import IdleConnections
 from binance_small_liability._io.http import MAX_BODY, httpx_request, receive, receive_async
 from binance_small_liability._io.messages import Answer, Request, Signature
-from binance_small_liability._io.network import Wire, _addresses
+from binance_small_liability._io.network import Wire, _addresses, _AsyncBackend, _Backend
 
 SIGNATURE = Signature("the-key", b"a=1&b=2", "the%2Bsignature")
 HEAD = b"GET /path?a=1&b=2 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -224,6 +226,154 @@ def test_the_streams_have_the_time_until_the_deadline(monkeypatch: pytest.Monkey
     now = 107.0
     with pytest.raises(httpcore.ReadTimeout, match=r"^The attempt took longer than its time-out$"):
         wire.left(httpcore.ReadTimeout)
+
+
+class Inner(httpcore.NetworkStream):
+    """Notes how it is used."""
+
+    def __init__(self, notes: list[Any]) -> None:
+        self.notes = notes
+
+    def read(self, *arguments: Any) -> bytes:
+        self.notes.append(arguments)
+        return b"read"
+
+    def write(self, *arguments: Any) -> None:
+        self.notes.append(arguments)
+
+    def start_tls(self, *arguments: Any) -> "Inner":
+        self.notes.append(arguments)
+        return self
+
+    def connect_tcp(self, *arguments: Any) -> "Inner":
+        self.notes.append(arguments)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return info
+
+    def close(self) -> None:
+        self.notes.append("closed")
+
+
+class AsyncInner(httpcore.AsyncNetworkStream):
+    """The same for asynchronous streams."""
+
+    def __init__(self, notes: list[Any]) -> None:
+        self._inner = Inner(notes)
+
+    async def read(self, *arguments: Any) -> bytes:
+        return self._inner.read(*arguments)
+
+    async def write(self, *arguments: Any) -> None:
+        self._inner.write(*arguments)
+
+    async def start_tls(self, *arguments: Any) -> "AsyncInner":
+        self._inner.start_tls(*arguments)
+        return self
+
+    async def connect_tcp(self, *arguments: Any) -> "AsyncInner":
+        self._inner.connect_tcp(*arguments)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return info
+
+    async def aclose(self) -> None:
+        self._inner.close()
+
+
+async def _get(result: Any) -> Any:
+    return await result if isawaitable(result) else result
+
+
+async def _use(backend: Any, wire: Wire) -> None:
+    wire.begin(SIGNATURE, 107.0)
+    stream = await _get(backend.connect_tcp("127.0.0.1", 443, None, "local", ["option"]))
+    stream = await _get(stream.start_tls("context", "host"))
+    await _get(stream.write(HEAD))
+    assert await _get(stream.read(10)) == b"read"
+    assert stream.get_extra_info("socket") == "socket"
+    wire.begin(SIGNATURE, 100.0)
+    for use, timed_out in (
+        (lambda: backend.connect_tcp("127.0.0.1", 443), httpcore.ConnectTimeout),
+        (lambda: stream.start_tls("context"), httpcore.ConnectTimeout),
+        (lambda: stream.write(HEAD), httpcore.WriteTimeout),
+        (lambda: stream.read(10), httpcore.ReadTimeout),
+    ):
+        with pytest.raises(timed_out):
+            await _get(use())
+    await _get(stream.aclose() if hasattr(stream, "aclose") else stream.close())
+
+
+@pytest.mark.parametrize(("backend", "inner"), [(_Backend, Inner), (_AsyncBackend, AsyncInner)])
+def test_all_that_the_streams_do_has_the_time_that_is_left(
+    backend: Any, inner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network.time, "monotonic", lambda: 100.0)
+    notes: list[Any] = []
+    wire = Wire()
+    call = _use(backend(inner(notes), wire), wire)
+    with pytest.raises(StopIteration):  # nothing in it suspends
+        call.send(None)
+    assert notes == [
+        ("127.0.0.1", 443, 7.0, "local", ["option"]),
+        ("context", "host", 7.0),
+        (SIGNED_HEAD, 7.0),
+        (10, 7.0),
+        "closed",
+    ]
+
+
+class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers with the same thing each time, and notes how it is used."""
+
+    def __init__(self, answer: httpx.Response | Exception) -> None:
+        self._answer = answer
+        self.timeouts: list[Any] = []
+        self.closed = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.timeouts.append(request.extensions["timeout"]["read"])
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.handle_request(request)
+
+    def close(self) -> None:
+        self.closed += 1
+        raise OSError("broken")
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+@pytest.mark.parametrize("kind", [threads.HttpxConnection, tasks.HttpxConnection])
+def test_a_connection_is_usable_until_a_request_fails(kind: Any) -> None:
+    async def exchange(answer: Any) -> Any:
+        transport = Transport(answer)
+        connection = kind(transport, Wire())
+        assert connection.usable is True
+        try:
+            await connection.exchange(Request("GET", "http://host/", None), 7.0)
+        except httpx.ReadError:
+            assert connection.usable is False
+        assert transport.timeouts == [7.0]
+        return connection.usable
+
+    assert asyncio.run(exchange(_response(b"whole"))) is True
+    assert asyncio.run(exchange(_response(b"part", error=httpx.ReadError("reset")))) is False
+    assert asyncio.run(exchange(httpx.ReadError("reset"))) is False
+
+
+@pytest.mark.parametrize("kind", [threads.HttpxConnection, tasks.HttpxConnection])
+def test_only_a_transport_of_ours_is_closed(kind: Any) -> None:
+    ours, theirs = Transport(OSError()), Transport(OSError())
+    asyncio.run(kind(ours, Wire()).close())
+    asyncio.run(kind(theirs).close())
+    assert (ours.closed, theirs.closed) == (1, 0)
 
 
 def test_each_address_has_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
