@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from binance_small_liability import (
     AsyncSmallLiabilityClient,
@@ -19,6 +20,9 @@ from binance_small_liability import (
     RequestTimeout,
     SmallLiabilityClient,
 )
+from binance_small_liability._io import messages
+from binance_small_liability._io.tasks import TaskIo
+from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient
@@ -227,8 +231,11 @@ atexit.register(lambda: asyncio.run(call()))
 
 def test_a_client_without_an_event_loop_is_refused() -> None:
     coroutine = AsyncSmallLiabilityClient(**CREDENTIALS).list_coins()
-    with pytest.raises(ConfigurationError, match="needs a running event loop"):
+    with pytest.raises(ConfigurationError) as caught:
         coroutine.send(None)
+    assert str(caught.value) == (
+        "AsyncSmallLiabilityClient needs a running event loop; await it in a coroutine"
+    )
 
 
 @pytest.fixture
@@ -315,3 +322,84 @@ def test_an_address_that_refuses_leaves_its_time_to_the_others(
 def test_a_host_that_does_not_exist_is_a_network_error(client: RunClient) -> None:
     with pytest.raises(NetworkError):
         client(lambda c: c.list_coins(), base_url="https://does-not-exist.invalid", max_attempts=1)
+
+
+class Lent:
+    """A connection that only knows whether it was closed."""
+
+    sent = False
+
+    def __init__(self) -> None:
+        self.usable = True
+        self.closed = False
+
+    async def exchange(self, request: messages.Request, timeout: float) -> messages.Answer:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def _lend(io: ThreadIo | TaskIo) -> None:
+    first = await io.borrow(0.01, fresh=False)
+    second = await io.borrow(0.01, fresh=False)
+    assert first is not second
+    with pytest.raises(httpx.PoolTimeout, match=r"^No connection became free in time$"):
+        await io.borrow(0.01, fresh=False)
+    await io.give_back(first)
+    await io.give_back(second)
+    assert await io.borrow(0.01, fresh=False) is second, "the most recently used one comes first"
+    third = await io.borrow(0.01, fresh=True)
+    assert third not in (first, second)
+    third.usable = False
+    await io.give_back(third)
+    assert isinstance(third, Lent)
+    assert third.closed
+    assert isinstance(second, Lent)
+    assert isinstance(first, Lent)
+    closing = io.close()
+    if closing is not None:
+        await closing
+    assert (first.closed, second.closed) == (True, False), "only an idle one can be closed"
+    await io.give_back(second)
+    assert second.closed
+    for _ in range(3):  # each turn is given back
+        with pytest.raises(ConfigurationError) as caught:
+            await io.borrow(0.01, fresh=False)
+    assert str(caught.value) == "The client is closed; make a new one"
+
+
+def test_connections_are_lent_to_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 2)
+    run(_lend(ThreadIo(Lent)))
+
+
+def test_connections_are_lent_to_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 2)
+    asyncio.run(_lend(TaskIo(Lent)))
+
+
+@pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+def test_stale_connections_are_closed_when_another_comes_back(
+    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lend() -> None:
+        lending = io(Lent)
+        connections = [await lending.borrow(1.0, fresh=False) for _ in range(3)]
+        await lending.give_back(connections[0])
+        await lending.give_back(connections[1])
+        now = time.monotonic() + 6
+        with monkeypatch.context() as patch:
+            patch.setattr("binance_small_liability._io.connections.time.monotonic", lambda: now)
+            await lending.give_back(connections[2])
+        assert [connection.closed for connection in connections] == [True, True, False]
+
+    start(lend())
+
+
+def test_a_synchronous_call_that_suspends_is_a_bug() -> None:
+    async def call() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match=r"^A synchronous call suspended; please report this"):
+        run(call())

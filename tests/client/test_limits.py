@@ -200,17 +200,17 @@ def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
     limits = LocalLimits()
     now = 1_800_000_020_000
-    reservation = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    reservation = run(limits.reserve(EXCHANGE, now, is_trusted=True))
     assert isinstance(reservation, Reservation)
-    limits.settle(reservation, 12_000)
-    wait = run(limits.reserve(LIST_COINS, now, is_trusted=True))
+    limits.settle(reservation, 180_000)
+    wait = run(limits.reserve(EXCHANGE, now, is_trusted=True))
     assert isinstance(wait, Wait)
     assert wait.seconds == 41
     assert wait.error.status_code == 429
     assert wait.error.msg == (
-        "Not sent: the budget of list_coins, 12000 per minute and IP, is used up."
+        "Not sent: the budget of exchange, 180000 per minute and UID, is used up."
     )
-    assert isinstance(run(limits.reserve(LIST_EXCHANGES, now, is_trusted=True)), Reservation)
+    assert isinstance(run(limits.reserve(LIST_COINS, now, is_trusted=True)), Reservation)
 
 
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:

@@ -167,6 +167,7 @@ def test_what_was_not_sent_does_not_count() -> None:
 
 def test_the_budget_can_be_used_to_the_last_unit() -> None:
     budget = Budget()
+    budget.settle(_reserved(budget, START), 5_000)
     budget.forget()
     requests = BUDGET // WEIGHT
     in_flight = [_reserved(budget, START) for _ in range(requests)]

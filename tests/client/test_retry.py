@@ -18,12 +18,13 @@ from binance_small_liability import (
     RequestTimeout,
     RetryDetails,
     ServerError,
+    SmallLiabilityClient,
     SmallLiabilityError,
 )
 from binance_small_liability._call.retry import may_retry, parse_retry_after, wait_before_retry
 from binance_small_liability._io import real_time
 
-from tests.conftest import ListCoins
+from tests.conftest import CREDENTIALS, ListCoins
 from tests.wire import response, serving
 from tools.contract import LIST_PATH
 
@@ -169,6 +170,30 @@ def test_immediate_retries_have_different_timestamps(list_coins: ListCoins) -> N
         list_coins(base_url=server.url, max_retry_wait=0, max_attempts=8)
     stamps = [dict(request.query)["timestamp"] for request in server.requests]
     assert len(set(stamps)) == 8
+
+
+@pytest.mark.parametrize(
+    ("clock", "stamps"),
+    [
+        ([1_000, 1_000, 1_000], [1_000, 1_001, 1_002]),
+        ([1_000, 1_007], [1_000, 1_007]),
+        # It was set back: a little, or by as much as a correction does.
+        ([1_000, 901], [1_000, 1_001]),
+        ([1_000, 900], [1_000, 900]),
+    ],
+)
+def test_the_timestamp_of_a_retry_is_another_one(
+    clock: list[int], stamps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"max_retry_wait": 0, "max_attempts": len(clock)}
+    with (
+        serving(response({}, 503)) as server,
+        SmallLiabilityClient(base_url=server.url, **CREDENTIALS, **options) as client,
+    ):
+        monkeypatch.setattr(client._caller.clock, "now", lambda: clock[len(server.requests)])
+        with pytest.raises(ServerError):
+            client.list_coins()
+    assert [int(dict(request.query)["timestamp"]) for request in server.requests] == stamps
 
 
 def test_a_retry_really_waits(list_coins: ListCoins) -> None:

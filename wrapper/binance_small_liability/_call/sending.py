@@ -194,7 +194,6 @@ class Sending(Generic[T]):
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
         host = self._caller.host
         error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
-        error.attempts = self._number
         if self._operation.repeatable or not sent:
             return error
         error.__cause__ = cause

@@ -73,7 +73,7 @@ class Wire:
 
 def transport(wire: Wire, proxy: Any) -> httpx.HTTPTransport:
     """A transport that opens one connection at a time."""
-    opened = httpx.HTTPTransport(verify=tls(), trust_env=False, limits=_ONE, proxy=proxy)
+    opened = httpx.HTTPTransport(verify=tls(), limits=_ONE, proxy=proxy)
     opened._pool._network_backend = _Backend(opened._pool._network_backend, wire)
     return opened
 
@@ -91,7 +91,7 @@ def check(proxy: "Hidden") -> None:
     if proxy.reveal() is None:
         return
     try:
-        httpx.HTTPTransport(verify=tls(), trust_env=False, proxy=proxy.reveal())
+        httpx.HTTPTransport(verify=tls(), proxy=proxy.reveal())
     except ImportError:
         problem = "needs another package: pip install 'httpx[socks]'"
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
