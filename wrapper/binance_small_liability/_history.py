@@ -1,12 +1,12 @@
 """Reads all past exchanges, 30 days at a time, page by page."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ._call.call import Caller
 from ._errors import ConfigurationError, ContractError
 from ._operations import LIST_EXCHANGES
-from ._records import EARLIEST_TIME, EPOCH, Exchange, ExchangePage
+from ._records import EARLIEST_TIME, Exchange, ExchangePage, milliseconds
 
 # The largest range is not documented. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
