@@ -102,8 +102,8 @@ def _broken(name: str, *answers: Answer, **more: Any) -> Row:
     return Row(name, list(answers), NetworkError, requests=3, **more)
 
 
-QUICK = {"timeout": 0.3, "max_attempts": 2}
-ONCE = {"timeout": 0.3, "max_attempts": 1}
+QUICK = {"timeout": 0.5, "max_attempts": 2}
+ONCE = {"timeout": 0.5, "max_attempts": 1}
 
 ROWS = [
     # Connections that break.

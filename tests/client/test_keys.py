@@ -119,7 +119,7 @@ PUBLIC = (
 
 KINDS = "must be Ed25519, or RSA of 2048 or 4096 bits"
 NO_PEM = "is not PEM; give the text of the file, or its path as a pathlib.Path"
-OPENSSH = "is in OpenSSH's form; PKCS#8 is needed, as openssl genpkey writes it"
+OPENSSH = "is in OpenSSH's format; PKCS#8 is needed, from openssl genpkey"
 DAMAGED = "is not a private key in PEM (PKCS#8)"
 
 
@@ -135,7 +135,7 @@ DAMAGED = "is not a private key in PEM (PKCS#8)"
         (_pem_of(WEAK_RSA), None, "private_key", KINDS),
         ("garbage", None, "private_key", NO_PEM),
         (_encrypted(RSA), "", "private_key_password", "is missing"),
-        (ED25519, "", "private_key_password", "was given for a key without one"),
+        (ED25519, "", "private_key_password", "was given for a key that is not encrypted"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", PASSWORD, "private_key", OPENSSH),
         ("/etc/key.pem", None, "private_key", NO_PEM),
         ("", None, "private_key", NO_PEM),

@@ -69,6 +69,7 @@ EXCHANGE: Operation[None] = Operation(
     repeatable=False,
 )
 
+LONGEST_NAME = 100  # characters
 MOST_ASSETS = 10  # in one exchange; the contract says so in x-rules
 
 
@@ -82,6 +83,8 @@ def checked_assets(assets: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError("assets", "must hold names that are not blank")
+        if len(name) > LONGEST_NAME:
+            raise ConfigurationError("assets", f"holds a name of over {LONGEST_NAME} characters")
         if "," in name or name != name.strip() or not name.isprintable():
             raise ConfigurationError(
                 "assets", f"holds {name!r}; remove commas, control characters and spaces around it"

@@ -63,6 +63,8 @@ _FAILURES = (
     ValueError,
     TypeError,
     LookupError,
+    AttributeError,
+    ArithmeticError,
 )
 
 # The rules are those of `Budget` in `_call/limits.py`, with two differences. Requests in flight are
@@ -174,11 +176,11 @@ class RedisLimits:
         self._check()
 
     def _check(self) -> None:
-        given = self._given.reveal()
-        if isinstance(given, (redis.Redis, redis.asyncio.Redis)):
+        # No local variable holds the URL: frames of the error show them.
+        if isinstance(self._given.reveal(), (redis.Redis, redis.asyncio.Redis)):
             return
         try:
-            redis.ConnectionPool.from_url(given)
+            redis.ConnectionPool.from_url(self._given.reveal())
         except (ValueError, TypeError, AttributeError):
             problem = "must be a URL such as redis://localhost:6379, or a client of redis"
         else:
@@ -194,7 +196,8 @@ class RedisLimits:
                 "limits", "has a redis client of the other kind (sync or async); give it a URL"
             )
         shared = _AsyncSharedLimits if is_async else _SharedLimits
-        return shared(self._connector(kind), self._scope, account)
+        owns_client = isinstance(given, (str, bytes))
+        return shared(self._connector(kind), self._scope, account, owns_client=owns_client)
 
     def _connector(self, kind: Any) -> Callable[[], Any]:
         def connect() -> Any:
@@ -233,8 +236,11 @@ class _Connected:
 class _SharedLimits:
     """The limits of a synchronous client."""
 
-    def __init__(self, connect: Callable[[], Any], scope: str, account: str) -> None:
+    def __init__(
+        self, connect: Callable[[], Any], scope: str, account: str, *, owns_client: bool
+    ) -> None:
         self._connect = connect
+        self._owns_client = owns_client
         self._scope = scope
         self._account = account
         self._local = LocalLimits()
@@ -290,7 +296,9 @@ class _SharedLimits:
                 msg="Not sent: another process of this fleet was refused.",
             )
             return Wait(int(milliseconds) / 1000, error)
-        seconds = SOON if kind == "soon" else int(values[0]) / 1000
+        if kind not in ("soon", "wait"):
+            raise ValueError("the reply is of no known kind")
+        seconds = SOON if kind == "soon" else max(0, int(values[0])) / 1000
         return Wait(seconds, budget_used_up(operation))
 
     def release(self, reservation: Reservation) -> None:
@@ -387,18 +395,20 @@ class _SharedLimits:
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
         self._is_closed = True
-        if self._flusher is not None:
+        if self._flusher is not None and self._flusher.is_alive():
             self._wake.set()
             self._flusher.join()
         if self._connected_in:
             await self._flush()
-            self._connected().client.close()
+            if self._owns_client:
+                self._connected().client.close()
 
     def _flush_soon(self) -> None:
         # A fork does not copy the thread.
         if self._flusher is None or not self._flusher.is_alive():
             self._flusher = threading.Thread(target=self._flush_for_ever, daemon=True)
-            self._flusher.start()
+            with suppress(RuntimeError):  # no more threads: the next call carries the report
+                self._flusher.start()
         self._wake.set()
 
     def _flush_for_ever(self) -> None:
@@ -416,8 +426,10 @@ class _SharedLimits:
 class _AsyncSharedLimits(_SharedLimits):
     """The limits of an asynchronous client. Each event loop has its own connections."""
 
-    def __init__(self, connect: Callable[[], Any], scope: str, account: str) -> None:
-        super().__init__(connect, scope, account)
+    def __init__(
+        self, connect: Callable[[], Any], scope: str, account: str, *, owns_client: bool
+    ) -> None:
+        super().__init__(connect, scope, account, owns_client=owns_client)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connected] = WeakKeyDictionary()
         self._flushing: asyncio.Task[None] | None = None
 
@@ -432,16 +444,20 @@ class _AsyncSharedLimits(_SharedLimits):
         """Reports what is left, and closes the connections."""
         connected = self._loops.pop(asyncio.get_running_loop(), None) if self._loops else None
         if self._flushing is not None:
-            self._flushing.cancel()
+            with suppress(RuntimeError):  # it belongs to an event loop that is closed
+                self._flushing.cancel()
         if connected is not None:
             self._loops[asyncio.get_running_loop()] = connected
             await self._flush()
-            await connected.client.aclose()
+            if self._owns_client:
+                await connected.client.aclose()
 
     def _flush_soon(self) -> None:
-        if self._flushing is None or self._flushing.done():
-            with suppress(RuntimeError):  # not asyncio
-                self._flushing = asyncio.get_running_loop().create_task(self._flush_later())
+        with suppress(RuntimeError):  # not asyncio
+            loop = asyncio.get_running_loop()
+            task = self._flushing
+            if task is None or task.done() or task.get_loop() is not loop:
+                self._flushing = loop.create_task(self._flush_later())
 
     async def _flush_later(self) -> None:
         await asyncio.sleep(_FLUSH)

@@ -94,9 +94,10 @@ class Caller:
         """Asks for Binance's time, unless another call has corrected the clock since `before`."""
         async with self.io.correcting_clock():
             if self.clock.correction is before:
-                stop = self.clock.stopwatch()
+                call = Call(self, self._server_time)
                 try:
-                    stop(await Call(self, self._server_time).send(1, fresh=False))
+                    time = await call.send(1, fresh=False)
+                    call.stop(time)
                     log.warning("The clock is corrected by %+d ms", self.clock.correction.offset)
                 except SmallLiabilityError as error:
                     self.clock.fail(f"{self._server_time.name} failed: {_reason(error)}")
@@ -142,6 +143,7 @@ class Call(Generic[T]):
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0
+        self.stop: Callable[[int], None] = self.caller.clock.stopwatch()
         self._begun = 0
         self._correction: Correction | None = None
 

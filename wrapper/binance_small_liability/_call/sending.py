@@ -58,21 +58,34 @@ class Sending(Generic[T]):
         reservation = await self._turn(fresh)
         connection = cast(Connection, self._connection)
         self._call.attempts = self._number
+        error: SmallLiabilityError | None = None
         try:
             client = Client(base_url="").set_async_httpx_client(cast(httpx.AsyncClient, self))
             await self._operation.function(client=client, **self._arguments())
         except httpx.HTTPError as cause:
             error = self._network_error(cause, sent=connection.sent)
-            raise error from (error.__cause__ or cause)
         except SmallLiabilityError:
             raise
         except BaseException:
             self._warn(connection.sent)
             raise
         finally:
-            self._settle(reservation, connection)
-            await self._caller.io.give_back(connection)
+            try:
+                self._settle(reservation, connection)
+            finally:
+                await self._give_back(connection)
+        if error is not None:
+            # Raised outside the handler: the transport's own error may show secrets.
+            raise error from error.__cause__
         return cast(T, self._result)
+
+    async def _give_back(self, connection: Connection) -> None:
+        try:
+            await self._caller.io.give_back(connection)
+        except BaseException:
+            # The call ends without its result.
+            self._warn(connection.sent)
+            raise
 
     async def _turn(self, fresh: bool) -> Reservation:
         """Reserves weight and borrows a connection, as soon as the limits allow it."""
@@ -111,7 +124,8 @@ class Sending(Generic[T]):
             return await caller.io.borrow(caller.config.timeout, fresh=fresh)
         except httpx.PoolTimeout as cause:
             self._call.attempts = self._number
-            raise self._network_error(cause, sent=False) from cause
+            error = self._network_error(cause, sent=False)
+        raise error from error.__cause__
 
     def _settle(self, reservation: Reservation, connection: Connection) -> None:
         limits = self._caller.limits
@@ -142,6 +156,9 @@ class Sending(Generic[T]):
             target = f"{target}?{query.decode('ascii')}"
         request = Request(method.upper(), target, signature)
         connection = cast(Connection, self._connection)
+        if not self._operation.signed:
+            # Only now, because the wait for a turn is not part of the round trip.
+            self._call.stop = self._caller.clock.stopwatch()
         answer = await connection.exchange(request, self._caller.config.timeout)
         request_log.info("%s %s: HTTP %d", request.method, url, answer.status_code)
         return await self._judged(answer)
@@ -188,15 +205,15 @@ class Sending(Generic[T]):
                 )
 
     def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
-        # Its frames and causes may contain the signed request.
-        cause.__cause__ = cause.__context__ = cause.__traceback__ = None
-        cause.args = tuple(self._redact(str(argument)) for argument in cause.args)
+        # A new one, because the frames, causes and the request of this one may show secrets.
+        transport_kind = type(cause) if isinstance(cause, httpx.TransportError) else httpx.ReadError
+        cause = transport_kind(self._redact(str(cause)))
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
         host = self._caller.host
         error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
+        error.__cause__ = cause
         if self._operation.repeatable or not sent:
             return error
-        error.__cause__ = cause
         return self._outcome_unknown(error)
 
     def _outcome_unknown(self, cause: SmallLiabilityError) -> OutcomeUnknownError:

@@ -48,8 +48,9 @@ class HttpxConnection(ABC):
         deadline = time.monotonic() + timeout
         if self._wire is not None:
             self._wire.begin(request.signature, deadline)
+        sending = httpx_request(request, timeout, signed=self._wire is None)
         try:
-            response = await self._send(httpx_request(request, timeout, signed=self._wire is None))
+            response = await self._send(sending)
         except BaseException as error:
             if self._wire is not None and isinstance(error, Exception):
                 self._wire.failed()
@@ -59,7 +60,8 @@ class HttpxConnection(ABC):
         return answer
 
     async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
-        body, broken = Body(deadline), None
+        body = Body(deadline)
+        broken: httpx.HTTPError | None = None
         try:
             if _is_unread(response):
                 await self._read(response, body)
@@ -67,6 +69,8 @@ class HttpxConnection(ABC):
                 body.add(response.content)
         except httpx.HTTPError as error:
             broken = error
+        except (OSError, RuntimeError) as error:  # httpcore does not map every ssl.SSLError
+            broken = httpx.ReadError(f"{type(error).__name__}: {error}")
         finally:
             await self._finish(response)
         return Answer(response.status_code, response.headers, body.content, broken)

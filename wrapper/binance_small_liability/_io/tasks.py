@@ -106,7 +106,11 @@ class TaskIo:
         if self._closed:
             loop.turns.release()
             raise ConfigurationError("The client", "is closed; make a new one")
-        return (None if fresh else loop.idle.take()) or self._connect()
+        try:
+            return (None if fresh else loop.idle.take()) or self._connect()
+        except BaseException:
+            loop.turns.release()
+            raise
 
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back."""

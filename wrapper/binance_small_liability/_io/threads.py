@@ -103,7 +103,11 @@ class ThreadIo:
         if self._closed:
             process.turns.release()
             raise ConfigurationError("The client", "is closed; make a new one")
-        return (None if fresh else process.idle.take()) or self._connect()
+        try:
+            return (None if fresh else process.idle.take()) or self._connect()
+        except BaseException:
+            process.turns.release()
+            raise
 
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back."""
