@@ -334,7 +334,7 @@ class Lent:
         self.closed = False
 
     async def exchange(self, request: messages.Request, timeout: float) -> messages.Answer:
-        raise NotImplementedError
+        raise AssertionError("it is only lent")
 
     async def close(self) -> None:
         self.closed = True

@@ -222,7 +222,10 @@ def test_a_request_that_was_certainly_not_sent_is_retried(client: RunClient, cer
     assert not isinstance(caught.value, RequestTimeout)
 
 
-def test_a_server_that_closes_before_it_reads_leaves_the_outcome_unknown(client: RunClient) -> None:
+@pytest.mark.parametrize("size", [0, 10], ids=["before", "in the middle"])
+def test_a_server_that_closes_before_it_has_read_leaves_the_outcome_unknown(
+    client: RunClient, size: int
+) -> None:
     accepted = 0
 
     def close_at_once(listener: socket.socket) -> None:
@@ -233,7 +236,9 @@ def test_a_server_that_closes_before_it_reads_leaves_the_outcome_unknown(client:
             except OSError:
                 return
             accepted += 1
-            connection.close()
+            if size:
+                connection.recv(size)
+            connection.close()  # with bytes unread, this resets the connection
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=close_at_once, args=(listener,))
