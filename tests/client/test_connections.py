@@ -334,7 +334,7 @@ class Lent:
         self.closed = False
 
     async def exchange(self, request: messages.Request, timeout: float) -> messages.Answer:
-        raise AssertionError("it is only lent")
+        raise AssertionError(f"only lent, yet {request} was sent, within {timeout} s")
 
     async def close(self) -> None:
         self.closed = True
