@@ -48,10 +48,11 @@ MANDATORY = {"TRUE": "YES", "是": "YES", "FALSE": "NO", "否": "NO", "OPTIONAL"
 NO_PARAMETERS = r"(?i)\W*(none\b|no\b|n/?a\b|无|没有|$)"
 ENDPOINT = r"(?i)\b(GET|POST|PUT|DELETE|PATCH)[\s:]*(?:https?://[\w.-]+)?(/[A-Za-z0-9_/{}-]+)"
 LIMITER = r"(?<![A-Za-z])(?:IP|UID)(?![A-Za-z])"
-NUMBER = r"\d++(?:,\d{3})*+(?:\.\d++)?+"
+# No possessive quantifiers here: Python 3.11.2 matches them wrongly.
+NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 # "30 days" is a time, not a bound of the parameter itself.
 UNIT = r"\s*(?:(?:d|h|days?|hours?|months?)\b|个?[小月天日年])"
-BOUND = rf"[^\d.;。,\n-]{{0,24}}?(-?{NUMBER})(?!{UNIT})"
+BOUND = rf"[^\d.;。,\n-]{{0,24}}?(-?{NUMBER})(?!\d|[.,]\d|{UNIT})"
 NOT = r"(?:no|not|cannot|n't) (?:be )?"
 MOST = rf"(?:\bmax(?:imum)?\b|at most|up to|{NOT}(?:more|greater|larger) than|{NOT}exceed"
 MOST += r"|最[大多]|不[能得可]?(?:[大多高]于|超过)|上限|≤|<=)"
@@ -60,13 +61,13 @@ LEAST += r"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=)"
 DEFAULT = rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)"
 BOUNDS = {"default": DEFAULT, "minimum": LEAST + BOUND, "maximum": MOST + BOUND}
 COINS = rf"(?is)(?=.*(?:coin|asset|token|币|资产)).*{MOST}"
-COUNT = r"(?i)(?<!\d)(\d++)(?!\s*(?:B?USD|hours?|个?小时))"
-HOURS = r"(?i)(?<!\d)(\d++)[\s-]*(?:hours?|hrs?|个?小时)"
+COUNT = r"(?i)(?<!\d)(\d+)(?!\d|\s*(?:B?USD|hours?|个?小时))"
+HOURS = r"(?i)(?<!\d)(\d+)[\s-]*(?:hours?|hrs?|个?小时)"
 ONCE = r"(?i)\bonce\b|\b(?:one|1) time\b|[一1]次"
 PLAIN = str.maketrans("（）：，；\xa0", "():,; ", "\u200b\u200c\u200d\ufeff")
 CODE_WITHOUT_BLOCK = r"(?s)\A[^\[{]*([\[{](?=[^:]*:).*[\]}])"
 # In examples a comment ends with its line or, if there is only one, before a field or a bracket.
-STRING = r'("(?:[^"\\\n]|\\.)*+")'
+STRING = r'("(?:[^"\\\n]|\\.)*")'
 COMMENT = r"/\*.*?(?:\*/|\Z)|\.{3}|…|(?://|\#).*?"
 LINE_END, ONE_LINE_END = r"(?=\n|\Z)", r"""(?=\Z|[][{}]|["“'‘][^"“”'‘’]{1,64}["”'’]\s*:)"""
 STRAIGHT = str.maketrans("“”„‘’'", '""""""')
@@ -112,7 +113,7 @@ def elements(text: str) -> Any:
     if text.count("<") > MOST_TAGS:
         raise UnreadableError(f"more than {MOST_TAGS} tags")
     # No attribute is used, and libxml2 takes an hour to parse a tag with a million of them.
-    text = re.sub(r"""<([A-Za-z][\w-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*+>?""", r"<\1>", text)
+    text = re.sub(r"""<([A-Za-z][\w-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*>?""", r"<\1>", text)
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True)
     tree = etree.fromstring(f"<body> {text}".encode(), parser)
     for error in (each for each in parser.error_log if each.level == etree.ErrorLevels.FATAL):
