@@ -90,16 +90,20 @@ def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
 
 
 def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(unix_ns=lambda: 0)
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
+    clock = Clock()
     moments = iter([10.0, 110.0])
     monkeypatch.setattr(real_time, "monotonic", lambda: next(moments))
     clock.stopwatch()(1_000_000)
     assert clock.correction.offset == 1_000_000 - 50_000
 
 
-def test_the_time_is_taken_at_the_midpoint_of_the_round_trip() -> None:
+def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 1_000_000_000_000
-    clock = Clock(unix_ns=lambda: now * 1_000_000)
+    monkeypatch.setattr(real_time, "unix_ns", lambda: now * 1_000_000)
+    clock = Clock()
     with real_time.skipping():
         stop = clock.stopwatch()
         real_time.sleep(4)
@@ -108,8 +112,9 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip() -> None:
     assert clock.now() == now + clock.correction.offset
 
 
-def test_a_failed_measurement_keeps_the_last_offset() -> None:
-    clock = Clock(unix_ns=lambda: 0)
+def test_a_failed_measurement_keeps_the_last_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
+    clock = Clock()
     clock.stopwatch()(5_000)
     clock.fail("no answer")
     assert clock.now() == pytest.approx(5_000, abs=200)

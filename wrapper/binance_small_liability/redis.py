@@ -28,6 +28,7 @@ from ._call.limits import (
     SOON,
     Limits,
     LocalLimits,
+    Outcome,
     Reservation,
     Wait,
     budget_used_up,
@@ -67,9 +68,8 @@ _FAILURES = (
     ArithmeticError,
 )
 
-# The rules are those of `Budget` in `_call/limits.py`, with two differences. Requests in flight are
-# forgotten after two minutes, because a process may have ended. The clock is Redis's, corrected by
-# the slowest clock that Binance has accepted in the last ten minutes.
+# The rules are those of `Budget` in `_call/limits.py`. The clock is Redis's, corrected by the
+# slowest clock that Binance has accepted in the last ten minutes.
 _RESERVE = """
 local budget, clock, ban, cooling = unpack(KEYS)
 local weight, limit, trusted, period, ahead = unpack(ARGV, 1, 5)
@@ -85,61 +85,67 @@ if trusted ~= '' then
 end
 now = now + (redis.call('GET', clock) or 0)
 
-local state = redis.call('HMGET', budget, 'minute', 'counted', 'lost', 'number', 'last_lost',
-                         'in_flight', 'before')
-local minute, counted, lost = state[1] or 0, state[2] or 0, state[3] or 0
-local number, last_lost = state[4] or 0, state[5] or 0
-local in_flight, before = state[6] or 0, state[7] or 0
-minute, counted, lost, number = minute + 0, counted + 0, lost + 0, number + 0
-last_lost, in_flight, before = last_lost + 0, in_flight + 0, before + 0
+local state = redis.call('HMGET', budget, 'minute', 'counted', 'number', 'in_flight', 'before',
+                         'lost', 'last_unclear', 'late')
+for i = 1, 7 do state[i] = tonumber(state[i] or 0) end
+local minute, counted, number, in_flight, before, lost, last_unclear = unpack(state, 1, 7)
+local late = {}
+for count in string.gmatch(state[8] or '', '%d+') do table.insert(late, tonumber(count)) end
 
-local function begin(at, count)
+local function begin(at)
   before = (at == minute + 1) and in_flight or 0
-  minute, counted, lost, in_flight = at, count, 0, 0
+  minute, counted, in_flight, late = at, 0, 0, {}
 end
 local current = math.floor((now - ahead) / period)
-if current > minute or current < minute - 1 then begin(current, 0) end
-
-local function keep()
-  lost, last_lost = lost + weight, number
+if current > minute or current < minute - 1 then
+  begin(current)
+  lost = 0
 end
+
 for i = 6, #ARGV, 5 do
-  local outcome, at, seen, reserved, count = unpack(ARGV, i, i + 4)
-  at, seen, reserved = at + 0, seen + 0, reserved + 0
-  if at == minute then in_flight = math.max(0, in_flight - weight)
-  elseif at == minute - 1 then before = math.max(0, before - weight) end
-  if outcome == 'lost' then keep()
-  elseif outcome == 'answered' then
-    if reserved > last_lost then lost = 0 end
-    if count == '' then
-      if counted > 0 then keep() end
-    else
-      count = count + 0
-      local in_next_minute = count < seen + weight
-      if at == minute and in_next_minute then begin(minute + 1, count)
-      elseif at == minute or in_next_minute then counted = math.max(counted, count)
-      else keep() end
+  local kind, reserved_in, reserved, count, answered_in = unpack(ARGV, i, i + 4)
+  reserved_in, reserved = tonumber(reserved_in), tonumber(reserved)
+  count, answered_in = tonumber(count), tonumber(answered_in)
+  if reserved_in == minute then in_flight = math.max(0, in_flight - weight)
+  elseif reserved_in == minute - 1 then before = math.max(0, before - weight) end
+  if kind ~= 'released' then
+    if answered_in == minute + 1 then begin(minute + 1) end
+    if not count then
+      if kind == 'lost' or counted > 0 then lost, last_unclear = lost + weight, number end
+    elseif reserved_in == minute then
+      counted = math.max(counted, count)
+      if reserved > last_unclear then lost, late = 0, {} end
+      local above = {}
+      for _, each in ipairs(late) do
+        if each > counted then table.insert(above, each) end
+      end
+      late = above
+    elseif (not answered_in or answered_in == minute) and count > counted then
+      table.insert(late, count)
+      last_unclear = number
     end
   end
 end
 
 local reply
+local used = counted + lost + #late * weight + weight
 local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
 if limit == '' then
   reply = {'settled'}
 elseif pause > 0 then
   local refusal = redis.call('PTTL', ban) > 0 and redis.call('GET', ban)
   reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
-elseif limit + 0 > 0 and counted + lost + weight > limit + 0 then
+elseif limit + 0 > 0 and used > limit + 0 then
   reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit + 0 > 0 and counted + lost + in_flight + before + weight > limit + 0 then
+elseif limit + 0 > 0 and used + in_flight + before > limit + 0 then
   reply = {'soon'}
 else
   in_flight, number = in_flight + weight, number + 1
-  reply = {'reserved', minute, counted, number}
+  reply = {'reserved', minute, number}
 end
-redis.call('HSET', budget, 'minute', minute, 'counted', counted, 'lost', lost, 'number', number,
-           'last_lost', last_lost, 'in_flight', in_flight, 'before', before)
+redis.call('HSET', budget, 'minute', minute, 'counted', counted, 'number', number,
+           'in_flight', in_flight, 'before', before, 'lost', lost, 'last_unclear', last_unclear,
+           'late', table.concat(late, ' '))
 redis.call('PEXPIRE', budget, 3 * period)
 return reply
 """
@@ -147,7 +153,7 @@ return reply
 _COOL_DOWN = """
 local budget, cooling = unpack(KEYS)
 local milliseconds, refusal = unpack(ARGV)
-redis.call('HSET', budget, 'counted', 0, 'lost', 0)
+redis.call('HSET', budget, 'counted', 0, 'lost', 0, 'late', '')
 redis.call('PEXPIRE', budget, milliseconds + 180000)
 if redis.call('PTTL', cooling) < milliseconds + 0 then
   redis.call('SET', cooling, refusal, 'PX', milliseconds)
@@ -276,7 +282,7 @@ class _SharedLimits:
             shared = local
         finally:
             if shared is None or isinstance(shared, Wait):
-                self._local.release(local)
+                self._local.settle(local, Outcome("released"))
         return shared
 
     def _read(
@@ -284,8 +290,8 @@ class _SharedLimits:
     ) -> Reservation | Wait:
         kind, *values = (each.decode() if isinstance(each, bytes) else each for each in reply)
         if kind == "reserved":
-            minute, counted, number = map(int, values)
-            return _Shared(operation, number, minute, counted, local=local)
+            minute, number = map(int, values)
+            return _Shared(operation, number, minute, local=local)
         if kind == "cooling":
             milliseconds, refusal = values
             status, _, code = refusal.partition(" ")
@@ -301,17 +307,19 @@ class _SharedLimits:
         seconds = SOON if kind == "soon" else max(0, int(values[0])) / 1000
         return Wait(seconds, budget_used_up(operation))
 
-    def release(self, reservation: Reservation) -> None:
-        """Gives a reservation back."""
-        self._local.release(self._note("released", reservation, None))
-
-    def lose(self, reservation: Reservation) -> None:
-        """Notes a lost request."""
-        self._local.lose(self._note("lost", reservation, None))
-
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        """Notes Binance's count."""
-        self._local.settle(self._note("answered", reservation, count), count)
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Notes what became of the request; the next round trip reports it."""
+        if not isinstance(reservation, _Shared):
+            self._local.settle(reservation, outcome)
+            return
+        self._local.settle(reservation.local, outcome)
+        name = reservation.operation.name
+        count, minute = ("" if each is None else each for each in (outcome.count, outcome.minute))
+        report = [outcome.kind, reservation.minute, reservation.number, count, minute]
+        with self._lock:
+            self._operations[name] = reservation.operation
+            self._unreported.setdefault(name, []).extend(report)
+        self._flush_soon()
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Sends nothing in the whole fleet before `Retry-After` has passed."""
@@ -331,18 +339,6 @@ class _SharedLimits:
         scope = f"{_PREFIX}:ip:{self._scope}"
         owner = scope if operation.limiter is Limiter.IP else f"{_PREFIX}:uid:{self._account}"
         return [f"{owner}:{operation.name}", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
-
-    def _note(self, outcome: str, reservation: Reservation, count: int | None) -> Reservation:
-        """Keeps the outcome for the next round trip; returns the local reservation."""
-        if not isinstance(reservation, _Shared):
-            return reservation
-        name = reservation.operation.name
-        report = [outcome, reservation.minute, reservation.counted, reservation.number]
-        with self._lock:
-            self._operations[name] = reservation.operation
-            self._unreported.setdefault(name, []).extend([*report, "" if count is None else count])
-        self._flush_soon()
-        return reservation.local
 
     async def _ask(self, operation: Operation[Any], limit: str, trusted: int | str) -> Any:
         """Reports outcomes and reserves weight; returns None if Redis failed."""

@@ -67,7 +67,11 @@ def used_weight(answer: Answer, limiter: Limiter) -> int | None:
     return int(value) if _WEIGHT.fullmatch(value) else None
 
 
+def date(answer: Answer) -> datetime | None:
+    """The time at which the server answered, in whole seconds, if it says so."""
+    return parse_http_date(answer.headers.get("Date", ""))
+
+
 def _retry_after(answer: Answer, now: datetime) -> float | None:
-    # A date is compared with the server's own `Date`, because this machine's clock may be wrong.
-    date = parse_http_date(answer.headers.get("Date", ""))
-    return parse_retry_after(answer.headers.get("Retry-After"), date or now)
+    # A date is compared with the server's own, because this machine's clock may be wrong.
+    return parse_retry_after(answer.headers.get("Retry-After"), date(answer) or now)
