@@ -105,7 +105,7 @@ def test_a_refusal_without_a_usable_body(list_coins: ListCoins, body: bytes) -> 
     ("answer", "kind", "cause", "options"),
     [
         (reset(), NetworkError, httpx.TransportError, {}),
-        (stalled(), RequestTimeout, httpx.ReadTimeout, {"timeout": 0.05}),
+        (stalled(), RequestTimeout, httpx.TimeoutException, {"timeout": 0.05}),
     ],
 )
 def test_the_cause_is_an_error_of_httpx(

@@ -115,6 +115,7 @@ class SharedProcess(Process):
     def __init__(self, url: str, simulation: Simulation, skew: float) -> None:
         super().__init__(skew)
         limits: Any = RedisLimits(url).open(API_KEY, is_async=False)
+        self._admin = redis.Redis.from_url(url)
         limits._flush_soon = lambda: simulation.at(100, self._flush)
         self._limits = limits
         self._simulation = simulation
@@ -125,8 +126,7 @@ class SharedProcess(Process):
 
     def _set_clock(self) -> None:
         seconds, milliseconds = divmod(round(self._simulation.now), 1000)
-        admin = self._limits._connected().client
-        admin.mset({"seconds": seconds, "microseconds": milliseconds * 1000})
+        self._admin.mset({"seconds": seconds, "microseconds": milliseconds * 1000})
 
     def reserve(self, now: int) -> Reservation | float:
         self._set_clock()
@@ -431,3 +431,37 @@ def test_importing_the_package_does_not_import_redis() -> None:
         [sys.executable, "-c", missing], capture_output=True, text=True, check=False
     )
     assert "pip install 'binance-small-liability[redis]'" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_forked_child_does_not_wait_for_its_parent(url: str, shared: bool) -> None:
+    code = f"""
+import os, signal, sys
+from binance_small_liability import SmallLiabilityClient
+from binance_small_liability._io.threads import run
+from binance_small_liability._operations import LIST_COINS
+from binance_small_liability.redis import RedisLimits
+from binance_small_liability.testing import FakeBinance
+fake = FakeBinance()
+limits = RedisLimits({url!r}) if {shared} else None
+client = SmallLiabilityClient(
+    **fake.credentials, transport=fake.transport(), limits=limits, max_attempts=1
+)
+client.list_coins()
+limits = client._caller.limits
+local = limits._local if {shared} else limits
+now = client._caller.clock.now()
+in_flight = [run(local.reserve(LIST_COINS, now, is_trusted=True)) for _ in range(119)]
+# Another thread could hold them.
+for each in {{limits, local}}:
+    each._lock.acquire()
+pid = os.fork()
+if not pid:
+    signal.alarm(10)
+    client.list_coins()
+    client.close()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

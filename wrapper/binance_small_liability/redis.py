@@ -12,7 +12,6 @@ Redis fails, the client continues with the limits of its own process, and tries 
 import asyncio
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +36,7 @@ from ._call.limits import (
 from ._call.operation import Limiter, Operation
 from ._call.redaction import Hidden
 from ._errors import ConfigurationError, IpBanError, RateLimitError
+from ._io.forks import renew_in_children
 from ._io.threads import run
 
 try:
@@ -250,16 +250,27 @@ class _SharedLimits:
         self._scope = scope
         self._account = account
         self._local = LocalLimits()
-        self._lock = threading.Lock()
-        # By operation: the outcomes of reservations that are not in Redis yet.
-        self._unreported: dict[str, list[Any]] = {}
         self._operations: dict[str, Operation[Any]] = {}
         self._is_down = False
         self._down_until = 0.0
-        self._connected_in: dict[int, _Connected] = {}
         self._is_closed = False
+        self._inherited: list[_Connected | None] = []
+        self._connected: _Connected | None = None
+        self._begin()
+        renew_in_children(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        # By operation: the outcomes of reservations that are not in Redis yet.
+        self._unreported: dict[str, list[Any]] = {}
         self._flusher: threading.Thread | None = None
         self._wake = threading.Event()
+
+    def renew(self) -> None:
+        """Begins in a forked child. The parent reports what is not in Redis yet."""
+        self._inherited.append(self._connected)
+        self._connected = None
+        self._begin()
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
         """The cool-down that this process knows, if there is one."""
@@ -379,14 +390,10 @@ class _SharedLimits:
                 type(error).__name__,
             )
 
-    def _connected(self) -> _Connected:
-        pid = os.getpid()
-        if pid not in self._connected_in:
-            self._connected_in[pid] = _Connected(self._connect)
-        return self._connected_in[pid]
-
     async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
-        return getattr(self._connected(), script)(keys=keys, args=arguments)
+        if self._connected is None:
+            self._connected = _Connected(self._connect)
+        return getattr(self._connected, script)(keys=keys, args=arguments)
 
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
@@ -394,13 +401,12 @@ class _SharedLimits:
         if self._flusher is not None and self._flusher.is_alive():
             self._wake.set()
             self._flusher.join()
-        if self._connected_in:
+        if self._connected is not None:
             await self._flush()
             if self._owns_client:
-                self._connected().client.close()
+                self._connected.client.close()
 
     def _flush_soon(self) -> None:
-        # A fork does not copy the thread.
         if self._flusher is None or not self._flusher.is_alive():
             self._flusher = threading.Thread(target=self._flush_for_ever, daemon=True)
             with suppress(RuntimeError):  # no more threads: the next call carries the report

@@ -14,6 +14,7 @@ import attrs
 
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io import real_time
+from binance_small_liability._io.forks import renew_in_children
 
 from .operation import Limiter, Operation
 
@@ -140,6 +141,10 @@ class Budget:
         """Binance has said when it accepts requests again; its count no longer matters."""
         self._counted, self._lost, self._late = 0, 0, []
 
+    def forget_in_flight(self) -> None:
+        """Their answers will arrive in another process."""
+        self._in_flight = self._before = 0
+
     def _begin(self, minute: int) -> None:
         self._before = self._in_flight if minute == self._minute + 1 else 0
         self._minute, self._counted, self._in_flight, self._late = minute, 0, 0, []
@@ -180,6 +185,13 @@ class LocalLimits:
         self._budgets: dict[str, Budget] = {}
         # By limiter: when the cool-down ends, as `real_time.monotonic()` counts, and what began it.
         self._cooling: dict[Limiter, tuple[float, RateLimitError]] = {}
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begins in a forked child, which waits for no answers yet."""
+        self._lock = threading.Lock()
+        for budget in self._budgets.values():
+            budget.forget_in_flight()
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
         """The cool-down of the operation's limiter, if there is one."""
