@@ -138,6 +138,8 @@ ROWS = [
         [closed(HEAD + b'Content-Length: 50\r\n\r\n{"code":-3044,"msg":"Sys')],
         ApiError,
     ),
+    Row("an error in invalid UTF-8", [response(b'{"code":-3044,"msg":"\xff"}')], ApiError),
+    Row("an error after a byte order mark", [response(b'\xef\xbb\xbf{"code":-3044}')], ApiError),
     # Refusals.
     *(
         Row(f"{status}", [_refusal(status, -1100)], ApiError)

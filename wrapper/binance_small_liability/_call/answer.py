@@ -13,8 +13,8 @@ from .operation import Limiter
 from .retry import parse_http_date, parse_retry_after
 
 _WEIGHT = re.compile("[0-9]{1,20}")
-# The beginning of an error object, with its whole code, in an incomplete body.
-_TRUNCATED_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
+# The beginning of an error object, with its whole code, in a body that is not JSON as a whole.
+_BROKEN_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
 # With these codes Binance does not know whether the request took effect.
 _OUTCOME_UNKNOWN = (-1006, -1007)
 
@@ -49,8 +49,8 @@ def refusal(
 def error_code(answer: Answer) -> int | None:
     """Binance's error code, if the body has one."""
     code = answer.field("code")
-    if code is None and answer.broken is not None:
-        found = _TRUNCATED_ERROR.match(answer.content)
+    if code is None:
+        found = _BROKEN_ERROR.match(answer.content)
         code = int(found[1]) if found else None
     return code if type(code) is int else None
 

@@ -95,7 +95,7 @@ def check(proxy: "Hidden") -> None:
     except ImportError:
         problem = "needs another package: pip install 'httpx[socks]'"
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
-        problem = "is not a proxy that httpx can use; give a URL such as http://host:3128"
+        problem = "is not a proxy that can be used; give a URL such as http://host:3128"
     else:
         return
     # Raised outside the handlers, because the frames of the failure hold the proxy's password.
