@@ -355,6 +355,7 @@ REMOVE = "; remove commas, control characters and spaces around it"
         (["BTC,ETH"], f"holds 'BTC,ETH'{REMOVE}"),
         ([" BTC"], f"holds ' BTC'{REMOVE}"),
         (["B\nTC"], f"holds 'B\\nTC'{REMOVE}"),
+        (["B" * 101], "holds a name of over 100 characters"),
         (["BTC", "ETH", "BTC"], "holds a name twice; remove the duplicate"),
     ],
 )
@@ -368,9 +369,10 @@ def test_wrong_assets_are_refused_before_anything_is_sent(
     assert (caught.value.option, caught.value.problem) == ("assets", problem)
 
 
-def test_ten_assets_are_taken(client: RunClient) -> None:
+def test_ten_assets_with_long_names_are_taken(client: RunClient) -> None:
+    names = [f"{number}".ljust(100, "A") for number in range(10)]
     with serving(response({})) as server:
-        client(lambda c: c.exchange([f"A{number}" for number in range(10)]), base_url=server.url)
+        client(lambda c: c.exchange(names), base_url=server.url)
     assert len(server.requests) == 1
 
 

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability._call.limits import MINUTE, SOON, Budget, Outcome, Reservation
+from binance_small_liability._call.limits import (
+    MINUTE,
+    SOON,
+    Budget,
+    LocalLimits,
+    Outcome,
+    Reservation,
+)
+from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
 
 WEIGHT = LIST_COINS.weight
@@ -254,7 +262,13 @@ def test_a_date_of_another_minute_is_not_believed(ahead: int) -> None:
 
 @pytest.mark.parametrize(
     ("count", "dated", "is_included"),
-    [(BUDGET, 0, False), (BUDGET, None, False), (BUDGET, -1, True), (WEIGHT, 0, True)],
+    [
+        (BUDGET, 0, False),
+        (BUDGET, None, False),
+        (BUDGET, -1, True),
+        # Two requests of one minute have different counts.
+        (BUDGET - WEIGHT, 0, True),
+    ],
 )
 def test_a_late_answer_of_the_minute_before(
     count: int, dated: int | None, is_included: bool
@@ -278,6 +292,15 @@ def test_the_answer_to_a_later_request_includes_a_late_one() -> None:
     _reserved(budget, START)
 
 
+def test_a_count_includes_late_answers_with_smaller_counts() -> None:
+    budget = Budget()
+    late = _reserved(budget, START)
+    current = _reserved(budget, START + MINUTE)
+    budget.settle(late, Outcome("answered", BUDGET - WEIGHT, current.minute))
+    budget.settle(current, _counted(BUDGET - WEIGHT))
+    _reserved(budget, START + MINUTE)
+
+
 def test_a_request_in_flight_for_two_minutes_is_forgotten() -> None:
     budget = Budget()
     for minute, most in enumerate([120, 0, 120]):
@@ -285,6 +308,24 @@ def test_a_request_in_flight_for_two_minutes_is_forgotten() -> None:
         for _ in range(most):
             _reserved(budget, now)
         assert budget.reserve(LIST_COINS, now) == SOON
+
+
+@pytest.mark.parametrize("later", [2, 3])
+def test_a_request_in_flight_before_a_pause_is_forgotten(later: int) -> None:
+    budget = Budget()
+    for now in (START, START + later * MINUTE):
+        for _ in range(120):
+            _reserved(budget, now)
+
+
+def test_a_forked_child_waits_for_no_answers() -> None:
+    limits = LocalLimits()
+    for _ in range(2):
+        for _ in range(120):
+            reserved = run(limits.reserve(LIST_COINS, START, is_trusted=True))
+            assert isinstance(reserved, Reservation)
+        limits._lock.acquire()  # another thread could hold it
+        limits.renew()
 
 
 def test_a_clock_that_was_two_minutes_ahead_is_forgotten() -> None:
