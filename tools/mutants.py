@@ -95,7 +95,8 @@ pytest_add_cli_args = [
   "--deselect=tests/client/test_config.py::test_from_env_takes_no_secret",
   "--deselect=tests/tools/test_check_page.py::test_make_reads_files_and_standard_input",
 ]
-do_not_mutate_patterns = ['\\blog\\.\\w+\\(', 'TypeVar\\(', 'cast\\(']  # texts of the log, and types
+# Texts of the log, and types.
+do_not_mutate_patterns = ['\\blog\\.\\w+\\(', 'TypeVar\\(', 'cast\\(']
 track_dependencies = false
 timeout_multiplier = 4.0
 timeout_constant = 5.0
