@@ -1,5 +1,6 @@
 """Limits that processes share, over a real Valkey."""
 
+import ast
 import asyncio
 import logging
 import os
@@ -255,7 +256,7 @@ def _refusing_writes(_: Valkey, admin: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
+def _holding_nonsense(_: Valkey, admin: Any) -> Iterator[None]:
     key = "{binance-small-liability}:ip:default:list_coins"
     admin.delete(key)
     admin.set(key, "nonsense")
@@ -263,11 +264,31 @@ def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
     admin.delete(key)
 
 
+def _replying(reply: str) -> Any:
+    """Redis replies with the literal `reply`."""
+
+    @contextmanager
+    def failing(_: Valkey, __: Any) -> Iterator[None]:
+        read = _shared.SharedLimits._read
+        answer = ast.literal_eval(reply)
+
+        def wrong(self: Any, operation: Any, _: Any, local: Any) -> Any:
+            return read(self, operation, answer, local)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_shared.SharedLimits, "_read", wrong)
+            yield
+
+    return failing
+
+
 FAILURES = {
     "killed": _killed,
     "paused": _paused,
     "refusing writes": _refusing_writes,
-    "replying wrongly": _replying_wrongly,
+    "holding nonsense": _holding_nonsense,
+    **{reply: _replying(reply) for reply in ("1", "b'x'", "[]", "[b'reserved', 1]", "[b'x', 1]")},
+    **{reply: _replying(reply) for reply in ("['cooling', 1, 'x']", "['wait', 'x']", "[None]")},
 }
 
 
@@ -381,18 +402,20 @@ def test_a_client_of_redis_can_be_given(url: str, is_async: bool) -> None:
             async def call() -> None:
                 from binance_small_liability import AsyncSmallLiabilityClient
 
-                async with (
-                    redis.asyncio.Redis.from_url(url) as given,
-                    AsyncSmallLiabilityClient(
+                async with redis.asyncio.Redis.from_url(url, max_connections=1) as given:
+                    async with AsyncSmallLiabilityClient(
                         base_url=server.url, limits=RedisLimits(given), **CREDENTIALS
-                    ) as client,
-                ):
-                    assert await client.list_coins()
+                    ) as client:
+                        assert await client.list_coins()
+                        before = await given.client_id()
+                    assert await given.client_id() == before, "the caller's connection was closed"
 
             asyncio.run(call())
         else:
             with redis.Redis.from_url(url, decode_responses=True) as given:
+                before = given.client_id()
                 assert run_sync(_list, base_url=server.url, limits=RedisLimits(given))
+                assert given.client_id() == before, "the caller's connection was closed"
     wrong = redis.Redis() if is_async else redis.asyncio.Redis()
     run_wrong = run_async if is_async else run_sync
     with pytest.raises(ConfigurationError, match="other kind"):
