@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 4010
+ROUNDS ?= 40
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -80,8 +81,8 @@ lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 mutants: $(PYTHON_TOOLS) ## check that tests notice changed code, into tests/mutants.md: MODULE=retry
 	@python -m tools.mutants $(MODULE)
 
-bench: $(PYTHON_TOOLS) ## measure this client and its peers, into benchmarks/results.md
-	@python -m benchmarks.run
+bench: $(PYTHON_TOOLS) ## measure this client and its peers, into benchmarks/results.md: ROUNDS (40)
+	@python -m benchmarks.run $(ROUNDS)
 
 lock: $(PYTHON_TOOLS) ## pin the newest versions that pyproject.toml and package.json allow
 	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements.txt

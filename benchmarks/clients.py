@@ -1,7 +1,7 @@
 """The clients that are measured, and how each makes the same signed call.
 
-`python -m benchmarks.clients NAME` is one of them in a process, which makes calls on request. It
-runs in an environment that may lack every other client, so each is imported where it is used.
+`python -m benchmarks.clients NAME URL` is one of them in a process, which makes calls on request.
+It runs in an environment that may lack every other client, so each is imported where it is used.
 """
 
 import asyncio
@@ -13,22 +13,21 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from importlib import import_module
+from operator import itemgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 CREDENTIALS: dict[str, Any] = {"api_key": API_KEY, "api_secret": API_SECRET}
+REDIS_URL = "BENCHMARK_REDIS_URL"  # the environment variable
+KEY = "key"  # in Redis; its value is one byte
 
-_PATH = "/sapi/v1/margin/exchange-small-liability"
 _HEADERS = {"X-MBX-APIKEY": API_KEY}
-_UNPACED: dict[str, Any] = {
-    "enableRateLimit": False
-}  # ccxt would wait between calls, which hides their cost
 _WARM_UP = 3  # calls
 _PATIENCE = 60  # seconds for one request; a process that takes longer ends
 
@@ -37,48 +36,48 @@ class Client(NamedTuple):
     """One way to make the call.
 
     Attributes:
-        open: makes a client for a base URL, within the event loop if `is_async`; returns a
+        open: makes a client for a base URL, in the event loop if it is asynchronous; returns the
             function that makes one call.
-        environment: the name of its file in `benchmarks/requirements`.
+        environment: the name of its file in `benchmarks/requirements`; "" for the project's own.
         is_peer: whether it is a library that a user could choose instead.
         is_typed: whether a peer returns objects with checked types.
     """
 
     open: Callable[[str], Callable[[], Any]]
     environment: str
-    is_async: bool = False
     is_peer: bool = False
     is_typed: bool = False
+
+
+def is_async(name: str) -> bool:
+    """Whether the client with this name is asynchronous."""
+    return name.endswith("(async)")
 
 
 def _signed_target() -> str:
     query = f"recvWindow=5000&timestamp={time.time_ns() // 1_000_000}"
     signature = hmac.new(API_SECRET.encode(), query.encode(), hashlib.sha256).hexdigest()
-    return f"{_PATH}?{query}&signature={signature}"
+    return f"/sapi/v1/margin/exchange-small-liability?{query}&signature={signature}"
 
 
 def _coins(content: bytes) -> list[Any]:
     """Plain tuples: the least work that keeps every amount exact."""
+    names = ("asset", "principal", "interest", "liabilityAsset", "liabilityQty")
+    listed = json.loads(content, parse_float=Decimal)
     return [
-        (
-            coin["asset"],
-            Decimal(coin["principal"]),
-            Decimal(coin["interest"]),
-            coin["liabilityAsset"],
-            coin["liabilityQty"],
-        )
-        for coin in json.loads(content, parse_float=Decimal)
+        (asset, Decimal(principal), Decimal(interest), liability_asset, quantity)
+        for asset, principal, interest, liability_asset, quantity in map(itemgetter(*names), listed)
     ]
 
 
-def _httpx(url: str) -> Callable[[], Any]:
+def _httpx(url: str) -> Any:
     import httpx
 
     client = httpx.Client(base_url=url)
     return lambda: _coins(client.get(_signed_target(), headers=_HEADERS).content)
 
 
-def _httpx_async(url: str) -> Callable[[], Awaitable[Any]]:
+def _httpx_async(url: str) -> Any:
     import httpx
 
     client = httpx.AsyncClient(base_url=url)
@@ -89,7 +88,7 @@ def _httpx_async(url: str) -> Callable[[], Awaitable[Any]]:
     return call
 
 
-def _aiohttp(url: str) -> Callable[[], Awaitable[Any]]:
+def _aiohttp(url: str) -> Any:
     import aiohttp
 
     session = aiohttp.ClientSession(headers=_HEADERS)
@@ -101,27 +100,31 @@ def _aiohttp(url: str) -> Callable[[], Awaitable[Any]]:
     return call
 
 
-def _ours(url: str) -> Callable[[], Any]:
-    from binance_small_liability import SmallLiabilityClient
-
-    return SmallLiabilityClient(**CREDENTIALS, base_url=url).list_coins
-
-
-def _ours_async(url: str) -> Callable[[], Awaitable[Any]]:
-    from binance_small_liability import AsyncSmallLiabilityClient
-
-    return AsyncSmallLiabilityClient(**CREDENTIALS, base_url=url).list_coins
+def _ours(url: str, kind: str = "SmallLiabilityClient", **options: Any) -> Any:
+    client = getattr(import_module("binance_small_liability"), kind)
+    return client(**CREDENTIALS, base_url=url, **options).list_coins
 
 
-def _ours_aiohttp(url: str) -> Callable[[], Awaitable[Any]]:
-    from binance_small_liability import AsyncSmallLiabilityClient
+_ours_async = partial(_ours, kind="AsyncSmallLiabilityClient")
+
+
+def _ours_aiohttp(url: str) -> Any:
     from binance_small_liability.aiohttp import AiohttpTransport
 
-    transport = AiohttpTransport()
-    return AsyncSmallLiabilityClient(**CREDENTIALS, base_url=url, transport=transport).list_coins
+    return _ours_async(url, transport=AiohttpTransport())
 
 
-def _sdk(url: str) -> Callable[[], Any]:
+def _ours_shared(url: str, open_client: Callable[..., Any]) -> Any:
+    from binance_small_liability.redis import RedisLimits
+
+    return open_client(url, limits=RedisLimits(os.environ[REDIS_URL]))
+
+
+def _get(_: str, module: str = "redis") -> Any:
+    return partial(import_module(module).Redis.from_url(os.environ[REDIS_URL]).get, KEY)
+
+
+def _sdk(url: str) -> Any:
     from binance_common.configuration import ConfigurationRestAPI
     from binance_sdk_margin_trading.margin_trading import MarginTrading
 
@@ -136,39 +139,18 @@ def _connector(url: str) -> Any:
     return Spot(**CREDENTIALS, base_url=url).get_small_liability_exchange_coin_list
 
 
-def _python_binance(url: str) -> Any:
-    from binance.client import Client
-
-    client = Client(API_KEY, API_SECRET, ping=False)
+def _python_binance(url: str, kind: str, **options: Any) -> Any:
+    client = getattr(import_module("binance"), kind)(API_KEY, API_SECRET, **options)
     client.MARGIN_API_URL = f"{url}/sapi"
     return client.get_small_liability_exchange_assets
 
 
-def _python_binance_async(url: str) -> Any:
-    from binance.async_client import AsyncClient
-
-    # AsyncClient.create would ask Binance for the time.
-    client = AsyncClient(API_KEY, API_SECRET)
-    client.MARGIN_API_URL = f"{url}/sapi"
-    return client.get_small_liability_exchange_assets
-
-
-def _ccxt_call(library: Any, url: str, **options: Any) -> Any:
-    exchange = library.binance({"apiKey": API_KEY, "secret": API_SECRET, **options})
-    exchange.urls["api"]["sapi"] = f"{url}/sapi/v1"
-    return exchange.sapi_get_margin_exchange_small_liability
-
-
-def _ccxt(url: str, **options: Any) -> Any:
-    import ccxt
-
-    return _ccxt_call(ccxt, url, **options)
-
-
-def _ccxt_async(url: str) -> Any:
-    import ccxt.async_support
-
-    return _ccxt_call(ccxt.async_support, url, **_UNPACED)
+def _ccxt(url: str, module: str = "ccxt", *, is_paced: bool = False) -> Any:
+    # Its pacing would hide what a call costs.
+    options = {"apiKey": API_KEY, "secret": API_SECRET, "enableRateLimit": is_paced}
+    client = import_module(module).binance(options)
+    client.urls["api"]["sapi"] = f"{url}/sapi/v1"
+    return client.sapi_get_margin_exchange_small_liability
 
 
 def _typed_binance(url: str) -> Any:
@@ -185,96 +167,90 @@ OURS = "binance-small-liability"
 OURS_ASYNC = "binance-small-liability (async)"
 OURS_AIOHTTP = "binance-small-liability[aiohttp] (async)"
 
-_SDK = "binance-sdk-margin-trading"
+_SDK, _PYTHON = "binance-sdk-margin-trading", "python-binance"
 _TYPED = "typed-binance (async)"
 CLIENTS = {
     HTTPX: Client(_httpx, "httpx"),
     OURS: Client(_ours, OURS),
     _SDK: Client(_sdk, _SDK, is_peer=True, is_typed=True),
     "binance-connector": Client(_connector, "binance-connector", is_peer=True),
-    "python-binance": Client(_python_binance, "python-binance", is_peer=True),
-    "ccxt": Client(partial(_ccxt, **_UNPACED), "ccxt", is_peer=True),
-    HTTPX_ASYNC: Client(_httpx_async, "httpx", is_async=True),
-    AIOHTTP: Client(_aiohttp, f"{OURS}-aiohttp", is_async=True),
-    OURS_ASYNC: Client(_ours_async, OURS, is_async=True),
-    OURS_AIOHTTP: Client(_ours_aiohttp, f"{OURS}-aiohttp", is_async=True),
-    "python-binance (async)": Client(_python_binance_async, "python-binance", True, is_peer=True),
-    "ccxt (async)": Client(_ccxt_async, "ccxt", True, is_peer=True),
-    _TYPED: Client(_typed_binance, "typed-binance", True, is_peer=True, is_typed=True),
+    # Without `ping` it sends nothing to Binance.
+    _PYTHON: Client(partial(_python_binance, kind="Client", ping=False), _PYTHON, is_peer=True),
+    "ccxt": Client(_ccxt, "ccxt", is_peer=True),
+    HTTPX_ASYNC: Client(_httpx_async, "httpx"),
+    AIOHTTP: Client(_aiohttp, f"{OURS}-aiohttp"),
+    OURS_ASYNC: Client(_ours_async, OURS),
+    OURS_AIOHTTP: Client(_ours_aiohttp, f"{OURS}-aiohttp"),
+    f"{_PYTHON} (async)": Client(partial(_python_binance, kind="AsyncClient"), _PYTHON, True),
+    "ccxt (async)": Client(partial(_ccxt, module="ccxt.async_support"), "ccxt", is_peer=True),
+    _TYPED: Client(_typed_binance, "typed-binance", is_peer=True, is_typed=True),
 }
-# Each library once, as it is by default.
-PACING = {name: CLIENTS[name] for name in (_SDK, "binance-connector", "python-binance", _TYPED)}
-PACING["ccxt, with its rate limit"] = Client(_ccxt, "ccxt")
+# What RedisLimits adds to a call, beside a plain GET.
+CALL, SHARED, GET = "call", "call with RedisLimits", "GET"
+ROUND_TRIPS = {
+    CALL: Client(_ours, ""),
+    SHARED: Client(partial(_ours_shared, open_client=_ours), ""),
+    GET: Client(_get, ""),
+    f"{CALL} (async)": Client(_ours_async, ""),
+    f"{SHARED} (async)": Client(partial(_ours_shared, open_client=_ours_async), ""),
+    f"{GET} (async)": Client(partial(_get, module="redis.asyncio"), ""),
+}
+# Each peer once, as it is by default.
+PACING = {name: CLIENTS[name] for name in (_SDK, "binance-connector", _PYTHON, _TYPED)}
+PACING["ccxt, with its rate limit"] = Client(partial(_ccxt, is_paced=True), "ccxt")
+ALL = CLIENTS | ROUND_TRIPS | PACING
 
 
-def repeat(runner: asyncio.Runner, call: Callable[[], Any], calls: int, tasks: int) -> Any:
-    """Makes calls, in `tasks` if they are asynchronous; returns the last result and seconds."""
+async def _repeat(call: Any, calls: int, tasks: int, *, is_async: bool) -> tuple[Any, float]:
+    """Makes calls in `tasks`; returns the last result and the seconds."""
 
     async def work() -> Any:
         for _ in range(calls // tasks):
-            result = await call()
+            result = await call() if is_async else call()
         return result
 
-    async def together() -> Any:
-        start = perf_counter()
-        results = await asyncio.gather(*(work() for _ in range(tasks)))
-        return results[-1], perf_counter() - start
-
-    if tasks:
-        return runner.run(together())
     start = perf_counter()
-    for _ in range(calls):
-        result = call()
-    return result, perf_counter() - start
+    results = await asyncio.gather(*(work() for _ in range(tasks)))
+    return results[-1], perf_counter() - start
 
 
-def profile(run: Callable[[], Any]) -> list[tuple[str, float]]:
-    """The functions that take most of the time of `run`, and their shares."""
+async def _answer(repeat: Any, calls: int, coins: int, tasks: int, is_profiled: bool) -> Any:
+    """Seconds per call, or the seconds in each function."""
+    # The connections are opened and the code is specialized before the measurement.
+    result, _ = await repeat(max(_WARM_UP, tasks), tasks)
+    if len(result) != coins:
+        raise ValueError(f"{len(result)} coins arrived instead of {coins}")
     profiler = cProfile.Profile()
-    profiler.runcall(run)
-    seconds: defaultdict[str, float] = defaultdict(float)
+    if is_profiled:
+        profiler.enable()
+    _, seconds = await repeat(calls, tasks)
+    profiler.disable()
+    return _in_functions(profiler) if is_profiled else seconds / calls
+
+
+def _in_functions(profiler: cProfile.Profile) -> dict[str, float]:
+    seconds: dict[str, float] = {}
     for entry in profiler.getstats():
         # A function written in C counts as a part of its caller.
         if not isinstance(entry.code, str):
             within = [called for called in entry.calls or () if isinstance(called.code, str)]
-            file = entry.code.co_filename.rpartition("site-packages/")[2]
+            file = "/".join(entry.code.co_filename.split("/")[-3:])
+            name = f"{file} {entry.code.co_qualname}"
             spent = entry.inlinetime + sum(called.inlinetime for called in within)
-            seconds[f"{'/'.join(file.split('/')[-3:])} {entry.code.co_qualname}"] += spent
-    total = sum(seconds.values())
-    most = sorted(seconds, key=seconds.__getitem__, reverse=True)[:10]
-    return [(name, seconds[name] / total) for name in most]
+            seconds[name] = seconds.get(name, 0) + spent
+    return seconds
 
 
-def _answer(runner: asyncio.Runner, call: Callable[[], Any], request: dict[str, Any]) -> Any:
-    calls, tasks, coins = request["calls"], request["tasks"], request["coins"]
-    # The connections are opened and the code is specialized before the measurement.
-    result, _ = repeat(runner, call, max(_WARM_UP, tasks), tasks)
-    if len(result) != coins:
-        raise ValueError(f"{len(result)} coins arrived instead of {coins}")
-    if request["profile"]:
-        return profile(lambda: repeat(runner, call, calls, tasks))
-    return repeat(runner, call, calls, tasks)[1] / calls
-
-
-def _serve(client: Client) -> None:
+async def _serve(name: str, url: str) -> None:
     """Answers each line of JSON with a line of JSON."""
-    opened: dict[str, Callable[[], Any]] = {}
-    runner = asyncio.Runner()
-
-    async def open_async(url: str) -> Callable[[], Any]:
-        return client.open(url)
-
+    repeat = partial(_repeat, ALL[name].open(url), is_async=is_async(name))
     for line in sys.stdin:
         signal.alarm(_PATIENCE)
-        request = json.loads(line)
-        url = request["url"]
-        if url not in opened:
-            opened[url] = runner.run(open_async(url)) if client.is_async else client.open(url)
-        print(json.dumps(_answer(runner, opened[url], request)), flush=True)
+        print(json.dumps(await _answer(repeat, *json.loads(line))), flush=True)
         signal.alarm(0)
     # Clients that were never closed would log complaints.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    _serve((CLIENTS | PACING)[sys.argv[1]])
+    asyncio.run(_serve(*sys.argv[1:]))

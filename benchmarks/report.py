@@ -1,169 +1,142 @@
 """What the figures mean: the aims, the tables of results.md, and the charts."""
 
-import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median, quantiles
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from benchmarks import fleet
+from benchmarks import clients
 from benchmarks.clients import AIOHTTP, CLIENTS, HTTPX, HTTPX_ASYNC, OURS, OURS_AIOHTTP, OURS_ASYNC
-from benchmarks.fleet import BUDGET, MINUTE, MINUTES, THREADS, Run
+from benchmarks.fleet import BAN, BUDGET, MINUTE, MINUTES, Run
+from benchmarks.fleet import TASKS as FLEET_TASKS
 
-BASELINE = "httpx, attrs"
-Rounds = dict[str, list[float]]  # seconds in each round, by name
-
-
-class Spread(NamedTuple):
-    """The quartiles of many figures."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, figures: Iterable[float], unit: float = 1.0) -> "Spread":
-        """The quartiles of at least two figures, in a unit of so many seconds."""
-        return cls(*statistics.quantiles((x / unit for x in figures), n=4, method="inclusive"))
-
-    def text(self, decimals: int) -> str:
-        """The median, and the quartiles around it in brackets."""
-        low, median, high = (f"{figure:,.{decimals}f}" for figure in self)
-        return f"{median} ({low} to {high})"
+COINS = (1, 10, 100)
+TASKS = 100
+BASELINE, IMPORT = "import httpx, attrs", "import binance_small_liability"
 
 
-def ratio(figures: list[float], base: list[float]) -> Spread:
-    """The quotients of figures of the same round."""
-    return Spread.of(one / other for one, other in zip(figures, base, strict=True))
+class Work(NamedTuple):
+    """What is measured: a client or an import, the coins in the answer, the tasks that call."""
+
+    name: str
+    coins: int = 1
+    tasks: int = 1
 
 
 class Installed(NamedTuple):
-    """An environment: the version of its library, its distributions, and its size in bytes."""
+    """An environment: the version of its library, and the bytes of each distribution."""
 
     version: str
-    distributions: int
-    size: int
+    sizes: dict[str, int]
 
 
 @dataclass
 class Results:
-    """All figures. Those of `calls` are by the number of coins, the others by name."""
+    """All figures. `seconds` has one per round; `profiles` explain missed aims."""
 
     date: str
     machine: str
     installed: dict[str, Installed] = field(default_factory=dict)
-    calls: dict[int, Rounds] = field(default_factory=dict)
-    together: Rounds = field(default_factory=dict)
-    imports: Rounds = field(default_factory=dict)
-    round_trips: Rounds = field(default_factory=dict)
-    profiles: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    seconds: dict[Work, list[float]] = field(default_factory=dict)
+    profiles: dict[Work, Mapping[str, float]] = field(default_factory=dict)
     pacing: dict[str, tuple[int, float]] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
 
+    def ratios(self, work: Work, base: Work) -> list[float]:
+        """The quotients of seconds of the same round."""
+        pairs = zip(self.seconds[work], self.seconds[base], strict=True)
+        return [one / other for one, other in pairs]
+
+
+def spread(figures: Iterable[float], decimals: int = 2) -> str:
+    """The median of at least two figures, and the quartiles around it in brackets."""
+    quartiles = quantiles(figures, n=4, method="inclusive")
+    low, middle, high = (f"{figure:,.{decimals}f}" for figure in quartiles)
+    return f"{middle} ({low} to {high})"
+
 
 class Aim(NamedTuple):
-    """What is wanted, what was measured, and the name of the profile that explains a miss."""
+    """What is wanted, what was measured, and the profile that explains a miss."""
 
     text: str
     figure: str
-    met: bool
-    profile: str = ""
+    is_met: bool
+    profile: Mapping[str, float]
+
+
+_SYNC, _ASYNC, _AIOHTTP = Work(OURS), Work(OURS_ASYNC), Work(OURS_AIOHTTP)
+_TOGETHER, _TOGETHER_AIOHTTP = _ASYNC._replace(tasks=TASKS), _AIOHTTP._replace(tasks=TASKS)
+_TIMES = (
+    ("A synchronous call takes at most {} times bare httpx", 0.8, _SYNC, HTTPX),
+    ("An asynchronous call takes at most {} times bare httpx", 0.9, _ASYNC, HTTPX_ASYNC),
+    ("Over aiohttp a call takes at most {} times bare aiohttp", 1.7, _AIOHTTP, AIOHTTP),
+    ("Importing takes at most {} times `import httpx, attrs`", 1.15, Work(IMPORT), BASELINE),
+)
+_RATES = (
+    ("100 tasks have at least {} times the throughput of bare httpx", 3, _TOGETHER, HTTPX_ASYNC),
+    ("Over aiohttp at least {} times that of bare aiohttp", 0.45, _TOGETHER_AIOHTTP, AIOHTTP),
+)
+_TYPED = "A call that returns 100 coins is faster than that of every peer with typed results"
+_PEERS = (
+    ("A call that returns 1 coin is faster than every synchronous peer's", 1, _SYNC),
+    ("A call that returns 10 coins is faster than every synchronous peer's", 1, Work(OURS, 10)),
+    (f"{_TYPED}, synchronous", 1, Work(OURS, 100)),
+    (f"{_TYPED}, asynchronous", 1, Work(OURS_ASYNC, 100)),
+    ("Over aiohttp a call takes at most {} times the fastest peer's", 1.8, _AIOHTTP),
+)
 
 
 def aims(results: Results) -> Iterator[Aim]:
     """Every aim."""
-    yield from _call_aims(results)
-    yield from _installation_aims(results)
+    for text, limit, work, base in _TIMES:
+        ratios = results.ratios(work, work._replace(name=base))
+        is_met = median(ratios) <= limit
+        yield Aim(text.format(limit), spread(ratios), is_met, results.profiles[work])
+    for text, limit, work, base in _RATES:
+        ratios = results.ratios(work._replace(name=base), work)
+        is_met = median(ratios) >= limit
+        yield Aim(text.format(limit), spread(ratios), is_met, results.profiles[work])
+    for text, limit, work in _PEERS:
+        peers = [
+            (results.ratios(work, work._replace(name=name)), name)
+            for name, peer in CLIENTS.items()
+            if peer.is_peer and clients.is_async(name) == clients.is_async(work.name)
+            if peer.is_typed or _TYPED not in text
+        ]
+        ratios, fastest = max(peers, key=lambda peer: median(peer[0]))
+        figure, is_met = f"{spread(ratios)} times {fastest}", median(ratios) <= limit
+        yield Aim(text.format(limit), figure, is_met, results.profiles[work])
+    sizes = results.installed[OURS].sizes
+    megabytes = round(sum(sizes.values()) / 1e6, 1)
+    yield Aim("At most 9 distributions, this one included", str(len(sizes)), len(sizes) <= 9, sizes)
+    text = "At most 2.6 MB installed, without compiled modules"
+    yield Aim(text, f"{megabytes} MB", megabytes <= 2.6, sizes)
     yield from _fleet_aims(results)
-
-
-def _at_most(text: str, limit: float, measured: Spread, profile: str) -> Aim:
-    return Aim(text.format(limit), measured.text(2), measured.median <= limit, profile)
-
-
-def _beside_peers(text: str, rounds: Rounds, ours: str, limit: float, *, typed: bool) -> Aim:
-    """Judges by the peer that is fastest beside ours."""
-    quotients = {
-        name: ratio(rounds[ours], rounds[name])
-        for name, client in CLIENTS.items()
-        if client.is_peer and client.is_async == CLIENTS[ours].is_async
-        if client.is_typed or not typed
-    }
-    fastest = max(quotients, key=lambda name: quotients[name].median)
-    figure = f"{quotients[fastest].text(2)} times {fastest}"
-    return Aim(text, figure, quotients[fastest].median <= limit, ours)
-
-
-def _call_aims(results: Results) -> Iterator[Aim]:
-    one, together = results.calls[1], results.together
-    for text, limit, ours, base in (
-        ("A synchronous call takes at most {:.2f} times bare httpx", 0.8, OURS, HTTPX),
-        (
-            "An asynchronous call takes at most {:.2f} times bare httpx",
-            0.9,
-            OURS_ASYNC,
-            HTTPX_ASYNC,
-        ),
-        ("Over aiohttp a call takes at most {} times bare aiohttp", 1.7, OURS_AIOHTTP, AIOHTTP),
-    ):
-        yield _at_most(text, limit, ratio(one[ours], one[base]), ours)
-    for text, limit, ours, base in (
-        (
-            "100 tasks have at least {} times the throughput of bare httpx",
-            3,
-            OURS_ASYNC,
-            HTTPX_ASYNC,
-        ),
-        (
-            "Over aiohttp they have at least {} times that of bare aiohttp",
-            0.45,
-            OURS_AIOHTTP,
-            AIOHTTP,
-        ),
-    ):
-        measured = ratio(together[base], together[ours])
-        yield Aim(text.format(limit), measured.text(2), measured.median >= limit, ours)
-    for coins in (1, 10):
-        text = f"A synchronous call is faster than every peer's, coins: {coins}"
-        yield _beside_peers(text, results.calls[coins], OURS, 1, typed=False)
-    for ours in (OURS, OURS_ASYNC):
-        kind = "An asynchronous" if CLIENTS[ours].is_async else "A synchronous"
-        text = f"{kind} call is faster than every peer's with typed results, coins: 100"
-        yield _beside_peers(text, results.calls[100], ours, 1, typed=True)
-    text = "Over aiohttp a call takes at most 1.8 times that of the fastest asynchronous peer"
-    yield _beside_peers(text, one, OURS_AIOHTTP, 1.8, typed=False)
-
-
-def _installation_aims(results: Results) -> Iterator[Aim]:
-    imports, installed = results.imports, results.installed[OURS]
-    text = "Importing takes at most {} times `import httpx, attrs`"
-    yield _at_most(text, 1.15, ratio(imports[OURS], imports[BASELINE]), "")
-    number, size = installed.distributions, round(installed.size / 1e6, 1)
-    yield Aim("At most 9 distributions, this one included", str(number), number <= 9)
-    yield Aim("At most 2.6 MB installed, without compiled modules", f"{size} MB", size <= 2.6)
+    for kind in ("", " (async)"):
+        names = (clients.SHARED, clients.CALL, clients.GET)
+        shared, call, get = (Work(f"{name}{kind}") for name in names)
+        rounds = zip(*(results.seconds[work] for work in (shared, call, get)), strict=True)
+        trips = [(one - other) / trip for one, other, trip in rounds]
+        text = f"A {shared.name} takes at most 1.5 round trips of a GET longer"
+        yield Aim(text, spread(trips), median(trips) <= 1.5, results.profiles[shared])
 
 
 def _fleet_aims(results: Results) -> Iterator[Aim]:
     for name, run in results.runs.items():
-        if name != fleet.BAN and (run.shared or run.processes == 1):
-            refused = sum(run.statuses.values()) - len(run.answered)
-            text = f"{name} use at least 99 % of each minute's budget and are never refused"
-            figure = f"{', '.join(map(str, run.by_minute()))} of {BUDGET} calls, {refused} refused"
-            yield Aim(text, figure, min(run.by_minute()) >= 0.99 * BUDGET and not refused)
-    banned = results.runs[fleet.BAN]
-    others = banned.processes * THREADS - 1
-    text = "After a ban, every other thread or task sends at most the request in flight"
-    figure = f"{len(banned.late)} requests of {others} threads and tasks"
-    yield Aim(text, figure, len(banned.late) <= others)
-    trips = results.round_trips
-    for shared, call, get in (
-        (fleet.SHARED, fleet.CALL, fleet.GET),
-        (fleet.SHARED_ASYNC, fleet.CALL_ASYNC, fleet.GET_ASYNC),
-    ):
-        added = [one - other for one, other in zip(trips[shared], trips[call], strict=True)]
-        text = f"A {shared} takes at most {{}} round trips of a GET longer"
-        yield _at_most(text, 1.5, ratio(added, trips[get]), shared)
+        by_minute, profile = run.by_minute(), run.profile()
+        refused = len(run.requests) - len(run.answered())
+        others = run.processes * FLEET_TASKS - 1
+        if name == BAN:
+            text = "After a ban, every other task or thread sends at most the request in flight"
+            figure = f"{run.late} requests of {others} tasks and threads"
+            yield Aim(text, figure, run.late <= others, profile)
+        elif run.is_shared or run.processes == 1:
+            text = f"{name}: at least 99 % of each minute's budget is used, nothing is refused"
+            figure = f"{', '.join(map(str, by_minute))} of {BUDGET} calls, {refused} refused"
+            is_met = min(by_minute) >= 0.99 * BUDGET and not refused
+            yield Aim(text, figure, is_met, profile)
 
 
 def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
@@ -172,105 +145,102 @@ def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(f"| {' | '.join(str(cell).strip() for cell in line)} |" for line in lines)
 
 
-def _by_speed(results: Results) -> list[str]:
-    medians = {name: statistics.median(each) for name, each in results.calls[1].items()}
-    return sorted(medians, key=lambda name: (CLIENTS[name].is_async, medians[name]))
+def _by_speed(results: Results) -> dict[str, float]:
+    """The median microseconds of every client's call that returns one coin."""
+    medians = {name: median(results.seconds[Work(name)]) * 1e6 for name in CLIENTS}
+    names = sorted(medians, key=lambda name: (clients.is_async(name), medians[name]))
+    return {name: medians[name] for name in names}
 
 
-def _calls(results: Results) -> str:
+def _aims(results: Results) -> Iterator[str]:
+    rows = [(*each[:2], "met" if each.is_met else "**missed**") for each in aims(results)]
+    yield _table("aim | measured | ", rows)
+    missed: dict[str, list[str]] = {}
+    for aim in aims(results):
+        if not aim.is_met:
+            total = sum(aim.profile.values())
+            most = sorted(aim.profile.items(), key=lambda part: -part[1])[:10]
+            shares = [(f"`{name}`", f"{part / total:.0%}") for name, part in most]
+            missed.setdefault(_table("part | share", shares), []).append(aim.text)
+    for table, texts in missed.items():
+        yield f"Missed: *{'; '.join(texts)}*. The largest parts of what was measured:"
+        yield table
+
+
+def _calls(results: Results) -> Iterator[str]:
+    def cells(*works: Work) -> list[str]:
+        seconds = [results.seconds.get(work) for work in works]
+        return [spread((x * 1e6 for x in each), 0) if each else "" for each in seconds]
+
+    yield _table(
+        "µs per call | 1 coin | 10 coins | 100 coins | 100 tasks",
+        [
+            (name, *cells(*(Work(name, n) for n in COINS), Work(name, tasks=TASKS)))
+            for name in _by_speed(results)
+        ],
+    )
+    names = [BASELINE, IMPORT, *clients.ROUND_TRIPS]
+    yield _table("imports, and calls with Redis | µs", [(x, *cells(Work(x))) for x in names])
+    yield _table(
+        "environment | version | distributions | MB without compiled modules",
+        [
+            (name, version, len(sizes), f"{sum(sizes.values()) / 1e6:.1f}")
+            for name, (version, sizes) in results.installed.items()
+        ],
+    )
+
+
+def _fleet(results: Results) -> Iterator[str]:
     rows = [
-        [name, *(Spread.of(rounds[name], 1e-6).text(0) for rounds in results.calls.values())]
-        for name in _by_speed(results)
-    ]
-    return _table("µs per call | 1 coin | 10 coins | 100 coins", rows)
-
-
-def _together(results: Results) -> str:
-    rates = {name: Spread.of(1 / x for x in each) for name, each in results.together.items()}
-    rows = sorted(rates.items(), key=lambda row: -row[1].median)
-    head = "100 tasks that share a client | calls per second"
-    return _table(head, ((name, rate.text(0)) for name, rate in rows))
-
-
-def _fleet(results: Results) -> str:
-    rows = [
-        (name, *run.by_minute(), *(run.statuses.get(status, 0) for status in (200, 429, 418)))
+        (name, *run.by_minute(), *(run.statuses()[status] for status in (200, 429, 418)))
         for name, run in results.runs.items()
     ]
-    return _table("fleet | minute 1 | minute 2 | minute 3 | answered | 429 | 418", rows)
-
-
-def _missed(results: Results) -> Iterator[str]:
-    missed = [aim for aim in aims(results) if not aim.met]
-    for name in dict.fromkeys(aim.profile for aim in missed):
-        texts = "; ".join(aim.text for aim in missed if aim.profile == name)
-        yield f"Missed: *{texts}*."
-        if name in results.profiles:
-            yield f"The functions that take most of the time of {name}, as a profiler sees it:"
-            yield _table(
-                "function | share",
-                ((f"`{function}`", f"{share:.0%}") for function, share in results.profiles[name]),
-            )
+    yield _table("fleet | minute 1 | minute 2 | minute 3 | answered | 429 | 418", rows)
+    yield (
+        "No peer shares limits between processes. One client of each peer calls as fast as it does "
+        f"on its own. The budget is {BUDGET} calls per minute."
+    )
+    yield _table(
+        "peer | calls until the first refusal | seconds | at this pace, calls per minute",
+        [
+            (name, calls, f"{seconds:.2f}", f"{calls / seconds * 60:,.0f}")
+            for name, (calls, seconds) in results.pacing.items()
+        ],
+    )
 
 
 def text(results: Results) -> str:
     """The results as Markdown."""
-    ms = {name: Spread.of(rounds, 1e-3).text(0) for name, rounds in results.imports.items()}
-    trips = {name: Spread.of(rounds, 1e-6).text(0) for name, rounds in results.round_trips.items()}
-    sections = [
+    blocks = [
         "# What a call costs",
         f"Measured on {results.date} by `make bench`, on {results.machine}. The server runs on the "
         "same machine and takes little time. The clients take turns in every round. A ratio "
         "compares figures of the same round. Each figure is a median, with the quartiles in "
-        "brackets. The hand-signed clients make plain tuples with exact decimals. All others "
-        "return what their users get.",
+        "brackets. The hand-signed clients, called bare, make plain tuples with exact decimals. "
+        "All others return what their users get.",
         "![Time per call of every client](results.svg)",
         "## Aims",
-        _table(
-            "aim | measured | ",
-            [(aim.text, aim.figure, "met" if aim.met else "**missed**") for aim in aims(results)],
-        ),
-        *_missed(results),
-        "## Time per call",
-        _calls(results),
-        _together(results),
-        "## Import and installation",
-        _table("import | ms", [(f"`import {name.replace('-', '_')}`", ms[name]) for name in ms]),
-        _table(
-            "environment | version | distributions | MB without compiled modules",
-            [
-                (name, *each[:2], f"{each.size / 1e6:.1f}")
-                for name, each in results.installed.items()
-            ],
-        ),
+        *_aims(results),
+        "## Calls, imports, installation",
+        *_calls(results),
         "## Many processes, one address",
         f"The processes call the fake Binance as fast as they may, for {MINUTES} whole minutes of "
-        f"{BUDGET} calls and the half minute before. Each has {THREADS} threads, every second one "
-        f"{THREADS} tasks instead. A minute lasts {MINUTE:g} s here. The second that a client "
-        "leaves for clocks that differ is shortened in proportion. A ban lasts 2 minutes of 60 s.",
+        f"{BUDGET} calls. In the minute before, they start one after another. Each has "
+        f"{FLEET_TASKS} tasks; every second one has {FLEET_TASKS} threads instead. A minute lasts "
+        f"{MINUTE:g} s here. The second that a client leaves for clocks that differ is shortened "
+        "in proportion. A ban lasts 2 minutes of 60 s.",
         "![Answered calls of 16 processes](fleet.svg)",
-        _fleet(results),
-        "What RedisLimits adds to a call, beside a plain `GET`, over loopback:",
-        _table("round trips | µs", trips.items()),
-        f"No peer shares limits between processes. One client of each peer calls as fast as it "
-        f"does on its own. The budget is {BUDGET} calls per minute.",
-        _table(
-            "peer | calls until the first refusal | seconds | at this pace, calls per minute",
-            [
-                (name, calls, f"{seconds:.2f}", f"{calls / seconds * 60:,.0f}")
-                for name, (calls, seconds) in results.pacing.items()
-            ],
-        ),
+        *_fleet(results),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .bar { fill: #8c959f; } .ours { fill: #0969da; }
-path { fill: none; stroke: #8c959f; stroke-width: 2; } path.ours { stroke: #0969da; fill: none; }
+path.bar, path.ours { fill: none; stroke: #8c959f; stroke-width: 2; } path.ours { stroke: #0969da; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3; } .ours { fill: #4493f8; } path.ours { stroke: #4493f8; fill: none; }
+  text { fill: #e6edf3; } .ours { fill: #4493f8; } path.ours { stroke: #4493f8; }
 }"""
 
 
@@ -286,37 +256,35 @@ def _label(x: float, y: float, content: str, anchor: str = "start") -> str:
 
 def bars(results: Results) -> str:
     """A chart of the time per call; all bars have one scale."""
-    microseconds = {
-        name: statistics.median(results.calls[1][name]) * 1e6 for name in _by_speed(results)
-    }
-    longest, shapes, y = max(microseconds.values()), [], 30
-    for name in microseconds:
-        kind, width = "ours" if name.startswith(OURS) else "bar", 400 * microseconds[name] / longest
+    microseconds, shapes = _by_speed(results), []
+    for number, (name, each) in enumerate(microseconds.items()):
+        width, y = 400 * each / max(microseconds.values()), 30 + 24 * number
+        kind = "ours" if name.startswith(OURS) else "bar"
+        bar = f'<rect class="{kind}" x="300" y="{y}" width="{width:.1f}" height="16"/>'
         shapes += [
             _label(290, y + 13, name, "end"),
-            f'<rect class="{kind}" x="300" y="{y}" width="{width:.1f}" height="16"/>',
-            _label(308 + width, y + 13, f"{microseconds[name]:,.0f}"),
+            bar,
+            _label(308 + width, y + 13, f"{each:,.0f}"),
         ]
-        y += 24
-    return _svg("Microseconds per call that returns one coin: less is better", y, shapes)
+    title = "Microseconds per call that returns one coin: less is better"
+    return _svg(title, 30 + 24 * len(microseconds), shapes)
 
 
-def lines(runs: Mapping[str, Run]) -> str:
-    """A chart of the answered calls of 16 processes, with and without RedisLimits."""
-    left, right, bottom = 40, 560, 230
-    height = 200 / (BUDGET * (MINUTES + 1))
-    width = (right - left) / (MINUTES + 0.5)
+def lines(runs: Iterable[Run]) -> str:
+    """A chart of the answered calls of fleets, with and without RedisLimits."""
+    left, bottom, minute = 40, 230, 140
+    right, call = left + (MINUTES + 1) * minute, 200 / (BUDGET * (MINUTES + 1))
     shapes = [_label(right, bottom + 20, "minutes", "end")]
-    shapes += [_label(left + (m + 0.5) * width, bottom + 20, str(m)) for m in range(MINUTES)]
-    shapes += [_label(left - 8, bottom - n * height + 5, str(n), "end") for n in (0, 240, 480)]
-    for name, run in runs.items():
-        steps = [
-            f"H{left + (moment + 0.5) * width:.1f}V{bottom - number * height:.1f}"
-            for number, moment in enumerate(run.answered, 1)
-        ]
-        kind = ' class="ours"' if run.shared else ""
-        shapes.append(f'<path{kind} d="M{left} {bottom}{"".join(steps)}H{right}"/>')
-        shapes.append(_label(right + 8, bottom - len(run.answered) * height + 5, name[13:]))
+    shapes += [_label(left + (m + 1) * minute, bottom + 20, str(m)) for m in range(MINUTES)]
+    shapes += [_label(left - 8, bottom - n * call + 5, str(n), "end") for n in (0, 240, 480)]
+    for run in runs:
+        kind, name = ("ours", "with") if run.is_shared else ("bar", "without")
+        path, height = f"M{left} {bottom}", float(bottom)
+        for number, moment in enumerate(run.answered(), 1):
+            height = bottom - number * call
+            path += f"H{left + (moment + 1) * minute:.1f}V{height:.1f}"
+        shapes.append(f'<path class="{kind}" d="{path}H{right}"/>')
+        shapes.append(_label(right + 8, height + 5, f"{name} RedisLimits"))
     return _svg("Answered calls of 16 processes behind one address", bottom + 30, shapes)
 
 
@@ -324,6 +292,5 @@ def write(results: Results, folder: Path) -> None:
     """Writes results.md and the charts."""
     (folder / "results.md").write_text(text(results), "utf-8")
     (folder / "results.svg").write_text(bars(results), "utf-8")
-    most = {name: run for name, run in results.runs.items() if run.processes == 16}
-    most.pop(fleet.BAN)
+    most = [run for name, run in results.runs.items() if run.processes == 16 and name != BAN]
     (folder / "fleet.svg").write_text(lines(most), "utf-8")
