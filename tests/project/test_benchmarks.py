@@ -95,6 +95,10 @@ def test_a_missed_time_is_explained_by_a_profile(changes: dict[str, float], part
     assert all(f"| `{name}` | 100% |" in explanation for name in aim.profile)
 
 
+def test_only_peers_with_typed_results_count_where_an_aim_says_so() -> None:
+    assert not any("typed results" in each for each in _missed(_results({"ccxt": 0.1})))
+
+
 def test_a_missed_size_is_explained_by_the_distributions() -> None:
     results = _results({})
     results.installed[OURS].sizes["j"] = 900_000
