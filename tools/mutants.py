@@ -57,7 +57,7 @@ PARTS = [
         "src/binance_small_liability/_call",
         ["call", "sending"],
         "client",
-        ["errors", "retry", "clock", "limits", "exchange"],
+        ["errors", "retry", "clock", "limits", "exchange", "config", "connections"],
     ),
     Part(
         "src/binance_small_liability/_io",
