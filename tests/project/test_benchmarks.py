@@ -171,7 +171,7 @@ def test_clients_make_signed_calls_and_report_seconds_or_a_profile() -> None:
     assert [request.status for request in fake.requests] == [200] * 10 * len(workers)
 
 
-@pytest.mark.parametrize("environment", {client.environment for client in CLIENTS.values()})
+@pytest.mark.parametrize("environment", sorted({each.environment for each in CLIENTS.values()}))
 def test_every_environment_is_pinned_and_names_no_host(environment: str) -> None:
     pinned = Path(f"benchmarks/requirements/{environment}.txt").read_text("utf-8")
     assert "--hash=sha256:" in pinned
