@@ -114,7 +114,11 @@ class SharedLimits:
         try:
             limit = str(operation.weight_per_minute or 0)
             reply = await self._ask(operation, limit, now if is_trusted else "")
-            shared = local if reply is None else self._read(operation, reply, local)
+            if reply is None:
+                shared = local
+            else:
+                shared = self._read(operation, reply, local)
+                self._succeeded()
         except _FAILURES as error:  # a reply of another form
             self._failed(error)
             shared = local
@@ -186,14 +190,10 @@ class SharedLimits:
             reports = self._unreported.pop(operation.name, [])
         arguments = [operation.weight, limit, trusted, MINUTE, MOST_AHEAD, *reports]
         try:
-            reply = await self._run("reserve", self._keys(operation), arguments)
+            return await self._run("reserve", self._keys(operation), arguments)
         except _FAILURES as error:
             self._failed(error)
             return None
-        if self._is_down:
-            self._is_down = False
-            log.warning("Redis answers again; the limits are shared")
-        return reply
 
     def _pausing(self) -> bool:
         """Whether Redis failed in the last second. After that, one call at a time tries it."""
@@ -205,6 +205,11 @@ class SharedLimits:
                 return True
             self._down_until = now + _PAUSE
         return False
+
+    def _succeeded(self) -> None:
+        if self._is_down:
+            self._is_down = False
+            log.warning("Redis answers again; the limits are shared")
 
     def _failed(self, error: Exception) -> None:
         self._down_until = time.monotonic() + _PAUSE
