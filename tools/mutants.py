@@ -63,7 +63,7 @@ PARTS = [
         "src/binance_small_liability/_io",
         ["connections", "threads", "tasks", "network", "http", "messages"],
         "client",
-        ["messages", "connections", "concurrency", "exchange", "errors", "signing", "config"],
+        ["io", "connections", "concurrency", "exchange", "errors", "signing", "config"],
     ),
     Part(
         "src/binance_small_liability",
