@@ -33,6 +33,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends pytest-cov's first measurement, which it starts in each process of xdist.
+
+    In a worker it would go on while a second one is stopped, so `no_cover` would save no time.
+    """
+    first = coverage.Coverage.current()
+    if first is not None and session.config.getoption("numprocesses", None):
+        first.stop()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measures coverage only in the tests of the wrapper, because it doubles their time."""
