@@ -40,7 +40,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     In a worker it would go on while a second one is stopped, so `no_cover` would save no time.
     """
     first = coverage.Coverage.current()
-    if first is not None and session.config.getoption("numprocesses", None):
+    is_worker = hasattr(session.config, "workerinput")
+    if first is not None and (is_worker or session.config.getoption("numprocesses", None)):
         first.stop()
 
 

@@ -121,6 +121,7 @@ def schema() -> Any:
 def test_the_fake_keeps_the_contract_in_process(
     method: str, path: str, schema: Any, fake: FakeBinance
 ) -> None:
+    import schemathesis
     from schemathesis.generation import GenerationMode
     from schemathesis.specs.openapi.checks import ignored_auth
 
@@ -129,7 +130,7 @@ def test_the_fake_keeps_the_contract_in_process(
 
     @settings(max_examples=30, derandomize=True, deadline=None, database=None)
     @given(case=st.one_of(*map(operation.as_strategy, GenerationMode)))
-    def keeps_the_contract(case: Any) -> None:
+    def keeps_the_contract(case: schemathesis.Case[Any]) -> None:
         with requests.Session() as session:
             session.mount("http://", _InProcess(fake))
             # This check opens its own connections, so it runs only over the socket.
@@ -144,5 +145,5 @@ def test_the_fake_keeps_the_contract_in_process(
 
 
 def test_each_operation_has_its_own_test() -> None:
-    [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark
     assert len(set(mark.args[1])) == len(list(operations(today())))
