@@ -2,9 +2,16 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from binance_small_liability import NetworkError, RequestTimeout
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    ConfigurationError,
+    NetworkError,
+    RequestTimeout,
+)
+from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -15,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.client.test_faults import ROWS, Row, assert_outcome
-from tests.conftest import ETH, list_coins_aiohttp
+from tests.conftest import CREDENTIALS, ETH, list_coins_aiohttp
 from tests.wire import response, serving
 
 # Answers are judged independently of the transport, so those rows need only one.
@@ -51,3 +58,23 @@ def test_without_aiohttp_the_extra_is_named() -> None:
     code = "import sys; sys.modules['aiohttp'] = None; import binance_small_liability.aiohttp"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert "pip install 'binance-small-liability[aiohttp]'" in done.stderr
+
+
+def test_the_proxy_of_a_transport_never_sees_it_either() -> None:
+    transport = AiohttpTransport(proxy="http://user:hunter2@10.0.0.1:3128")
+    AsyncSmallLiabilityClient(**CREDENTIALS, transport=transport)
+    with pytest.raises(ConfigurationError, match="transport has a proxy that would read") as caught:
+        AsyncSmallLiabilityClient(
+            **CREDENTIALS, base_url="http://localhost:4010", transport=transport
+        )
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://u:hunter2@h:1", "http://hunter2:99999", "http://u:hunter2@h\n", "hunter2", 1, b"x"],
+)
+def test_a_proxy_that_aiohttp_cannot_use(proxy: Any) -> None:
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
+        AiohttpTransport(proxy=proxy)
+    assert "hunter2" not in str(caught.value)

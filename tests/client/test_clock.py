@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -90,16 +91,20 @@ def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
 
 
 def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(unix_ns=lambda: 0)
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
+    clock = Clock()
     moments = iter([10.0, 110.0])
     monkeypatch.setattr(real_time, "monotonic", lambda: next(moments))
     clock.stopwatch()(1_000_000)
     assert clock.correction.offset == 1_000_000 - 50_000
 
 
-def test_the_time_is_taken_at_the_midpoint_of_the_round_trip() -> None:
+def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 1_000_000_000_000
-    clock = Clock(unix_ns=lambda: now * 1_000_000)
+    monkeypatch.setattr(real_time, "unix_ns", lambda: now * 1_000_000)
+    clock = Clock()
     with real_time.skipping():
         stop = clock.stopwatch()
         real_time.sleep(4)
@@ -108,8 +113,27 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip() -> None:
     assert clock.now() == now + clock.correction.offset
 
 
-def test_a_failed_measurement_keeps_the_last_offset() -> None:
-    clock = Clock(unix_ns=lambda: 0)
+def test_the_wait_for_a_connection_is_not_part_of_the_round_trip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with real_time.skipping(), serving(_exchange()) as server, _client(server) as client:
+        borrow = client._io.borrow
+
+        async def wait_and_borrow(timeout: float, *, fresh: bool) -> Any:
+            real_time.sleep(60)
+            return await borrow(timeout, fresh=fresh)
+
+        monkeypatch.setattr(client._io, "borrow", wait_and_borrow)
+        with suppress(ClockSkewError):  # the server's clock does not skip
+            client.list_coins()
+    # Two waits came before the answer with the time.
+    offset = client._caller.clock.correction.offset
+    assert offset == pytest.approx(SKEW - 2 * 60_000, abs=10_000)
+
+
+def test_a_failed_measurement_keeps_the_last_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
+    clock = Clock()
     clock.stopwatch()(5_000)
     clock.fail("no answer")
     assert clock.now() == pytest.approx(5_000, abs=200)

@@ -138,6 +138,8 @@ ROWS = [
         [closed(HEAD + b'Content-Length: 50\r\n\r\n{"code":-3044,"msg":"Sys')],
         ApiError,
     ),
+    Row("an error in invalid UTF-8", [response(b'{"code":-3044,"msg":"\xff"}')], ApiError),
+    Row("an error after a byte order mark", [response(b'\xef\xbb\xbf{"code":-3044}')], ApiError),
     # Refusals.
     *(
         Row(f"{status}", [_refusal(status, -1100)], ApiError)
@@ -205,6 +207,37 @@ def test_a_host_that_does_not_exist_is_retried(client: RunClient) -> None:
     with pytest.raises(NetworkError) as caught:
         client(_exchange, base_url="https://does-not-exist.invalid")
     assert caught.value.attempts == 3
+
+
+def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 0)
+    with (
+        serving(response({})) as server,
+        SmallLiabilityClient(
+            base_url=server.url, timeout=0.01, max_attempts=2, **CREDENTIALS
+        ) as client,
+        pytest.raises(RequestTimeout, match="No connection became free") as caught,
+    ):
+        client.exchange(["BTC"])
+    assert caught.value.attempts == 2
+    assert not server.requests
+
+
+def test_an_exchange_that_is_interrupted_after_its_answer_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def give_back(connection: Any) -> None:
+        await connection.close()
+        raise KeyboardInterrupt
+
+    with (
+        serving(response({})) as server,
+        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
+    ):
+        monkeypatch.setattr(client._io, "give_back", give_back)
+        with pytest.raises(KeyboardInterrupt):
+            client.exchange(["BTC"])
+    assert "exchange of BTC was interrupted after sending began" in caplog.text
 
 
 @pytest.mark.parametrize("certain", ["nobody listens", "TLS with a server that speaks none"])
@@ -353,6 +386,7 @@ REMOVE = "; remove commas, control characters and spaces around it"
         (["BTC,ETH"], f"holds 'BTC,ETH'{REMOVE}"),
         ([" BTC"], f"holds ' BTC'{REMOVE}"),
         (["B\nTC"], f"holds 'B\\nTC'{REMOVE}"),
+        (["B" * 101], "holds a name of over 100 characters"),
         (["BTC", "ETH", "BTC"], "holds a name twice; remove the duplicate"),
     ],
 )
@@ -366,9 +400,10 @@ def test_wrong_assets_are_refused_before_anything_is_sent(
     assert (caught.value.option, caught.value.problem) == ("assets", problem)
 
 
-def test_ten_assets_are_taken(client: RunClient) -> None:
+def test_ten_assets_with_long_names_are_taken(client: RunClient) -> None:
+    names = [f"{number}".ljust(100, "A") for number in range(10)]
     with serving(response({})) as server:
-        client(lambda c: c.exchange([f"A{number}" for number in range(10)]), base_url=server.url)
+        client(lambda c: c.exchange(names), base_url=server.url)
     assert len(server.requests) == 1
 
 

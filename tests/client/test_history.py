@@ -105,6 +105,13 @@ def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
     assert all(query["endTime"] - query["startTime"] <= 30 * DAY for query in queries)
 
 
+def test_each_request_has_the_given_recv_window(client: RunClient) -> None:
+    moments = [_ms(START) + number for number in range(150)]
+    with serving(History(*moments)) as server:
+        client(_list(START, START + timedelta(days=40), recv_window=1_234), base_url=server.url)
+    assert [query["recvWindow"] for query in _queries(server.requests)] == [1_234] * 3
+
+
 def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
     local = datetime(2026, 1, 1, 2, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
     with serving(History(_ms(START))) as server:

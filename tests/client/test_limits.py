@@ -1,6 +1,7 @@
 """After a 429 or 418 nothing is sent during the cool-down; the used weight is reported."""
 
 import asyncio
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,11 +17,12 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
-from binance_small_liability._call.limits import LocalLimits, Reservation, Wait
+from binance_small_liability._call.limits import LocalLimits, Outcome, Reservation, Wait
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
+from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import CREDENTIALS, ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
@@ -71,6 +73,40 @@ def test_nothing_is_sent_during_a_ban() -> None:
         real_time.sleep(second.retry_after or 0)
         assert client.list_coins()
     assert len(server.requests) == 2
+
+
+def test_during_a_ban_no_connection_is_borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _serving(BAN) as server, _client(server) as client:
+        _error(client)
+        monkeypatch.delattr(client._io, "_turns")
+        assert isinstance(_error(client), IpBanError)
+
+
+@pytest.mark.parametrize(("attempts", "is_waiting"), [(1, False), (2, True)])
+def test_one_attempt_means_no_waits(attempts: int, is_waiting: bool) -> None:
+    short = response(BODY, 418, {"Retry-After": "0.5"})
+    with _serving(short) as server, _client(server, max_attempts=attempts) as client:
+        _error(client)
+        if is_waiting:
+            assert client.list_coins()
+        else:
+            assert isinstance(_error(client), IpBanError)
+        assert len(server.requests) == attempts
+
+
+def test_a_call_may_wait_for_exactly_max_retry_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_time, "monotonic", lambda: 0.0)
+    waits: list[float] = []
+    with _serving(BAN) as server, _client(server, max_retry_wait=300) as client:
+        _error(client)
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            monkeypatch.setattr(real_time, "monotonic", lambda: 300.0)
+
+        monkeypatch.setattr(client._io, "sleep", sleep)
+        assert client.list_coins()
+    assert waits == [300.0]
 
 
 def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
@@ -202,7 +238,7 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
     now = 1_800_000_020_000
     reservation = run(limits.reserve(EXCHANGE, now, is_trusted=True))
     assert isinstance(reservation, Reservation)
-    limits.settle(reservation, 180_000)
+    limits.settle(reservation, Outcome("answered", 180_000))
     wait = run(limits.reserve(EXCHANGE, now, is_trusted=True))
     assert isinstance(wait, Wait)
     assert wait.seconds == 41
@@ -290,28 +326,53 @@ def test_a_date_without_another_is_judged_by_our_clock(
     assert caught.value.retry_after == 300
 
 
+def test_a_burst_at_the_start_of_a_minute_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each look at the clock takes 1 ms. The calls begin 200 ms into a minute.
+    ticks = itertools.count(1_768_478_400_200)
+    monkeypatch.setattr(real_time, "unix_ns", lambda: next(ticks) * 1_000_000)
+    fake = FakeBinance()
+    with (
+        fake.serve() as url,
+        SmallLiabilityClient(**fake.credentials, base_url=url, max_attempts=1) as client,
+        ThreadPoolExecutor(32) as threads,
+    ):
+
+        def call(_: int) -> bool:
+            try:
+                client.list_coins()
+            except RateLimitError:
+                return False
+            return True
+
+        succeeded = sum(threads.map(call, range(2_000)))
+    assert next(ticks) > 1_768_478_402_000
+    assert {request.status for request in fake.requests} == {200}
+    # A call that would wait for those in flight is refused by the client itself.
+    assert len(fake.requests) == succeeded
+    assert 100 < succeeded <= 120
+
+
 class Recording(LocalLimits):
     """Notes what became of each reservation."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.notes: list[Any] = []
+        self.outcomes: list[Outcome] = []
+        self.trust: list[bool] = []
 
-    def release(self, reservation: Reservation) -> None:
-        super().release(reservation)
-        self.notes.append("not sent")
+    async def reserve(self, *arguments: Any, is_trusted: bool) -> Reservation | Wait:
+        self.trust.append(is_trusted)
+        return await super().reserve(*arguments, is_trusted=is_trusted)
 
-    def lose(self, reservation: Reservation) -> None:
-        super().lose(reservation)
-        self.notes.append("lost")
-
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        super().settle(reservation, count)
-        self.notes.append(count)
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        super().settle(reservation, outcome)
+        self.outcomes.append(outcome)
 
 
 def test_the_limits_learn_what_became_of_each_request() -> None:
-    weighing = response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "300"})
+    weighing = response(
+        headers={"X-SAPI-USED-IP-WEIGHT-1M": "300", "Date": "Thu, 01 Jan 1970 00:02:59 GMT"}
+    )
     limits = Recording()
     with (
         _serving(weighing, reset(), response(), response({}, 429, {"Retry-After": "1"})) as server,
@@ -320,12 +381,17 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
         client._caller.limits = limits
         for _ in range(3):
             client.list_coins()
-    assert limits.notes == [300, "lost", None, None, None]
+    answered = Outcome("answered")
+    assert limits.outcomes == [
+        *(Outcome("answered", 300, 2), Outcome("lost")),
+        *(answered, answered, answered),
+    ]
+    assert limits.trust == [False, True, True, True, True]
     limits = Recording()
     with _client(server, max_attempts=1) as client:  # nothing listens any more
         client._caller.limits = limits
         assert isinstance(_error(client), NetworkError)
-    assert limits.notes == ["not sent"]
+    assert limits.outcomes == [Outcome("released")]
 
 
 def test_a_ban_of_the_clock_counts_too() -> None:

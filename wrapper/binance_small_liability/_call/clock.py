@@ -26,21 +26,20 @@ class Clock:
         is_trusted: whether Binance has accepted a timestamp of this clock.
     """
 
-    def __init__(self, unix_ns: Callable[[], int] = real_time.unix_ns) -> None:
-        self._unix_ns = unix_ns
+    def __init__(self) -> None:
         self.correction = Correction()
         self.is_trusted = False
 
     def now(self) -> int:
         """Milliseconds since the epoch."""
-        return self._unix_ns() // 1_000_000 + self.correction.offset
+        return real_time.unix_ns() // 1_000_000 + self.correction.offset
 
     def stopwatch(self) -> Callable[[int], None]:
         """Starts a measurement. Call the result with Binance's time when it arrives.
 
         The measurement assumes that Binance read its clock halfway between request and answer.
         """
-        start, began = self._unix_ns() // 1_000_000, real_time.monotonic()
+        start, began = real_time.unix_ns() // 1_000_000, real_time.monotonic()
 
         def stop(server_time: int) -> None:
             midway = start + round((real_time.monotonic() - began) * 1000 / 2)

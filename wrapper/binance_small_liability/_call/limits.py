@@ -7,12 +7,14 @@ https://developers.binance.com/docs/margin_trading/general-info
 
 import copy
 import threading
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 import attrs
 
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io import real_time
+from binance_small_liability._io.forks import renew_in_children
 
 from .operation import Limiter, Operation
 
@@ -41,89 +43,111 @@ class Reservation:
 
     Attributes:
         number: its number within the budget, from 1.
-        minute: the minute in which it was made, counted from the epoch.
-        counted: Binance's last count when it was made.
+        minute: the minute in which it was made, counted from the epoch. On Binance's clock that
+            minute had begun.
     """
 
     operation: Operation[Any]
     number: int = 0
     minute: int = 0
-    counted: int = 0
+
+
+@attrs.frozen
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        kind: `released` if nothing was sent, `answered`, or `lost` if no answer arrived.
+        count: the used weight that the answer reported, if any.
+        minute: the minute of the answer's `Date`, counted from the epoch, if there was one.
+    """
+
+    kind: Literal["released", "lost", "answered"]
+    count: int | None = None
+    minute: int | None = None
+
+
+def minute_of(moment: datetime) -> int:
+    """The calendar minute of an aware datetime, counted from the epoch."""
+    return int(moment.timestamp() * 1000) // MINUTE
 
 
 class Budget:
     """The weight of one endpoint in one calendar minute.
 
     Binance has counted at most its last reported count, plus the requests in flight, plus the
-    requests that were lost since. A request waits only if it would exceed the budget together with
-    these.
+    requests of which it is not known whether that count includes them. A request waits only if it
+    would exceed the budget together with these.
     """
 
     def __init__(self) -> None:
         self._minute = 0
         self._counted = 0
-        self._in_flight = 0
-        self._lost = 0
         self._number = 0
-        self._last_lost = 0
+        # By the minute of the reservation: this one, or the one before. Older ones are forgotten.
+        self._in_flight = 0
+        self._before = 0
+        # Requests that the answer to a later one will include: their weight if they were lost, and
+        # the reported counts if they may have been counted in the minute before.
+        self._lost = 0
+        self._late: list[int] = []
+        self._last_unclear = 0
 
     def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
         """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
         # If the minute goes back, the clock was corrected.
         if minute > self._minute or minute < self._minute - 1:
-            self._begin(minute, 0)
-        known = self._counted + self._lost + operation.weight
-        if operation.weight_per_minute is not None:
-            if known > operation.weight_per_minute:
-                return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
-            if known + self._in_flight > operation.weight_per_minute:
-                return SOON
-        self._in_flight += operation.weight
-        self._number += 1
-        return Reservation(operation, self._number, self._minute, self._counted)
-
-    def release(self, reservation: Reservation) -> None:
-        """The request was not sent."""
-        self._in_flight -= reservation.operation.weight
-
-    def lose(self, reservation: Reservation) -> None:
-        """The request was sent and no answer arrived: Binance may count it."""
-        self.release(reservation)
-        self._keep(reservation)
-
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        """The request was answered; `count` is the used weight that the answer reported, if any."""
-        self.release(reservation)
-        if reservation.number > self._last_lost:
-            # The answer's count includes the requests that were lost earlier.
+            self._begin(minute)
             self._lost = 0
-        if count is None:
-            # If the server never reports a count, its budget is unknown.
-            if self._counted:
-                self._keep(reservation)
-            return
-        # Within a minute the count has grown at least by this request. A smaller one belongs to the
-        # next minute: Binance's clock is ahead of ours.
-        in_next_minute = count < reservation.counted + reservation.operation.weight
-        if reservation.minute == self._minute and in_next_minute:
-            self._begin(self._minute + 1, count)
-        elif reservation.minute == self._minute or in_next_minute:
-            self._counted = max(self._counted, count)
-        else:  # it may belong to either minute
-            self._keep(reservation)
+        weight = operation.weight
+        used = self._counted + self._lost + len(self._late) * weight + weight
+        if operation.weight_per_minute is not None:
+            if used > operation.weight_per_minute:
+                return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
+            if used + self._in_flight + self._before > operation.weight_per_minute:
+                return SOON
+        self._in_flight += weight
+        self._number += 1
+        return Reservation(operation, self._number, self._minute)
 
-    def _keep(self, reservation: Reservation) -> None:
-        """The request counts until an answer to a later one includes it."""
-        self._lost += reservation.operation.weight
-        self._last_lost = self._number
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Notes what became of the request."""
+        weight = reservation.operation.weight
+        if reservation.minute == self._minute:
+            self._in_flight = max(0, self._in_flight - weight)
+        elif reservation.minute == self._minute - 1:
+            self._before = max(0, self._before - weight)
+        if outcome.kind == "released":
+            return
+        if outcome.minute == self._minute + 1:  # our clock is behind Binance's
+            self._begin(self._minute + 1)
+        if outcome.count is None:
+            # If the server never reports a count, its budget is unknown.
+            if outcome.kind == "lost" or self._counted:
+                self._lost += weight
+                self._last_unclear = self._number
+        elif reservation.minute == self._minute:
+            self._counted = max(self._counted, outcome.count)
+            if reservation.number > self._last_unclear:
+                self._lost, self._late = 0, []
+            # A count includes all requests with smaller counts.
+            self._late = [count for count in self._late if count > self._counted]
+        elif outcome.minute in (None, self._minute) and outcome.count > self._counted:
+            self._late.append(outcome.count)
+            self._last_unclear = self._number
 
     def forget(self) -> None:
         """Binance has said when it accepts requests again; its count no longer matters."""
-        self._begin(self._minute, 0)
+        self._counted, self._lost, self._late = 0, 0, []
 
-    def _begin(self, minute: int, counted: int) -> None:
-        self._minute, self._counted, self._lost = minute, counted, 0
+    def forget_in_flight(self) -> None:
+        """Their answers will arrive in another process."""
+        self._in_flight = self._before = 0
+
+    def _begin(self, minute: int) -> None:
+        self._before = self._in_flight if minute == self._minute + 1 else 0
+        self._minute, self._counted, self._in_flight, self._late = minute, 0, 0, []
 
 
 class Limits(Protocol):
@@ -143,14 +167,8 @@ class Limits(Protocol):
             is_trusted: whether Binance has accepted a timestamp of this clock.
         """
 
-    def release(self, reservation: Reservation) -> None:
-        """Gives a reservation back: nothing was sent."""
-
-    def lose(self, reservation: Reservation) -> None:
-        """Notes that a request was sent and not answered."""
-
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        """Notes Binance's count after a request was answered; None if it reported none."""
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Notes what became of the request."""
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Notes a refusal. A 429 stops the operation's limiter, a 418 stops every operation."""
@@ -167,6 +185,13 @@ class LocalLimits:
         self._budgets: dict[str, Budget] = {}
         # By limiter: when the cool-down ends, as `real_time.monotonic()` counts, and what began it.
         self._cooling: dict[Limiter, tuple[float, RateLimitError]] = {}
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begins in a forked child, which waits for no answers yet."""
+        self._lock = threading.Lock()
+        for budget in self._budgets.values():
+            budget.forget_in_flight()
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
         """The cool-down of the operation's limiter, if there is one."""
@@ -192,20 +217,10 @@ class LocalLimits:
             return reserved
         return Wait(reserved, budget_used_up(operation))
 
-    def release(self, reservation: Reservation) -> None:
-        """Gives a reservation back."""
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Notes what became of the request."""
         with self._lock:
-            self._budget(reservation.operation).release(reservation)
-
-    def lose(self, reservation: Reservation) -> None:
-        """Notes a lost request."""
-        with self._lock:
-            self._budget(reservation.operation).lose(reservation)
-
-    def settle(self, reservation: Reservation, count: int | None) -> None:
-        """Notes Binance's count."""
-        with self._lock:
-            self._budget(reservation.operation).settle(reservation, count)
+            self._budget(reservation.operation).settle(reservation, outcome)
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Sends nothing before the `Retry-After` of `error` has passed."""

@@ -21,7 +21,7 @@ from binance_small_liability._io import real_time
 from binance_small_liability._io.messages import Answer, Connection, Request
 
 from . import answer as judge
-from .limits import MOST_AHEAD, Reservation, Wait
+from .limits import MOST_AHEAD, Outcome, Reservation, Wait, minute_of
 from .redaction import redact
 from .signing import encode
 
@@ -49,8 +49,7 @@ class Sending(Generic[T]):
         self._operation = call.operation
         self._number = number
         self._connection: Connection | None = None
-        self._answered = False
-        self._count: int | None = None
+        self._outcome: Outcome | None = None
         self._result: T | None = None
 
     async def run(self, *, fresh: bool) -> T:
@@ -71,7 +70,8 @@ class Sending(Generic[T]):
             raise
         finally:
             try:
-                self._settle(reservation, connection)
+                unanswered = Outcome("lost" if connection.sent else "released")
+                self._caller.limits.settle(reservation, self._outcome or unanswered)
             finally:
                 await self._give_back(connection)
         if error is not None:
@@ -127,15 +127,6 @@ class Sending(Generic[T]):
             error = self._network_error(cause, sent=False)
         raise error from error.__cause__
 
-    def _settle(self, reservation: Reservation, connection: Connection) -> None:
-        limits = self._caller.limits
-        if self._answered:
-            limits.settle(reservation, self._count)
-        elif connection.sent:
-            limits.lose(reservation)
-        else:
-            limits.release(reservation)
-
     def _arguments(self) -> dict[str, Any]:
         if not self._operation.signed:
             return self._call.arguments()
@@ -166,16 +157,17 @@ class Sending(Generic[T]):
     async def _judged(self, answer: Answer) -> Answer:
         """Returns the answer if it is a success. The generated parser reads it again."""
         operation = self._operation
-        self._answered = True
-        self._count = judge.used_weight(answer, operation.limiter)
-        if self._count is not None:
-            self._caller.used_weight[operation.name] = self._count
+        count, date = judge.used_weight(answer, operation.limiter), judge.date(answer)
+        self._outcome = Outcome("answered", count, None if date is None else minute_of(date))
+        if count is not None:
+            self._caller.used_weight[operation.name] = count
         now = datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
         error = judge.refusal(answer, operation.limiter, self._redact, now)
         if isinstance(error, RateLimitError):
             await self._caller.limits.cool_down(operation, error)
             if error.retry_after:
-                self._count = None
+                # The cool-down replaces the count.
+                self._outcome = Outcome("answered")
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:

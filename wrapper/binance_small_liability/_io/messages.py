@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal, DecimalException
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
 import httpx
 
 from binance_small_liability._errors import ContractError
+
+if TYPE_CHECKING:
+    from binance_small_liability._call.redaction import Hidden
 
 API_KEY_HEADER = "X-MBX-APIKEY"
 HEADERS = {
@@ -81,7 +84,7 @@ class Answer:
 
     def _decode(self) -> Any:
         try:
-            return _decoder.decode(self.content.decode("utf-8"))
+            return _decoder.decode(self.content.decode("utf-8-sig"))
         except (ValueError, DecimalException, RecursionError) as cause:
             reason = type(cause).__name__
         # Raised outside the handler, because the cause quotes the body.
@@ -192,7 +195,13 @@ class Connection(Protocol):
 
 
 class Connector(ABC):
-    """A transport that makes connections without httpx."""
+    """A transport that makes connections without httpx.
+
+    Attributes:
+        proxy: the URL of the proxy that they use, or None, hidden.
+    """
+
+    proxy: "Hidden"
 
     @abstractmethod
     def connect(self) -> Connection:

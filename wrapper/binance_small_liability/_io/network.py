@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ def check(proxy: "Hidden") -> None:
     except ImportError:
         problem = "needs another package: pip install 'httpx[socks]'"
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
-        problem = "is not a proxy that httpx can use; give a URL such as http://host:3128"
+        problem = "is not a proxy that can be used; give a URL such as http://host:3128"
     else:
         return
     # Raised outside the handlers, because the frames of the failure hold the proxy's password.
@@ -123,21 +123,14 @@ class _Backend(httpcore.NetworkBackend):
         self._wire = wire
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *options: Any, **more: Any
     ) -> httpcore.NetworkStream:
         self._wire.left(httpcore.ConnectTimeout)
         failure: Exception = httpcore.ConnectError("The host has no address")
         for address, share in _addresses(host, port):
             seconds = self._wire.left(httpcore.ConnectTimeout) * share
             try:
-                stream = self._inner.connect_tcp(
-                    address, port, seconds, local_address, socket_options
-                )
+                stream = self._inner.connect_tcp(address, port, seconds, *options, **more)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
@@ -153,18 +146,38 @@ def _addresses(host: str, port: int) -> Iterator[tuple[str, float]]:
         yield address, 1 / (len(addresses) - index)
 
 
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, wire: Wire) -> None:
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, inner: httpcore.AsyncNetworkBackend, wire: Wire) -> None:
         self._inner = inner
         self._wire = wire
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *options: Any, **more: Any
+    ) -> httpcore.AsyncNetworkStream:
+        left = self._wire.left(httpcore.ConnectTimeout)
+        stream = await self._inner.connect_tcp(host, port, left, *options, **more)
+        return _AsyncStream(stream, self._wire)
+
+
+class _AnyStream:
+    """A stream of either kind: the methods of an asynchronous one return awaitables."""
+
+    def __init__(self, inner: Any, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         return self._inner.read(max_bytes, self._wire.left(httpcore.ReadTimeout))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float | None = None) -> Any:
         left = self._wire.left(httpcore.WriteTimeout)
-        self._inner.write(self._wire.outgoing(buffer), left)
+        return self._inner.write(self._wire.outgoing(buffer), left)
 
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Stream(_AnyStream, httpcore.NetworkStream):
     def close(self) -> None:
         self._inner.close()
 
@@ -177,40 +190,8 @@ class _Stream(httpcore.NetworkStream):
         left = self._wire.left(httpcore.ConnectTimeout)
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
 
-
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self, inner: httpcore.AsyncNetworkBackend, wire: Wire) -> None:
-        self._inner = inner
-        self._wire = wire
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        left = self._wire.left(httpcore.ConnectTimeout)
-        stream = await self._inner.connect_tcp(host, port, left, local_address, socket_options)
-        return _AsyncStream(stream, self._wire)
-
-
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream, wire: Wire) -> None:
-        self._inner = inner
-        self._wire = wire
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._inner.read(max_bytes, self._wire.left(httpcore.ReadTimeout))
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        left = self._wire.left(httpcore.WriteTimeout)
-        await self._inner.write(self._wire.outgoing(buffer), left)
-
+class _AsyncStream(_AnyStream, httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
@@ -221,8 +202,6 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         left = self._wire.left(httpcore.ConnectTimeout)
-        stream = await self._inner.start_tls(ssl_context, server_hostname, left)
-        return _AsyncStream(stream, self._wire)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        return _AsyncStream(
+            await self._inner.start_tls(ssl_context, server_hostname, left), self._wire
+        )

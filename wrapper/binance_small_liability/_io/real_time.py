@@ -60,6 +60,8 @@ def skipping() -> Iterator[None]:
 def skip(seconds: float) -> bool:
     """Moves the clock forward if waits are skipped; returns whether they are."""
     global _skipped_ns
+    if not _skipping:  # without the lock, which another thread could hold during a fork
+        return False
     with _lock:
         if _skipping:
             _skipped_ns += round(seconds * 1e9)

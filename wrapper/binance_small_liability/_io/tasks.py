@@ -103,14 +103,16 @@ class TaskIo:
             loop.turns.acquire_nowait()
         except anyio.WouldBlock:
             await _acquire(loop.turns, timeout)
-        if self._closed:
-            loop.turns.release()
-            raise ConfigurationError("The client", "is closed; make a new one")
         try:
-            return (None if fresh else loop.idle.take()) or self._connect()
+            return self._lend(loop.idle, fresh)
         except BaseException:
             loop.turns.release()
             raise
+
+    def _lend(self, idle: IdleConnections[Connection], fresh: bool) -> Connection:
+        if self._closed:
+            raise ConfigurationError("The client", "is closed; make a new one")
+        return (None if fresh else idle.take()) or self._connect()
 
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back."""

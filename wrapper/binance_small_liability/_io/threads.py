@@ -1,6 +1,5 @@
 """The `Io` of the synchronous client. It never suspends: `run` runs a coroutine to its end."""
 
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from binance_small_liability._errors import ConfigurationError
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, IdleConnections
+from .forks import renew_in_children
 from .http import Body, HttpxConnection
 from .messages import Connection
 
@@ -68,28 +68,26 @@ def connector(config: "Config") -> Callable[[], Connection]:
     return connect
 
 
-class _Process:
-    """The state of a client in one process. A forked child starts without connections."""
-
-    def __init__(self) -> None:
-        self.idle: IdleConnections[Connection] = IdleConnections()
-        self.turns = threading.Semaphore(MOST_IN_FLIGHT)
-        self.correcting = threading.Lock()
-
-
 class ThreadIo:
-    """Threads share it."""
+    """Threads share it. A forked child starts without connections."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         """`connect` makes a connection that is not open yet."""
         self._connect = connect
         self._closed = False
-        self._processes: dict[int, _Process] = {}
+        self._inherited: list[IdleConnections[Connection]] = []
+        self._begin()
+        renew_in_children(self)
 
-    def _process(self) -> _Process:
-        pid = os.getpid()
-        # setdefault is atomic, and a lock could be held by another thread during a fork.
-        return self._processes.get(pid) or self._processes.setdefault(pid, _Process())
+    def _begin(self) -> None:
+        self._idle: IdleConnections[Connection] = IdleConnections()
+        self._turns = threading.Semaphore(MOST_IN_FLIGHT)
+        self._correcting = threading.Lock()
+
+    def renew(self) -> None:
+        """Begins without connections. Those of the parent are kept, because it uses them."""
+        self._inherited.append(self._idle)
+        self._begin()
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
@@ -97,38 +95,39 @@ class ThreadIo:
 
     async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
         """Lends a connection."""
-        process = self._process()
-        if not process.turns.acquire(timeout=timeout):
+        if not self._turns.acquire(timeout=timeout):
             raise httpx.PoolTimeout("No connection became free in time")
-        if self._closed:
-            process.turns.release()
-            raise ConfigurationError("The client", "is closed; make a new one")
         try:
-            return (None if fresh else process.idle.take()) or self._connect()
+            return self._lend(fresh)
         except BaseException:
-            process.turns.release()
+            self._turns.release()
             raise
+
+    def _lend(self, fresh: bool) -> Connection:
+        if self._closed:
+            raise ConfigurationError("The client", "is closed; make a new one")
+        return (None if fresh else self._idle.take()) or self._connect()
 
     async def give_back(self, connection: Connection) -> None:
         """Takes a connection back."""
-        process = self._process()
-        if connection.usable and not self._closed:
-            process.idle.put(connection)
-        else:
-            await connection.close()
-        process.turns.release()
-        while (stale := process.idle.take_stale()) is not None:
+        try:
+            if connection.usable and not self._closed:
+                self._idle.put(connection)
+            else:
+                await connection.close()
+        finally:
+            self._turns.release()
+        while (stale := self._idle.take_stale()) is not None:
             await stale.close()
 
     @asynccontextmanager
     async def correcting_clock(self) -> AsyncIterator[None]:
         """One thread at a time."""
-        with self._process().correcting:
+        with self._correcting:
             yield
 
     def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
         self._closed = True
-        idle = self._process().idle
-        while (connection := idle.take_any()) is not None:
+        while (connection := self._idle.take_any()) is not None:
             run(connection.close())

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from email.utils import formatdate
 from typing import Any
 
 import attrs
@@ -127,6 +128,7 @@ class FakeBinance(Account, Script):
             response = self._answer(operations[request.method], incoming)
         else:
             response = replies.undocumented(list(operations))
+        response.headers.setdefault("Date", formatdate(self.now / 1000, usegmt=True))
         note_status(arrived, response.status_code)
         response.request = request
         return response

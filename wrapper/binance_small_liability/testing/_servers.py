@@ -149,7 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(response)
 
     def _send(self, response: httpx.Response) -> None:
-        self.send_response(response.status_code, response.reason_phrase)
+        # `send_response` would add a second Date.
+        self.send_response_only(response.status_code, response.reason_phrase)
         for name, value in response.headers.raw:
             if name.lower() != b"content-length":
                 self.send_header(name.decode("latin-1"), value.decode("latin-1"))

@@ -14,7 +14,7 @@ from binance_small_liability._errors import ConfigurationError
 # Returns whether a signature, as it is written in the query, fits a payload.
 Verify = Callable[[bytes, str], bool]
 
-# Of base64's characters, +, / and = must be percent-encoded in a URL.
+# Base64 uses +, / and =, which must be percent-encoded in a URL.
 _ENCODED_BASE64 = re.compile("(?:[A-Za-z0-9]|%2[BbFf]|%3[Dd])+")
 
 
