@@ -1,7 +1,9 @@
 """The parts of the io layer: answers, signatures, bodies, streams, idle connections."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from inspect import isawaitable
@@ -11,12 +13,20 @@ import httpcore
 import httpx
 import pytest
 from binance_small_liability import ContractError
+from binance_small_liability._io import http
 from binance_small_liability._io.connections import IdleConnections
 from binance_small_liability._io.http import MAX_BODY, httpx_request
 from binance_small_liability._io.messages import Answer, Request, Signature
-from binance_small_liability._io.network import Wire, _addresses, _AsyncBackend, _Backend
-from binance_small_liability._io.tasks import TaskConnection
-from binance_small_liability._io.threads import ThreadConnection
+from binance_small_liability._io.network import (
+    Wire,
+    _AsyncBackend,
+    _Backend,
+    async_transport,
+    tls,
+    transport,
+)
+from binance_small_liability._io.tasks import TaskConnection, TaskIo
+from binance_small_liability._io.threads import ThreadConnection, ThreadIo, run
 
 SIGNATURE = Signature("the-key", b"a=1&b=2", "the%2Bsignature")
 HEAD = b"GET /path?a=1&b=2 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -24,7 +34,7 @@ SIGNED_HEAD = (
     b"GET /path?a=1&b=2&signature=the%2Bsignature HTTP/1.1\r\n"
     b"X-MBX-APIKEY: the-key\r\nHost: x\r\n\r\n"
 )
-LATER = time.monotonic() + 3600
+LATER = float(2**40)
 
 
 def _answer(body: bytes) -> Answer:
@@ -247,8 +257,8 @@ class Inner(httpcore.NetworkStream):
         self.notes.append(arguments)
         return self
 
-    def connect_tcp(self, *arguments: Any) -> "Inner":
-        self.notes.append(arguments)
+    def connect_tcp(self, *arguments: Any, **options: Any) -> "Inner":
+        self.notes.append((*arguments, options))
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -274,8 +284,8 @@ class AsyncInner(httpcore.AsyncNetworkStream):
         self._inner.start_tls(*arguments)
         return self
 
-    async def connect_tcp(self, *arguments: Any) -> "AsyncInner":
-        self._inner.connect_tcp(*arguments)
+    async def connect_tcp(self, *arguments: Any, **options: Any) -> "AsyncInner":
+        self._inner.connect_tcp(*arguments, **options)
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -291,7 +301,7 @@ async def _get(result: Any) -> Any:
 
 async def _use(backend: Any, wire: Wire) -> None:
     wire.begin(SIGNATURE, 107.0)
-    stream = await _get(backend.connect_tcp("127.0.0.1", 443, None, "local", ["option"]))
+    stream = await _get(backend.connect_tcp("127.0.0.1", 443, None, "local", socket_options=[]))
     stream = await _get(stream.start_tls("context", "host"))
     await _get(stream.write(HEAD))
     assert await _get(stream.read(10)) == b"read"
@@ -320,7 +330,7 @@ def test_all_that_the_streams_do_has_the_time_that_is_left(
     with pytest.raises(StopIteration):  # nothing in it suspends
         call.send(None)
     assert notes == [
-        ("127.0.0.1", 443, 7.0, "local", ["option"]),
+        ("127.0.0.1", 443, 7.0, "local", {"socket_options": []}),
         ("context", "host", 7.0),
         (SIGNED_HEAD, 7.0),
         (10, 7.0),
@@ -359,6 +369,7 @@ def test_a_connection_is_usable_until_a_request_fails(kind: Any) -> None:
         transport = Transport(answer)
         connection = kind(transport, Wire())
         assert connection.usable is True
+        assert connection.sent is False
         try:
             await connection.exchange(Request("GET", "http://host/", None), 7.0)
         except httpx.ReadError:
@@ -379,10 +390,109 @@ def test_only_a_transport_of_ours_is_closed(kind: Any) -> None:
     assert (ours.closed, theirs.closed) == (1, 0)
 
 
+class Addresses:
+    """A backend for hosts with three addresses, of which some accept a connection."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *accepting: str, takes: float = 0) -> None:
+        self.now = 100.0
+        found = [(2, 1, 6, "", (address, 0)) for address in ("a", "b", "a", "c")]
+        monkeypatch.setattr("socket.getaddrinfo", lambda *_: found)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        self.tried: list[tuple[str, float]] = []
+        self._accepting = accepting
+        self._takes = takes
+
+    def connect_tcp(self, host: str, port: int, timeout: float) -> Inner:
+        assert port == 443
+        self.tried.append((host, timeout))
+        self.now += self._takes
+        if host in self._accepting:
+            return Inner([])
+        raise httpcore.ConnectError(f"{host} refuses")
+
+    def connect(self) -> Any:
+        wire = Wire()
+        wire.begin(None, 106.0)
+        backend: Any = self
+        return _Backend(backend, wire).connect_tcp("host", 443)
+
+
 def test_each_address_has_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(2, 1, 6, "", (address, 443)) for address in ("a", "b", "a", "c")]
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
-    assert list(_addresses("host", 443)) == [("a", 1 / 3), ("b", 1 / 2), ("c", 1)]
+    host = Addresses(monkeypatch, "c")
+    assert host.connect()
+    assert host.tried == [("a", 2.0), ("b", 3.0), ("c", 6.0)]
+    host = Addresses(monkeypatch, "b")
+    assert host.connect()
+    assert [address for address, _ in host.tried] == ["a", "b"]
+
+
+def test_the_last_address_decides_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(httpcore.ConnectError, match="c refuses"):
+        Addresses(monkeypatch).connect()
+    host = Addresses(monkeypatch, "c", takes=3.0)
+    with pytest.raises(httpcore.ConnectTimeout):
+        host.connect()
+    assert host.tried == [("a", 2.0), ("b", 1.5)]
+
+
+@pytest.mark.parametrize("open_transport", [transport, async_transport])
+def test_all_transports_trust_the_same_authorities(open_transport: Any) -> None:
+    assert open_transport(Wire(), None)._pool._ssl_context is tls()
+
+
+def test_the_connections_of_a_parent_stay_open_in_a_child() -> None:
+    connections = weakref.WeakSet[Any]()
+
+    def connect() -> Any:
+        made = ThreadConnection(Transport(OSError()), Wire())
+        connections.add(made)
+        return made
+
+    io = ThreadIo(connect)
+    run(io.give_back(run(io.borrow(1.0, fresh=False))))
+    io.renew()
+    assert run(io.borrow(1.0, fresh=False)) in connections
+    gc.collect()
+    [kept] = connections
+    assert kept, "the parent's connection was forgotten and so closed"
+
+
+def test_a_cancelled_task_closes_its_connection_to_the_end() -> None:
+    async def scenario() -> bool:
+        closing, go_on = asyncio.Event(), asyncio.Event()
+        closed = False
+
+        class Connection:
+            usable = False
+
+            async def close(self) -> None:
+                nonlocal closed
+                closing.set()
+                await go_on.wait()
+                closed = True
+
+        connection: Any = Connection()
+        io = TaskIo(lambda: connection)
+        await io.borrow(1.0, fresh=True)
+        task = asyncio.create_task(io.give_back(connection))
+        await closing.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(task, return_exceptions=True)
+        return closed
+
+    assert asyncio.run(scenario())
+
+
+def test_a_body_may_arrive_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    body = http.Body(100.0)
+    body.add(b"x")
+    now = 100.1
+    with pytest.raises(httpx.ReadTimeout):
+        body.add(b"y")
 
 
 def test_a_connection_is_stale_after_5_s(monkeypatch: pytest.MonkeyPatch) -> None:
