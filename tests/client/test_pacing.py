@@ -9,7 +9,10 @@ from functools import partial
 
 import pytest
 from binance_small_liability._call.limits import (
+    LONGEST_WAY,
     MINUTE,
+    MOST_AHEAD,
+    MOST_BEFORE,
     SOON,
     Budget,
     LocalLimits,
@@ -21,13 +24,16 @@ from binance_small_liability._operations import LIST_COINS
 
 WEIGHT = LIST_COINS.weight
 BUDGET = LIST_COINS.weight_per_minute or 0
+UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
 START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 
 
 class Simulation:
     """Processes that call as fast as the limits allow, and a Binance that counts.
 
-    It begins at `start`, and all workers begin within `spread` milliseconds.
+    It begins at `start`, and all workers begin within `spread` milliseconds. The shares `lost`,
+    `silent` and `cancelled` of the requests get no answer, one without a count, or are given up
+    before they arrive. In the first `outage` milliseconds no answer arrives.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class Simulation:
         spread: int = 5_000,
         lost: float = 0.0,
         silent: float = 0.0,
+        cancelled: float = 0.0,
+        outage: int = 0,
     ) -> None:
         self.start = start
         self.now = float(start)
@@ -48,6 +56,8 @@ class Simulation:
         self._serial = itertools.count()
         self._lost = lost
         self._silent = silent
+        self._cancelled = cancelled
+        self._outage_until = start + outage
 
     def at(self, delay: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._serial), event))
@@ -60,13 +70,17 @@ class Simulation:
             if not isinstance(reserved, Reservation):
                 self.at(max(reserved, 0.001) * 1000 + self._random.random(), call)
                 return
-            self.at(self._random.uniform(1, 120), lambda: arrive(reserved))
+            is_cancelled = self._random.random() < self._cancelled
+            self.at(self._random.uniform(1, 120), lambda: arrive(reserved, is_cancelled))
+            if is_cancelled:
+                self.at(1, lambda: settle(reserved, LOST))
 
-        def arrive(reservation: Reservation) -> None:
+        def arrive(reservation: Reservation, is_cancelled: bool) -> None:
             minute = int(self.now // MINUTE)
             self.counts[minute] += WEIGHT
             count = self.counts[minute]
-            self.at(self._random.uniform(0, 40), lambda: answer(reservation, count))
+            if not is_cancelled:
+                self.at(self._random.uniform(0, 40), lambda: answer(reservation, count))
 
         def answer(reservation: Reservation, count: int) -> None:
             outcome = self._outcome(count)
@@ -80,8 +94,8 @@ class Simulation:
 
     def _outcome(self, count: int) -> Outcome:
         chance = self._random.random()
-        if chance < self._lost:
-            return Outcome("lost")
+        if chance < self._lost or self.now < self._outage_until:
+            return LOST
         is_silent = chance < self._lost + self._silent
         return Outcome("answered", None if is_silent else count, int(self.now // MINUTE))
 
@@ -150,6 +164,19 @@ def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
     simulation.assert_used(minutes=4, least=0.95)
 
 
+@pytest.mark.parametrize("skew", [-4_900, 0, 999])
+@pytest.mark.parametrize("begin", [0, 100, 20_000])
+def test_requests_that_are_given_up_count(skew: int, begin: int) -> None:
+    for troubles in ({"cancelled": 0.2}, {"outage": 900}):
+        start = START - START % MINUTE + begin
+        simulation = Simulation(begin, start=start, spread=30, **troubles)
+        process = Process(skew)
+        for _ in range(100):
+            simulation.worker(process)
+        simulation.run(minutes=3)
+        assert max(simulation.counts.values()) <= BUDGET, (troubles, simulation.counts)
+
+
 def test_the_count_includes_other_users_of_the_address() -> None:
     simulation = Simulation(1)
     process = Process(0)
@@ -161,9 +188,6 @@ def test_the_count_includes_other_users_of_the_address() -> None:
         simulation.worker(process)
     simulation.run(minutes=4)
     simulation.assert_used(minutes=4)
-
-
-UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
 
 
 def _counted(count: int) -> Outcome:
@@ -230,10 +254,51 @@ def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
     budget.settle(lost, LOST)
     budget.settle(beside, _counted(BUDGET - WEIGHT))
     assert isinstance(budget.reserve(LIST_COINS, START), float), "the lost one is counted besides"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "later", "is_included"),
+    # A lost one may still be on its way.
+    [(LOST, LONGEST_WAY, True), (LOST, LONGEST_WAY - 1, False), (UNCOUNTED, 0, True)],
+)
+def test_an_answer_includes_what_was_made_long_enough_before(
+    outcome: Outcome, later: int, is_included: bool
+) -> None:
     budget = Budget()
-    budget.settle(_reserved(budget, START), LOST)
-    budget.settle(_reserved(budget, START), _counted(BUDGET - WEIGHT))
-    _reserved(budget, START)
+    budget.settle(_reserved(budget, START), _counted(WEIGHT))
+    budget.settle(_reserved(budget, START), outcome)
+    now = START + later
+    budget.settle(_reserved(budget, now), _counted(BUDGET - WEIGHT))
+    assert isinstance(budget.reserve(LIST_COINS, now), Reservation) is is_included
+
+
+def test_answers_without_a_count_are_counted_in_each_minute() -> None:
+    budget = Budget()
+    budget.settle(_reserved(budget, START), _counted(WEIGHT))
+    for _ in range(BUDGET // WEIGHT):
+        budget.settle(_reserved(budget, START + MINUTE), UNCOUNTED)
+    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), float)
+
+
+@pytest.mark.parametrize("before", [MOST_BEFORE, MOST_BEFORE + 1])
+def test_a_request_lost_shortly_before_a_minute_may_be_counted_in_it(before: int) -> None:
+    budget = Budget()
+    begin = START - START % MINUTE + MINUTE
+    for _ in range(BUDGET // WEIGHT):
+        budget.settle(_reserved(budget, begin - before), LOST)
+    reserved = budget.reserve(LIST_COINS, begin + MOST_AHEAD)
+    assert isinstance(reserved, Reservation) is (before > MOST_BEFORE)
+    _reserved(budget, begin + MINUTE + MOST_AHEAD)
+
+
+def test_a_clock_that_was_ahead_does_not_block_the_next_minute() -> None:
+    budget = Budget()
+    ahead = _reserved(budget, START + MINUTE)
+    budget.settle(ahead, Outcome("answered", WEIGHT, ahead.minute - 1))
+    # The clock has been corrected.
+    budget.settle(_reserved(budget, START), _counted(BUDGET))
+    assert budget.reserve(LIST_COINS, START) == 41
+    _reserved(budget, START + 41_000)
 
 
 def test_an_answer_dated_in_the_next_minute_begins_it() -> None:

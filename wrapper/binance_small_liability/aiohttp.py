@@ -68,8 +68,7 @@ class AiohttpConnection:
     """A connection that is lent to one call at a time."""
 
     def __init__(self, proxy: Hidden) -> None:
-        self.usable = True
-        self.sent = False
+        self.usable = self.sent = False
         self._proxy = proxy
         self._signature: Signature | None = None
         self._session = aiohttp.ClientSession(

@@ -28,6 +28,8 @@ MOST_AHEAD = 1_000  # milliseconds
 # A request may be counted in a minute although it was made up to this long before, by our clock:
 # our clock may be behind, and the request takes some time.
 MOST_BEFORE = 10_000  # milliseconds
+# A request that was made this much later arrives later, too, even if the first was cancelled.
+LONGEST_WAY = 500  # milliseconds
 # Binance's count may or may not include the requests in flight. Their answers will show it.
 SOON = 0.05  # seconds
 
@@ -133,15 +135,18 @@ class Budget:
         if outcome.minute == self._minute + 1:
             self._begin(self._minute + 1, is_dated=True)
         if outcome.count is None:
-            if outcome.kind == "lost" or self._is_reported:
+            if outcome.kind == "lost":
                 self._lost.append(reservation.at)
-                self._last_unclear = self._number
+            elif self._is_reported:  # it has arrived
+                self._lost.append(reservation.at - LONGEST_WAY)
+            self._last_unclear = self._number
             return
         self._is_reported = True
         if reservation.minute == self._minute:
             self._counted = max(self._counted, outcome.count)
             if reservation.number > self._last_unclear:
-                self._lost, self._late = [], []
+                self._lost = [at for at in self._lost if at > reservation.at - LONGEST_WAY]
+                self._late = []
             # A count includes all requests with smaller counts.
             self._late = [count for count in self._late if count > self._counted]
         elif outcome.minute in (None, self._minute) and outcome.count > self._counted:

@@ -35,7 +35,7 @@ class HttpxConnection(ABC):
     def __init__(self, wire: Wire | None) -> None:
         """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
         self._wire = wire
-        self.usable = True
+        self.usable = False
 
     @property
     def sent(self) -> bool:

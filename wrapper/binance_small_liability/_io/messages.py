@@ -175,7 +175,7 @@ class Connection(Protocol):
     """A connection that is lent to one call.
 
     Attributes:
-        usable: whether another request can follow.
+        usable: whether a request was answered, and another can follow.
     """
 
     usable: bool

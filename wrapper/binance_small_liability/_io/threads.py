@@ -3,6 +3,7 @@
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
@@ -81,7 +82,11 @@ class ThreadIo:
 
     def _begin(self) -> None:
         self._idle: IdleConnections[Connection] = IdleConnections()
-        self._turns = threading.Semaphore(MOST_IN_FLIGHT)
+        # Not a Semaphore: it is Python code, and a signal's exception within it would leave it
+        # locked.
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(MOST_IN_FLIGHT):
+            self._turns.put(None)
         self._correcting = threading.Lock()
 
     def renew(self) -> None:
@@ -95,12 +100,14 @@ class ThreadIo:
 
     async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
         """Lends a connection."""
-        if not self._turns.acquire(timeout=timeout):
-            raise httpx.PoolTimeout("No connection became free in time")
+        try:
+            self._turns.get(timeout=timeout)
+        except Empty:
+            raise httpx.PoolTimeout("No connection became free in time") from None
         try:
             return self._lend(fresh)
         except BaseException:
-            self._turns.release()
+            self._turns.put(None)
             raise
 
     def _lend(self, fresh: bool) -> Connection:
@@ -116,7 +123,7 @@ class ThreadIo:
             else:
                 await connection.close()
         finally:
-            self._turns.release()
+            self._turns.put(None)
         while (stale := self._idle.take_stale()) is not None:
             await stale.close()
 

@@ -5,18 +5,20 @@
 # of ids, scored by their minute, so that a report that arrives twice counts once.
 RESERVE = """
 local budget, flying, clock, ban, cooling = unpack(KEYS)
-local id, weight, limit, trusted, period, ahead, before = unpack(ARGV, 1, 7)
+local id, weight, limit, given, trusted, period, ahead, before, way = unpack(ARGV, 1, 9)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if trusted ~= '' then
-  local skew = trusted - now
-  local known = redis.call('GET', clock)
-  -- A clock that is more than 10 s slower has jumped; Binance will refuse its timestamps.
-  if not known or (skew < tonumber(known) and skew > known - 10000) then
+local known = tonumber(redis.call('GET', clock) or nil)
+if given + 0 > 0 then
+  local skew = given - now
+  -- A difference of more than 10 s means that Redis's clock was changed.
+  if trusted == '1' and (not known or skew < known or skew > known + 10000) then
     redis.call('SET', clock, skew, 'PX', 600000)
+    known = skew
   end
+  known = known or skew
 end
-now = now + (redis.call('GET', clock) or 0)
+now = now + (known or 0)
 
 local state = redis.call('HMGET', budget, 'minute', 'dated', 'counted', 'reported', 'number',
                          'last_unclear', 'lost', 'late')
@@ -42,22 +44,23 @@ end
 local current = math.floor((now - ahead) / period)
 if current > minute or current < minute - dated then begin(current, 0) end
 
-for i = 8, #ARGV, 7 do
+for i = 10, #ARGV, 7 do
   local settled, kind, number_then, minute_then, at, count, answered_in = unpack(ARGV, i, i + 6)
   number_then, minute_then, at = tonumber(number_then), tonumber(minute_then), tonumber(at)
   count, answered_in = tonumber(count), tonumber(answered_in)
   if redis.call('ZREM', flying, settled) == 1 and kind ~= 'released' then
     if answered_in == minute + 1 then begin(minute + 1, 1) end
     if not count then
-      if kind == 'lost' or reported == 1 then
-        table.insert(lost, at)
-        last_unclear = number
-      end
+      if kind == 'lost' then table.insert(lost, at)
+      elseif reported == 1 then table.insert(lost, at - way) end
+      last_unclear = number
     else
       reported = 1
       if minute_then == minute then
         counted = math.max(counted, count)
-        if number_then > last_unclear then lost, late = {}, {} end
+        if number_then > last_unclear then
+          lost, late = list(table.concat(lost, ' '), at - way + 1), {}
+        end
         late = list(table.concat(late, ' '), counted + 1)
       elseif (not answered_in or answered_in == minute) and count > counted then
         table.insert(late, count)

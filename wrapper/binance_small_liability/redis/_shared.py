@@ -17,6 +17,7 @@ import attrs
 import redis
 
 from binance_small_liability._call.limits import (
+    LONGEST_WAY,
     MINUTE,
     MOST_AHEAD,
     MOST_BEFORE,
@@ -131,7 +132,7 @@ class SharedLimits:
         name = f"{self._name}-{next(self._numbers)}"
         try:
             limit = str(operation.weight_per_minute or 0)
-            reply = await self._ask(operation, name, limit, now if is_trusted else "")
+            reply = await self._ask(operation, name, limit, now, is_trusted=is_trusted)
             if reply is None:
                 shared = local
             else:
@@ -209,7 +210,7 @@ class SharedLimits:
         return [budget, f"{budget}:flying", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
     async def _ask(
-        self, operation: Operation[Any], name: str, limit: str, trusted: int | str
+        self, operation: Operation[Any], name: str, limit: str, now: int, *, is_trusted: bool
     ) -> Any:
         """Reports outcomes and reserves weight; returns None if Redis failed."""
         if self._pausing():
@@ -218,8 +219,9 @@ class SharedLimits:
             reports = self._unreported.pop(operation.name, ())
         reply = None
         try:
-            constants = MINUTE, MOST_AHEAD, MOST_BEFORE
-            arguments = [name, operation.weight, limit, trusted, *constants, *chain(*reports)]
+            constants = MINUTE, MOST_AHEAD, MOST_BEFORE, LONGEST_WAY
+            arguments = [name, operation.weight, limit, now, int(is_trusted), *constants]
+            arguments += chain(*reports)
             reply = await self._run("reserve", self._keys(operation), arguments)
         except _FAILURES as error:
             self._failed(error)
@@ -292,7 +294,8 @@ class SharedLimits:
 
     async def _flush(self) -> None:
         for name in list(self._unreported):
-            await self._ask(self._operations[name], "", "", "")
+            if await self._ask(self._operations[name], "", "", 0, is_trusted=False) is not None:
+                self._down_until = 0.0  # the next call may try Redis at once
 
 
 class AsyncSharedLimits(SharedLimits):
