@@ -8,7 +8,7 @@ from tests.cli.command import Captured, shell, succeeds
 
 
 def completed(words: str, folder: Path) -> list[str]:
-    """What bash offers after the command and `words`, of which the last one is incomplete."""
+    """What bash offers after the command and `words`, whose last one is incomplete."""
     script = (
         'eval "$("$0" completion bash)"\n'
         f"COMP_WORDS=(binance-small-liability {words}) COMP_CWORD={len(words.split())}\n"

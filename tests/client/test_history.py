@@ -170,7 +170,7 @@ def test_wrong_times_are_refused_before_anything_is_sent(
 
 
 def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
-    """A server that answers with these totals and numbers of rows, the last again and again."""
+    """A server that answers with these totals and numbers of rows; the last pair repeats."""
     queue = list(pages)
 
     def answer(_: Request) -> Answer:

@@ -75,9 +75,9 @@ def minute_of(moment: datetime) -> int:
 class Budget:
     """The weight of one endpoint in one calendar minute.
 
-    Binance has counted at most its last reported count, plus the requests in flight, plus the
-    requests of which it is not known whether that count includes them. A request waits only if it
-    would exceed the budget together with these.
+    Binance's count is at most the sum of its last reported count, the requests in flight, and the
+    requests that the reported count may lack. A request waits only if it would exceed the budget
+    together with these.
     """
 
     def __init__(self) -> None:
@@ -87,8 +87,9 @@ class Budget:
         # By the minute of the reservation: this one, or the one before. Older ones are forgotten.
         self._in_flight = 0
         self._before = 0
-        # Requests that the answer to a later one will include: their weight if they were lost, and
-        # the reported counts if they may have been counted in the minute before.
+        # Requests that the last count may lack; the answer to a later request will include them.
+        # `_lost` is the weight of those without a count. `_late` has the counts in answers to
+        # requests of the minute before.
         self._lost = 0
         self._late: list[int] = []
         self._last_unclear = 0
