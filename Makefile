@@ -14,7 +14,7 @@ export PATH := $(abspath $(BIN)):$(abspath node_modules/.bin):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-# Their names on PyPI. Each is measured in its own environment.
+# The other clients, by their names on PyPI. Each is measured in its own environment.
 PEERS := binance-connector binance-sdk-margin-trading ccxt httpx python-binance typed-binance
 PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet
 
@@ -34,7 +34,7 @@ help: ## list the commands
 
 setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into this folder
 
-demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
+demo: $(CONTRACT_TOOLS) ## list and exchange debts, and list past exchanges, against mocks of Binance
 	@python -m tools.demo
 
 test: $(CONTRACT_TOOLS) lint ## run all checks and tests: drift, lint, types, contract, tests
@@ -46,7 +46,7 @@ contract: $(CONTRACT_TOOLS) ## run only the contract tests
 check-spec: $(CONTRACT_TOOLS) ## check whether the client still works with another contract: SPEC=other.yaml
 	@python -m tools.check_spec $(if $(SPEC),"$(SPEC)")
 
-check-live: $(CONTRACT_TOOLS) ## check whether a live service keeps the contract: URL=https://…
+check-live: $(CONTRACT_TOOLS) ## check whether a live service follows the contract: URL=https://…
 	@python -m tools.check_live $(if $(URL),"$(URL)")
 
 check-page: $(PYTHON_TOOLS) ## compare pages of Binance's documentation with openapi.yaml: PAGE="file …", - is standard input
@@ -80,7 +80,7 @@ lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 mutants: $(PYTHON_TOOLS) ## check that tests notice changed code, into tests/mutants.md: MODULE=retry
 	@python -m tools.mutants $(MODULE)
 
-bench: $(PYTHON_TOOLS) ## measure against what else there is, into benchmarks/results.md
+bench: $(PYTHON_TOOLS) ## measure this client and others, into benchmarks/results.md
 	@python -m benchmarks
 
 lock: $(PYTHON_TOOLS) ## pin the newest versions that pyproject.toml and package.json allow
