@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 4010
+ROUNDS ?= 40
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -14,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(abspath node_modules/.bin):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-# The other clients, by their names on PyPI. Each is measured in its own environment.
+# Names of distributions. The benchmarks install each into an environment of its own.
 PEERS := binance-connector binance-sdk-margin-trading ccxt httpx python-binance typed-binance
 PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet
 
@@ -60,7 +61,7 @@ mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRIC
 
 docs: $(CONTRACT_TOOLS) ## build the documentation site into docs/site
 	cp benchmarks/results.md docs/pages/benchmarks.md
-	cp benchmarks/results.svg docs/pages/
+	cp benchmarks/results.svg benchmarks/fleet.svg docs/pages/
 	zensical build --strict --clean --config-file docs/zensical.toml
 	mkdir docs/site/http-api
 	cp $(addprefix node_modules/swagger-ui-dist/,swagger-ui-bundle.js swagger-ui.css LICENSE) docs/site/http-api/
@@ -80,18 +81,18 @@ lint: $(CONTRACT_TOOLS) ## check drift, style, types and the contract
 mutants: $(PYTHON_TOOLS) ## check that tests notice changed code, into tests/mutants.md: MODULE=retry
 	@python -m tools.mutants $(MODULE)
 
-bench: $(PYTHON_TOOLS) ## measure this client and others, into benchmarks/results.md
-	@python -m benchmarks
+bench: $(PYTHON_TOOLS) ## measure this client and its peers, into benchmarks/results.md: ROUNDS (40)
+	@python -m benchmarks.run $(ROUNDS)
 
 lock: $(PYTHON_TOOLS) ## pin the newest versions that pyproject.toml and package.json allow
 	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements.txt
 	$(PIN) pyproject.toml --output-file benchmarks/requirements/binance-small-liability.txt
-	for extra in aiohttp cli; do $(PIN) pyproject.toml --extra $$extra --output-file benchmarks/requirements/binance-small-liability-$$extra.txt || exit; done
+	$(PIN) pyproject.toml --extra aiohttp --output-file benchmarks/requirements/binance-small-liability-aiohttp.txt
 	for peer in $(PEERS); do echo $$peer | $(PIN) - --output-file benchmarks/requirements/$$peer.txt || exit; done
 	npm install --package-lock-only
 
 clean: ## remove everything that these commands made
-	rm -rf $(VENV) node_modules reports docs/pages/benchmarks.md docs/pages/results.svg benchmarks/.environments .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/.cache docs/site
+	rm -rf $(VENV) node_modules reports docs/pages/benchmarks.md docs/pages/results.svg docs/pages/fleet.svg benchmarks/.environments .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/.cache docs/site
 
 $(PINNED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=")'

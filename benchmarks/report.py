@@ -1,265 +1,296 @@
-"""Writes the results down: tables for people, every figure from the measurement."""
+"""What the figures mean: the aims, the tables of results.md, and the charts."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+from xml.sax.saxutils import escape
 
-from benchmarks.aims import Aim, judge
-from benchmarks.chart import bar_chart
-from benchmarks.contestants import CONTESTANTS, FLOOR, OURS, Contestant
-from benchmarks.figures import Spread, ratio
-from benchmarks.measuring import BASELINE, Results, Rounds
+from benchmarks import clients
+from benchmarks.clients import AIOHTTP, CLIENTS, HTTPX, HTTPX_ASYNC, OURS, OURS_AIOHTTP, OURS_ASYNC
+from benchmarks.fleet import BAN, BUDGET, MINUTE, MINUTES, Run
+from benchmarks.fleet import TASKS as FLEET_TASKS
 
-_MET = {True: "met", False: "**missed**", None: "not measured"}
-_LEAST_SHARE = 0.01
-_KEY = re.compile(r"^## (.+)$", re.MULTILINE)
+COINS = (1, 10, 100)
+TASKS = 100
+BASELINE, IMPORT = "import httpx, attrs", "import binance_small_liability"
 
 
-def chart(results: Results, date: str, machine: str) -> str:
-    """The chart of the time per call, measured on `date` by a `machine` of some kind."""
-    floor = results.calls[1][FLOOR]
+class Work(NamedTuple):
+    """What is measured: a client or an import, the coins in the answer, the tasks that call."""
 
-    def bars(is_async: bool) -> dict[str, Spread]:
-        return {
-            contestant.name.removesuffix(" (async)"): ratio(
-                results.calls[1][contestant.name], floor
-            )
-            for contestant in _in(results.calls[1], is_async)
-        }
+    name: str
+    coins: int = 1
+    tasks: int = 1
 
-    return bar_chart(
-        "Time per call, as a multiple of a hand-signed http.client call: less is better",
-        {"Synchronous": bars(is_async=False), "Asynchronous": bars(is_async=True)},
-        marked=OURS,
-        caption=f"Measured on {date} by make bench, on {machine}",
+
+class Installed(NamedTuple):
+    """An environment: the version of its library, and the bytes of each distribution."""
+
+    version: str
+    sizes: dict[str, int]
+
+
+@dataclass
+class Results:
+    """All figures. `seconds` has one per round; `profiles` explain missed aims."""
+
+    date: str
+    machine: str
+    installed: dict[str, Installed] = field(default_factory=dict)
+    seconds: dict[Work, list[float]] = field(default_factory=dict)
+    profiles: dict[Work, Mapping[str, float]] = field(default_factory=dict)
+    pacing: dict[str, tuple[int, float]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def ratios(self, work: Work, base: Work) -> list[float]:
+        """The quotients of seconds of the same round."""
+        pairs = zip(self.seconds[work], self.seconds[base], strict=True)
+        return [one / other for one, other in pairs]
+
+
+def spread(figures: Iterable[float], decimals: int = 2) -> str:
+    """The median of at least two figures, and the quartiles around it in brackets."""
+    quartiles = quantiles(figures, n=4, method="inclusive")
+    low, middle, high = (f"{figure:,.{decimals}f}" for figure in quartiles)
+    return f"{middle} ({low} to {high})"
+
+
+class Aim(NamedTuple):
+    """What is wanted, what was measured, and the profile that explains a miss."""
+
+    text: str
+    figure: str
+    is_met: bool
+    profile: Mapping[str, float]
+
+
+_SYNC, _ASYNC, _AIOHTTP = Work(OURS), Work(OURS_ASYNC), Work(OURS_AIOHTTP)
+_TOGETHER, _TOGETHER_AIOHTTP = _ASYNC._replace(tasks=TASKS), _AIOHTTP._replace(tasks=TASKS)
+_TIMES = (
+    ("A synchronous call takes at most {} times bare httpx", 0.8, _SYNC, HTTPX),
+    ("An asynchronous call takes at most {} times bare httpx", 0.9, _ASYNC, HTTPX_ASYNC),
+    ("Over aiohttp a call takes at most {} times bare aiohttp", 1.7, _AIOHTTP, AIOHTTP),
+    ("Importing takes at most {} times `import httpx, attrs`", 1.15, Work(IMPORT), BASELINE),
+)
+_RATES = (
+    ("100 tasks have at least {} times the throughput of bare httpx", 3, _TOGETHER, HTTPX_ASYNC),
+    ("Over aiohttp at least {} times that of bare aiohttp", 0.45, _TOGETHER_AIOHTTP, AIOHTTP),
+)
+_TYPED = "A call that returns 100 coins is faster than that of every peer with typed results"
+_PEERS = (
+    ("A call that returns 1 coin is faster than every synchronous peer's", 1, _SYNC),
+    ("A call that returns 10 coins is faster than every synchronous peer's", 1, Work(OURS, 10)),
+    (f"{_TYPED}, synchronous", 1, Work(OURS, 100)),
+    (f"{_TYPED}, asynchronous", 1, Work(OURS_ASYNC, 100)),
+    ("Over aiohttp a call takes at most {} times the fastest peer's", 1.8, _AIOHTTP),
+)
+
+
+def aims(results: Results) -> Iterator[Aim]:
+    """Every aim."""
+    for text, limit, work, base in _TIMES:
+        ratios = results.ratios(work, work._replace(name=base))
+        is_met = median(ratios) <= limit
+        yield Aim(text.format(limit), spread(ratios), is_met, results.profiles[work])
+    for text, limit, work, base in _RATES:
+        ratios = results.ratios(work._replace(name=base), work)
+        is_met = median(ratios) >= limit
+        yield Aim(text.format(limit), spread(ratios), is_met, results.profiles[work])
+    for text, limit, work in _PEERS:
+        peers = [
+            (results.ratios(work, work._replace(name=name)), name)
+            for name, peer in CLIENTS.items()
+            if peer.is_peer and clients.is_async(name) == clients.is_async(work.name)
+            if peer.is_typed or _TYPED not in text
+        ]
+        ratios, fastest = max(peers, key=lambda peer: median(peer[0]))
+        figure, is_met = f"{spread(ratios)} times {fastest}", median(ratios) <= limit
+        yield Aim(text.format(limit), figure, is_met, results.profiles[work])
+    sizes = results.installed[OURS].sizes
+    megabytes = round(sum(sizes.values()) / 1e6, 1)
+    yield Aim("At most 9 distributions, this one included", str(len(sizes)), len(sizes) <= 9, sizes)
+    text = "At most 2.6 MB installed, without compiled modules"
+    yield Aim(text, f"{megabytes} MB", megabytes <= 2.6, sizes)
+    yield from _fleet_aims(results)
+    for kind in ("", " (async)"):
+        names = (clients.SHARED, clients.CALL, clients.GET)
+        shared, call, get = (Work(f"{name}{kind}") for name in names)
+        rounds = zip(*(results.seconds[work] for work in (shared, call, get)), strict=True)
+        trips = [(one - other) / trip for one, other, trip in rounds]
+        text = f"A {shared.name} takes at most 1.5 round trips of a GET longer"
+        yield Aim(text, spread(trips), median(trips) <= 1.5, results.profiles[shared])
+
+
+def _fleet_aims(results: Results) -> Iterator[Aim]:
+    for name, run in results.runs.items():
+        by_minute, profile = run.by_minute(), run.profile()
+        refused = len(run.requests) - len(run.answered())
+        others = run.processes * FLEET_TASKS - 1
+        if name == BAN:
+            text = "After a ban, every other task or thread sends at most the request in flight"
+            figure = f"{run.late} requests of {others} tasks and threads"
+            yield Aim(text, figure, run.late <= others, profile)
+        elif run.is_shared or run.processes == 1:
+            text = f"{name}: at least 99 % of each minute's budget is used, nothing is refused"
+            figure = f"{', '.join(map(str, by_minute))} of {BUDGET} calls, {refused} refused"
+            is_met = min(by_minute) >= 0.99 * BUDGET and not refused
+            yield Aim(text, figure, is_met, profile)
+
+
+def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    columns = head.split("|")
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "\n".join(f"| {' | '.join(str(cell).strip() for cell in line)} |" for line in lines)
+
+
+def _by_speed(results: Results) -> dict[str, float]:
+    """The median microseconds of every client's call that returns one coin."""
+    medians = {name: median(results.seconds[Work(name)]) * 1e6 for name in CLIENTS}
+    names = sorted(medians, key=lambda name: (clients.is_async(name), medians[name]))
+    return {name: medians[name] for name in names}
+
+
+def _aims(results: Results) -> Iterator[str]:
+    rows = [(*each[:2], "met" if each.is_met else "**missed**") for each in aims(results)]
+    yield _table("aim | measured | ", rows)
+    missed: dict[str, list[str]] = {}
+    for aim in aims(results):
+        if not aim.is_met:
+            total = sum(aim.profile.values())
+            most = sorted(aim.profile.items(), key=lambda part: -part[1])[:10]
+            shares = [(f"`{name}`", f"{part / total:.0%}") for name, part in most]
+            missed.setdefault(_table("part | share", shares), []).append(aim.text)
+    for table, texts in missed.items():
+        yield f"Missed: *{'; '.join(texts)}*. The largest parts of what was measured:"
+        yield table
+
+
+def _calls(results: Results) -> Iterator[str]:
+    def cells(*works: Work) -> list[str]:
+        seconds = [results.seconds.get(work) for work in works]
+        return [spread((x * 1e6 for x in each), 0) if each else "" for each in seconds]
+
+    yield _table(
+        "µs per call | 1 coin | 10 coins | 100 coins | 100 tasks",
+        [
+            (name, *cells(*(Work(name, n) for n in COINS), Work(name, tasks=TASKS)))
+            for name in _by_speed(results)
+        ],
+    )
+    names = [BASELINE, IMPORT, *clients.ROUND_TRIPS]
+    yield _table("imports, and calls with Redis | µs", [(x, *cells(Work(x))) for x in names])
+    yield _table(
+        "environment | version | distributions | MB without compiled modules",
+        [
+            (name, version, len(sizes), f"{sum(sizes.values()) / 1e6:.1f}")
+            for name, (version, sizes) in results.installed.items()
+        ],
     )
 
 
-def report(results: Results, date: str, machine: str, explanations: str) -> str:
-    """The results as Markdown.
+def _fleet(results: Results) -> Iterator[str]:
+    rows = [
+        (name, *run.by_minute(), *(run.statuses()[status] for status in (200, 429, 418)))
+        for name, run in results.runs.items()
+    ]
+    yield _table("fleet | minute 1 | minute 2 | minute 3 | answered | 429 | 418", rows)
+    yield (
+        "No peer shares limits between processes. One client of each peer calls as fast as it does "
+        f"on its own. The budget is {BUDGET} calls per minute."
+    )
+    yield _table(
+        "peer | calls until the first refusal | seconds | at this pace, calls per minute",
+        [
+            (name, calls, f"{seconds:.2f}", f"{calls / seconds * 60:,.0f}")
+            for name, (calls, seconds) in results.pacing.items()
+        ],
+    )
 
-    Args:
-        results: what was measured.
-        date: when.
-        machine: the kind of machine that measured.
-        explanations: why aims are missed, each under a heading that is the key of the aim.
-    """
-    sections = [
+
+def text(results: Results) -> str:
+    """The results as Markdown."""
+    blocks = [
         "# What a call costs",
-        f"Measured on {date} by `make bench`, on {machine}, against a server on loopback that does "
-        "next to nothing. No figure is typed by hand.\n\n"
-        "The contestants take turns in every round, and a ratio compares what was measured in the "
-        "same round, so what disturbs the machine disturbs them alike. Given are the median and, "
-        "in brackets, the quartiles. The hand-signed contestants sign, send, and make plain tuples "
-        "with exact decimals; the others do what their makers found best. Who is not slower than "
-        "another in at least three of four rounds shares its place.",
-        "![Time per call of every contestant](results.svg)",
+        f"Measured on {results.date} by `make bench`, on {results.machine}. The server runs on the "
+        "same machine and takes little time. The clients take turns in every round. A ratio "
+        "compares figures of the same round. Each figure is a median, with the quartiles in "
+        "brackets. The hand-signed clients, called bare, make plain tuples with exact decimals. "
+        "All others return what their users get.",
+        "![Time per call of every client](results.svg)",
         "## Aims",
-        _aims(list(judge(results)), explanations),
-        "## Time per call",
-        *(_calls(results, is_async) for is_async in (False, True)),
-        "## Longer lists",
-        "Multiples of what the hand-signed `http.client` call took for as many coins.",
-        *(_coins(results, is_async) for is_async in (False, True)),
-        "## Where the time goes",
-        "As a profiler sees it, which makes many small steps look dearer than they are. What is "
-        "built into Python is counted where it is called.",
-        _profiles(results),
-        "## 100 tasks at once",
-        _throughput(results),
-        "## Import",
-        _imports(results),
-        "## From the start of a process to its first answer",
-        _starts(results),
-        "## Memory and disk",
-        _memory(results),
-        _disk(results),
-        "## As work grows",
-        _growth(results),
+        *_aims(results),
+        "## Calls, imports, installation",
+        *_calls(results),
+        "## Many processes, one address",
+        f"The processes call the fake Binance as fast as they may, for {MINUTES} whole minutes of "
+        f"{BUDGET} calls. In the minute before, they start one after another. Each has "
+        f"{FLEET_TASKS} tasks; every second one has {FLEET_TASKS} threads instead. A minute lasts "
+        f"{MINUTE:g} s here. The second that a client leaves for clocks that differ is shortened "
+        "in proportion. A ban lasts 2 minutes of 60 s.",
+        "![Answered calls of 16 processes](fleet.svg)",
+        *_fleet(results),
     ]
-    if results.out:
-        sections += ["## Not measured", _table(["who", "why"], results.out.items())]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
-def _in(rounds: Rounds, is_async: bool) -> list[Contestant]:
-    return [c for name, c in CONTESTANTS.items() if name in rounds and c.is_async == is_async]
+_STYLE = """
+text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+.bar { fill: #8c959f; } .ours { fill: #0969da; }
+path.bar, path.ours { fill: none; stroke: #8c959f; stroke-width: 2; } path.ours { stroke: #0969da; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3; } .ours { fill: #4493f8; } path.ours { stroke: #4493f8; }
+}"""
 
 
-def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _svg(title: str, height: float, shapes: Iterable[str]) -> str:
+    size = f'viewBox="0 0 760 {height:g}" width="760" height="{height:g}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">'
+    return "\n".join([head, f"<style>{_STYLE}</style>", _label(0, 16, title), *shapes, "</svg>\n"])
 
 
-def _ranked(rounds: Rounds, base: list[float] | None = None) -> list[str]:
-    """The names, the least first; as multiples of `base`, if it is given."""
-    return sorted(
-        rounds,
-        key=lambda name: (ratio(rounds[name], base) if base else Spread.of(rounds[name])).median,
-    )
+def _label(x: float, y: float, content: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:g}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
-def _aims(aims: list[Aim], explanations: str) -> str:
-    _, *parts = _KEY.split(explanations)
-    reasons = dict(zip(parts[::2], parts[1::2], strict=True))
-    table = _table(["aim", "measured", ""], [(aim.text, aim.figure, _MET[aim.met]) for aim in aims])
-    missed = [
-        f"*{aim.text}*: {reasons.get(aim.key, 'not explained yet.').strip()}"
-        for aim in aims
-        if not aim.met
-    ]
-    return "\n\n".join([table, *missed])
+def bars(results: Results) -> str:
+    """A chart of the time per call; all bars have one scale."""
+    microseconds, shapes = _by_speed(results), []
+    for number, (name, each) in enumerate(microseconds.items()):
+        width, y = 400 * each / max(microseconds.values()), 30 + 24 * number
+        kind = "ours" if name.startswith(OURS) else "bar"
+        bar = f'<rect class="{kind}" x="300" y="{y}" width="{width:.1f}" height="16"/>'
+        shapes += [
+            _label(290, y + 13, name, "end"),
+            bar,
+            _label(308 + width, y + 13, f"{each:,.0f}"),
+        ]
+    title = "Microseconds per call that returns one coin: less is better"
+    return _svg(title, 30 + 24 * len(microseconds), shapes)
 
 
-def _places(rounds: Rounds, base: list[float]) -> dict[str, int]:
-    """Who comes where; who is not slower in three of four rounds shares a place."""
-    places: dict[str, int] = {}
-    first = ""
-    for name in _ranked(rounds, base):
-        if not first or ratio(rounds[name], rounds[first]).low > 1:
-            first = name
-            places[name] = len(places) + 1
-        else:
-            places[name] = places[first]
-    return places
+def lines(runs: Iterable[Run]) -> str:
+    """A chart of the answered calls of fleets, with and without RedisLimits."""
+    left, bottom, minute = 40, 230, 140
+    right, call = left + (MINUTES + 1) * minute, 200 / (BUDGET * (MINUTES + 1))
+    shapes = [_label(right, bottom + 20, "minutes", "end")]
+    shapes += [_label(left + (m + 1) * minute, bottom + 20, str(m)) for m in range(MINUTES)]
+    shapes += [_label(left - 8, bottom - n * call + 5, str(n), "end") for n in (0, 240, 480)]
+    for run in runs:
+        kind, name = ("ours", "with") if run.is_shared else ("bar", "without")
+        path, height = f"M{left} {bottom}", float(bottom)
+        for number, moment in enumerate(run.answered(), 1):
+            height = bottom - number * call
+            path += f"H{left + (moment + 1) * minute:.1f}V{height:.1f}"
+        shapes.append(f'<path class="{kind}" d="{path}H{right}"/>')
+        shapes.append(_label(right + 8, height + 5, f"{name} RedisLimits"))
+    return _svg("Answered calls of 16 processes behind one address", bottom + 30, shapes)
 
 
-def _calls(results: Results, is_async: bool) -> str:
-    rounds = results.calls[1]
-    kind = {c.name: rounds[c.name] for c in _in(rounds, is_async)}
-    places = _places(kind, rounds[FLOOR])
-    return _table(
-        [
-            "asynchronous" if is_async else "synchronous",
-            "place",
-            "µs",
-            f"times {FLOOR}",
-            "of its own processor, µs",
-        ],
-        [
-            (
-                name,
-                str(places[name]),
-                Spread.of(kind[name]).times(1e6).text(0),
-                ratio(kind[name], rounds[FLOOR]).text(2),
-                Spread.of(results.processor[name]).times(1e6).text(0),
-            )
-            for name in _ranked(kind, rounds[FLOOR])
-        ],
-    )
-
-
-def _coins(results: Results, is_async: bool) -> str:
-    names = [c.name for c in _in(results.calls[1], is_async)]
-    return _table(
-        ["asynchronous" if is_async else "synchronous", *(f"coins: {n:,}" for n in results.calls)],
-        [
-            (
-                name,
-                *(
-                    ratio(rounds[name], rounds[FLOOR]).text(2) if name in rounds else "not measured"
-                    for rounds in results.calls.values()
-                ),
-            )
-            for name in names
-        ],
-    )
-
-
-def _profiles(results: Results) -> str:
-    shares = {
-        of: {package: spent / sum(seconds.values()) for package, spent in seconds.items()}
-        for of, seconds in results.profiles.items()
-    }
-    packages = sorted(
-        {package for share in shares.values() for package in share},
-        key=lambda package: -max(share.get(package, 0) for share in shares.values()),
-    )
-    return _table(
-        ["package", *(f"{name}, coins: {coins:,}" for name, coins in shares)],
-        [
-            (f"`{package}`", *(f"{share.get(package, 0):.0%}" for share in shares.values()))
-            for package in packages
-            if any(share.get(package, 0) >= _LEAST_SHARE for share in shares.values())
-        ],
-    )
-
-
-def _throughput(results: Results) -> str:
-    per_second = {n: [1 / s for s in rounds] for n, rounds in results.throughput.items()}
-    return _table(
-        ["100 tasks, one client", "calls per second"],
-        [(name, Spread.of(per_second[name]).text(0)) for name in reversed(_ranked(per_second))],
-    )
-
-
-def _imports(results: Results) -> str:
-    return _table(
-        ["import", "ms", "times `import httpx, attrs`"],
-        [
-            (
-                f"`{CONTESTANTS[name].imports}`" if name in CONTESTANTS else "`httpx, attrs`",
-                Spread.of(results.imports[name]).times(1e3).text(0),
-                ratio(results.imports[name], results.imports[BASELINE]).text(2),
-            )
-            for name in _ranked(results.imports, results.imports[BASELINE])
-        ],
-    )
-
-
-def _starts(results: Results) -> str:
-    return _table(
-        ["a script, or a command", "ms", f"times {FLOOR}"],
-        [
-            (
-                name,
-                Spread.of(results.starts[name]).times(1e3).text(0),
-                ratio(results.starts[name], results.starts[FLOOR]).text(2),
-            )
-            for name in _ranked(results.starts, results.starts[FLOOR])
-        ],
-    )
-
-
-def _memory(results: Results) -> str:
-    return _table(
-        ["most memory held, MB", "after 100 calls", "after 1,000 calls"],
-        [
-            (name, *(f"{kib * 1024 / 1e6:.1f}" for kib in peaks))
-            for name, peaks in sorted(results.peaks.items(), key=lambda item: item[1])
-        ],
-    )
-
-
-def _disk(results: Results) -> str:
-    return _table(
-        ["installed", "version", "distributions", "MB", "MB of compiled modules"],
-        [
-            (
-                name,
-                installed.version,
-                str(installed.distributions),
-                f"{installed.size / 1e6:.1f}",
-                f"{installed.compiled / 1e6:.1f}",
-            )
-            for name, installed in sorted(
-                results.environments.items(), key=lambda item: item[1].size
-            )
-        ],
-    )
-
-
-def _growth(results: Results) -> str:
-    return _table(
-        ["contestant", "clients", "tasks", "calls per second", "most memory held, MB"],
-        _growth_rows(results),
-    )
-
-
-def _growth_rows(results: Results) -> Iterator[tuple[str, ...]]:
-    for name, scales in results.scales.items():
-        for scale in scales:
-            figures = ("too slow to measure", "")
-            if scale.turn:
-                per_second = 1 / scale.turn.seconds
-                figures = f"{per_second:,.0f}", f"{scale.turn.peak_kib * 1024 / 1e6:.1f}"
-            yield name, f"{scale.clients:,}", f"{scale.tasks:,}", *figures
+def write(results: Results, folder: Path) -> None:
+    """Writes results.md and the charts."""
+    (folder / "results.md").write_text(text(results), "utf-8")
+    (folder / "results.svg").write_text(bars(results), "utf-8")
+    most = [run for name, run in results.runs.items() if run.processes == 16 and name != BAN]
+    (folder / "fleet.svg").write_text(lines(most), "utf-8")

@@ -10,6 +10,8 @@ at most once, and a POST never.
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -27,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tools.contract import OPENAPI_YAML, answer_of, load
+from tools.contract import OPENAPI_YAML, answer_of, today
 from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
 _SECONDS = 10.0
@@ -100,16 +102,21 @@ def _without_secrets(request: httpx.Request, response: httpx.Response) -> httpx.
     return clean
 
 
+@cache
+def _schema() -> Any:
+    return schemathesis.openapi.from_path(OPENAPI_YAML)
+
+
 def _departures(operation: Operation, response: httpx.Response) -> Iterator[str]:
     """The differences between an answer and openapi.yaml."""
     method, path = operation.method, operation.path
-    case = schemathesis.openapi.from_path(OPENAPI_YAML)[path][method].Case()
+    case = _schema()[path][method].Case()
     try:
         case.validate_response(response, checks=_CHECKS)
     except FailureGroup as group:
         for failure in group.exceptions:
             yield _in_one_line(failure)
-    documented = answer_of(load(), method, path, str(response.status_code)) or {}
+    documented = answer_of(today(), method, path, str(response.status_code)) or {}
     for name in documented.get("headers", {}):
         # The contract cannot require headers; a comment in it gives the reason.
         if name not in response.headers:

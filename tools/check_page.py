@@ -9,27 +9,24 @@ standard input. The exit code is 0 if all pages agree, 1 if one differs, 2 if on
 import json
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import ChainMap, defaultdict
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
 import pyromark
-import yaml
 from lxml import etree
 
-from tools.statements import Decisions, Key, Pairs, Said, Statements, collected, operations, plain
+from tools import contract
+from tools.contract import Key, Pairs, Statements, Values, collected, plain
 
-OPENAPI_YAML = Path(__file__).resolve().parent.parent / "openapi.yaml"
-MOST_BYTES, MOST_TAGS, MOST_PAIRS, MOST_LETTERS = 10 * 2**20, 500_000, 10_000, 300
+MOST_BYTES, MOST_TAGS, MOST_STATEMENTS, MOST_LETTERS = 10 * 2**20, 500_000, 10_000, 300
 
-# --- What the parts of a page look like, in English and in Chinese ---
-HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-SECURITY = re.compile(r"\(\s*([A-Z][A-Z_]{3,})\s*\)")
+# --- The words of a page, in English and in Chinese ---
+BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "table", "pre")
+SECURITY_TYPE = r"\(\s*([A-Z][A-Z_]{3,})\s*\)"
 SECTIONS = {
     "weight": r"weight|权重",
     "parameters": r"param|参数",
@@ -38,10 +35,10 @@ SECTIONS = {
     "request": r"http|request|请求",
 }
 COLUMNS = {
-    "name": r"(parameter )?name|parameter|名称|参数(名称?)?",
-    "type": r"(data )?type|(数据|参数)?类型",
-    "mandatory": r"mandatory|(is )?required|(是否)?必[需须填要选]",
-    "description": r"description|描述|说明|备注",
+    "name": r"^((parameter )?name|parameter|名称|参数(名称?)?)$",
+    "type": r"^((data )?type|(数据|参数)?类型)$",
+    "mandatory": r"^(mandatory|(is )?required|(是否)?必[需须填要选])$",
+    "description": r"^(description|描述|说明|备注)$",
 }
 TYPES = {"INTEGER": "INT", "INT32": "INT", "INT64": "LONG", "BOOL": "BOOLEAN", "NUMBER": "DECIMAL"}
 MANDATORY = {"TRUE": "YES", "是": "YES", "FALSE": "NO", "否": "NO", "OPTIONAL": "NO"}
@@ -72,9 +69,9 @@ COMMENT = r"/\*.*?(?:\*/|\Z)|\.{3}|…|(?://|\#).*?"
 LINE_END, ONE_LINE_END = r"(?=\n|\Z)", r"""(?=\Z|[][{}]|["“'‘][^"“”'‘’]{1,64}["”'’]\s*:)"""
 STRAIGHT = str.maketrans("“”„‘’'", '""""""')
 
-ABSENT, MISSING, NEW = Said({"absent"}), "missing from the page", "new on the page"
+ABSENT, MISSING = Values({"absent"}), "missing from the page"
 # An example cannot show that a field is optional.
-OPTIONAL = Said({"absent", "null"})
+OPTIONAL = Values({"absent", "null"})
 
 
 class UnreadableError(Exception):
@@ -87,12 +84,17 @@ class Section:
 
     heading: str
     kind: str
-    text: str = ""  # without tables and code
     tables: list[list[list[str]]] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
+    rest: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text without tables and code."""
+        return "".join(self.rest).translate(PLAIN).strip()
 
 
-# --- From a file to sections ---
+# --- A page has sections, perhaps in several languages ---
 def read(name: str) -> str:
     """The text of a file, or of standard input."""
     try:
@@ -105,8 +107,8 @@ def read(name: str) -> str:
         raise UnreadableError(str(error)) from error
 
 
-def elements(text: str) -> Any:
-    """The elements of a page in HTML or Markdown. Front matter is removed: its URL may be wrong."""
+def html(text: str) -> Any:
+    """A page in HTML or Markdown as a tree. Front matter is removed: its URL may be wrong."""
     text = re.sub(r"(?s)\A---\n.{,9999}?\n---\n", "", text, count=1)
     if not (text.lstrip().startswith("<") and re.search("(?i)<h[1-6]", text)):
         text = pyromark.html(text, options=pyromark.Options.ENABLE_TABLES)
@@ -114,49 +116,50 @@ def elements(text: str) -> Any:
         raise UnreadableError(f"more than {MOST_TAGS} tags")
     # No attribute is used, and libxml2 takes an hour to parse a tag with a million of them.
     text = re.sub(r"""<([A-Za-z][\w-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*>?""", r"<\1>", text)
-    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True)
-    tree = etree.fromstring(f"<body> {text}".encode(), parser)
-    for error in (each for each in parser.error_log if each.level == etree.ErrorLevels.FATAL):
+    parser = etree.HTMLParser(huge_tree=True, remove_comments=True)
+    tree = etree.fromstring(f"<body> {text}", parser)
+    for error in parser.error_log.filter_from_fatals():
         raise UnreadableError(error.message.strip())
     etree.strip_elements(tree, "head", "script", "style", "template", "button", with_tail=False)
+    for each in list(tree.iter("br", "p", "li", "div")):
+        etree.SubElement(each, "span").text = "\n"
     return tree
-
-
-def text_of(element: Any) -> str:
-    """The text of an element, in plain punctuation and without invisible characters."""
-    return "".join(element.itertext()).translate(PLAIN)
-
-
-def kind_of_section(level: str, heading: str) -> str:
-    """A title has a security type or is an h1; a word decides the kind of other headings."""
-    kinds = (kind for kind, words in SECTIONS.items() if re.search(f"(?i){words}", heading))
-    kind = next(kinds, "title" if level == "h1" else "other")
-    return "title" if SECURITY.search(heading) else kind
 
 
 def sections(text: str) -> list[Section]:
     """The sections of a page, in their order."""
-    tree, mark = elements(text), uuid4().hex  # no page contains the mark
-    for each in tree.iter("br", "p", "li", "div", *HEADINGS):
-        each.tail = f"\n{each.tail or ''}"
-    found, inside = [Section("", "other")], set[Any]()
-    for each in list(tree.iter("table", "pre", *HEADINGS)):
-        if each in inside:
+    found = [Section("", "other")]
+    walk = etree.iterwalk(html(text), ("start", "end"))
+    for event, each in walk:
+        if event == "end" or each.tag not in BLOCKS:
+            found[-1].rest.append((each.text if event == "start" else each.tail) or "")
             continue
-        inside.update(each.iter("table", "pre", *HEADINGS))
+        walk.skip_subtree()
+        found[-1].rest.append("\n")
         if each.tag == "table":
-            rows = [[text_of(cell).strip() for cell in row] for row in each.iter("tr")]
-            found[-1].tables.append(rows)
+            found[-1].tables.append([[text_of(cell) for cell in row] for row in each.iter("tr")])
         elif each.tag == "pre":
             found[-1].code.append(text_of(each))
         else:
             heading = " ".join(text_of(each).split())
             found.append(Section(heading, kind_of_section(each.tag, heading)))
-        each.clear(keep_tail=True)
-        each.text = mark if each.tag in HEADINGS else "\n"
-    for section, its_text in zip(found, text_of(tree).split(mark), strict=True):
-        section.text = its_text.strip()
     return found
+
+
+def text_of(element: Any) -> str:
+    """The text of an element, in plain punctuation and without invisible characters."""
+    return "".join(element.itertext()).translate(PLAIN).strip()
+
+
+def kind_of_section(tag: str, heading: str) -> str:
+    """A heading with a security type is a title, and so is an h1 without any of the words."""
+    kind = word_for(heading, SECTIONS) or ("title" if tag == "h1" else "other")
+    return "title" if re.search(SECURITY_TYPE, heading) else kind
+
+
+def word_for(text: str, words: dict[str, str]) -> str:
+    """The first of our `words` for `text`, or nothing."""
+    return next((ours for ours, theirs in words.items() if re.search(f"(?i){theirs}", text)), "")
 
 
 def versions(text: str) -> dict[str, Statements]:
@@ -165,88 +168,99 @@ def versions(text: str) -> dict[str, Statements]:
     for section in sections(text):
         parts += [[]] if section.kind == "title" else []
         parts[-1].append(section)
-    titled = {f'{number}, "{part[0].heading}"': part for number, part in enumerate(parts) if part}
-    pairs = {title: [*islice(statements(part), MOST_PAIRS)] for title, part in titled.items()}
-    found = {title: collected(said) for title, said in pairs.items()}
-    if not any(("path",) in stated for stated in found.values()):
+    found = {}
+    for number, part in enumerate(parts):
+        said = list(islice(statements(part), MOST_STATEMENTS))
+        if len(said) == MOST_STATEMENTS:
+            raise UnreadableError("too many parameters or fields")
+        found[f'{number}, "{part[0].heading}"'] = collected(said)
+    if not any(("path",) in said for said in found.values()):
         raise UnreadableError("no method and path")
-    if any(len(said) == MOST_PAIRS for said in pairs.values()):
-        raise UnreadableError("too many parameters or fields")
     return found
 
 
-# --- What the sections of a page say ---
+# --- A page says something about an endpoint ---
 def statements(page: list[Section]) -> Pairs:
     """All statements of a page in one language."""
-    by_kind = {kind: [each for each in page if each.kind == kind] for kind in SECTIONS}
-    rest = [each for each in page if each.kind not in ("weight", "response", "error")]
-    yield from ((("security type",), word) for word in SECURITY.findall(page[0].heading))
-    for section in by_kind["request"] or rest:
-        for method, path in re.findall(ENDPOINT, "\n".join([section.text, *section.code])):
-            yield from [(("method",), method.upper()), (("path",), path)]
-    for section in by_kind["weight"]:
-        text = f"{section.heading}\n{section.text}"
-        yield from ((("request weight",), plain(each)) for each in re.findall(NUMBER, text))
-        yield from ((("limiter",), each) for each in re.findall(LIMITER, text))
-    yield from parameters(rest)
-    yield from fields(list(chain(*map(examples, by_kind["response"]))), ("response",))
-    for section in rest:
-        text = "\n".join([section.text, *chain(*chain(*section.tables))])
-        yield from chain(*map(rules, re.split(r"[\n.;。]", text)))
+    kinds = {kind: [each for each in page if each.kind == kind] for kind in SECTIONS}
+    others = [each for each in page if each.kind not in ("weight", "response", "error")]
+    yield from ((("security type",), word) for word in re.findall(SECURITY_TYPE, page[0].heading))
+    yield from chain(*map(endpoint, kinds["request"] or others))
+    yield from chain(*map(weight, kinds["weight"]))
+    yield from parameters(others)
+    yield from fields(list(chain(*map(examples, kinds["response"]))), ("response",))
+    yield from chain(*map(rules, others))
 
 
-def rules(sentence: str) -> Pairs:
+def endpoint(section: Section) -> Pairs:
+    """GET /sapi/v1/…"""
+    for method, path in re.findall(ENDPOINT, "\n".join([section.text, *section.code])):
+        yield from [(("method",), method.upper()), (("path",), path)]
+
+
+def weight(section: Section) -> Pairs:
+    """100, with the limiter in the heading or behind the number."""
+    text = f"{section.heading}\n{section.text}"
+    yield from ((("request weight",), plain(each)) for each in re.findall(NUMBER, text))
+    yield from ((("limiter",), each) for each in re.findall(LIMITER, text))
+
+
+def rules(section: Section) -> Pairs:
     """At most N coins, once in N hours."""
-    if re.match(COINS, sentence):
-        yield from ((("rule", "most-coins"), count) for count in re.findall(COUNT, sentence)[:1])
-    for hours in re.findall(HOURS, sentence):
-        yield ("rule", "once-in-hours"), hours if re.search(ONCE, sentence) else sentence.strip()
+    text = "\n".join([section.text, *chain(*chain(*section.tables))])
+    for sentence in re.split(r"[\n.;。]", text):
+        if re.match(COINS, sentence):
+            yield from ((("rule most-coins",), n) for n in re.findall(COUNT, sentence)[:1])
+        for hours in re.findall(HOURS, sentence):
+            yield ("rule once-in-hours",), hours if re.search(ONCE, sentence) else sentence.strip()
 
 
 def parameters(parts: list[Section]) -> Pairs:
-    """The rows of each table with names and types, or "None"."""
-    rows = [row for section in parts for table in section.tables for row in named_rows(table)]
-    for section in (each for each in parts if each.kind == "parameters" and not rows):
+    """Tables with names and types, or "None"."""
+    rows = [row for part in parts for table in part.tables for row in named_rows(table)]
+    without = [each for each in parts if each.kind == "parameters" and not rows]
+    for section in without:
         if section.tables or not re.match(NO_PARAMETERS, section.text):
             raise UnreadableError("no table of names and types", section.heading)
-        if section.text:
-            yield ("parameter",), "table"
-    for row in rows:
-        key, kind = ("parameter", row["name"]), row["type"].upper()
-        mandatory = MANDATORY.get(row["mandatory"].upper(), row["mandatory"].upper())
-        array = re.match(r"ARRAY|LIST|.*\[\]$", kind)
-        said = {"type": "ARRAY" if array else TYPES.get(kind, kind), "mandatory": mandatory}
-        yield from [(("parameter",), "table"), (key, "listed")]
-        yield from (((*key, what), word) for what, word in said.items() if word)
-        for what, words in BOUNDS.items():
-            for found in re.findall(f"(?i){words}", row["description"][:9999]):
-                yield (*key, what), plain("".join(found))
-                if what == "default" and mandatory == "YES":
-                    yield (*key, "mandatory despite its default"), "YES"
+    if rows or any(section.text for section in without):
+        yield ("parameter",), "table"
+    yield from chain(*map(parameter, rows))
 
 
-def named_rows(table: list[list[str]]) -> Iterator[dict[str, str]]:
+def named_rows(table: list[list[str]]) -> list[dict[str, str]]:
     """The rows of a table of parameters, by their columns."""
-    columns = [
-        next((what for what, words in COLUMNS.items() if re.fullmatch(f"(?i){words}", cell)), "")
-        for cell in chain(*table[:1])
-    ]
+    columns = [word_for(cell, COLUMNS) for cell in chain(*table[:1])]
     rows = (defaultdict(str, zip(columns, row, strict=False)) for row in table[1:])
-    return (row for row in rows if row["name"] and "type" in columns)
+    return [row for row in rows if row["name"] and "type" in columns]
 
 
-def examples(section: Section) -> Iterator[Any]:
+def parameter(row: dict[str, str]) -> Pairs:
+    """One row: name, type, mandatory, and a description with default, minimum and maximum."""
+    key, kind, mandatory = ("parameter", row["name"]), row["type"].upper(), row["mandatory"].upper()
+    kind = "ARRAY" if re.match(r"ARRAY|LIST|.*\[\]$", kind) else TYPES.get(kind, kind)
+    mandatory = MANDATORY.get(mandatory, mandatory)
+    said = {"type": kind, "mandatory": mandatory}
+    yield key, "listed"
+    yield from (((*key, what), word) for what, word in said.items() if word)
+    for what, words in BOUNDS.items():
+        for found in re.findall(f"(?i){words}", row["description"][:9999]):
+            yield (*key, what), plain("".join(found))
+            if what == "default" and mandatory == "YES":
+                yield (*key, "mandatory despite its default"), "YES"
+
+
+def examples(section: Section) -> list[Any]:
     """The JSON documents in a section's examples, which may be outside a code block."""
-    for text in section.code or re.findall(CODE_WITHOUT_BLOCK, section.text):
-        try:
-            yield from [document(text)] if text.strip() else []
-        except ValueError as error:
-            raise UnreadableError(f"the example: {error}", section.heading) from error
+    texts = section.code or re.findall(CODE_WITHOUT_BLOCK, section.text)
+    try:
+        return [document(text) for text in texts if text.strip()]
+    except ValueError as error:
+        raise UnreadableError(f"the example: {error}", section.heading) from error
 
 
 def document(text: str) -> Any:
     """One parsed example. It may have comments, trailing commas or curly quotation marks."""
-    for attempt in chain([text], map(strict, dict.fromkeys((text, text.translate(STRAIGHT))))):
+    for attempt in chain([text], map(corrected, dict.fromkeys((text, text.translate(STRAIGHT))))):
         try:
             return json.loads(attempt, strict=False)
         except json.JSONDecodeError as error:
@@ -254,7 +268,7 @@ def document(text: str) -> Any:
     raise reason
 
 
-def strict(text: str) -> str:
+def corrected(text: str) -> str:
     """An example without comments, trailing commas and other syntax that JSON does not have."""
     end = LINE_END if "\n" in text.strip() else ONE_LINE_END
     text = re.sub(f"(?s){STRING}|{COMMENT}{end}", r"\1", text)
@@ -284,46 +298,66 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-# --- The comparison ---
-# The operation, the differences, and what the page does not say.
-Comparison = tuple[str, dict[Key, str], list[str]]
+# --- The contract says the same, or it differs ---
+class Comparison(NamedTuple):
+    """How a page differs from an operation, and what it does not say, by importance."""
+
+    operation: str
+    differences: dict[Key, str]
+    unstated: list[str]
 
 
-def compared(ours: Statements, decided: Decisions, page: dict[str, Statements]) -> Comparison:
-    """The differences between a page and an operation, and what the page omits, by importance."""
-    differences, unstated = dict[Key, str](), list[str]()
-    kinds = list(dict.fromkeys(key[0] for key in ours))
-    keys = [key for key in dict.fromkeys(chain(ours, *page.values())) if key[0] in kinds]
-    settled: set[Key] = set()  # the things inside these are not compared
-    for key in sorted(keys, key=lambda key: (kinds.index(key[0]), len(key))):
+def nearest(openapi: Any, page: dict[str, Statements]) -> Comparison:
+    """The comparison with the operation from which the page differs least."""
+    found = [compared(openapi, *each, page) for each in contract.operations(openapi)]
+    best = min(found, key=lambda each: len(each.differences))
+    stated = next(each for each in page.values() if ("path",) in each)
+    endpoint = f"{spelled(stated['method',])} {spelled(stated['path',])}"
+    moved = len(best.differences) == 1 and get_close_matches(best.operation, [endpoint], 1, 0.8)
+    if ("path",) in best.differences and not moved:
+        return Comparison(endpoint, {("path",): f"path: {endpoint} is not in openapi.yaml"}, [])
+    return best
+
+
+def compared(openapi: Any, method: str, path: str, page: dict[str, Statements]) -> Comparison:
+    """The comparison with one operation."""
+    ours = contract.statements(openapi, method, path)
+    decided = contract.page_differences(openapi, method, path)
+    found = Comparison(f"{method} {path}", {}, [])
+    # Only the things inside these are compared. The loop adds to them.
+    agreed: set[Key] = {()}
+    for key in (each for each in by_importance(ours, page) if each[:-1] in agreed):
         promised = ours.get(key, ABSENT)
         said = {title: it for title, each in page.items() if (it := says(each, key, promised))}
-        if key[:-1] in settled or not said or ABSENT in (promised, *said.values()):
-            settled.add(key)
-        if key[:-1] in settled or (key[0] == "rule" and key not in ours):
-            continue
-        if not said and not promised & OPTIONAL:
-            unstated.append(named(key))
-        elif said and not agree({*said.values()}, promised, decided.get(named(key), [])):
-            settled.add(key)
-            differences[key] = f"{named(key)}: {difference(key, said, promised)}"
-    stated = dict(chain(*(each.items() for each in page.values())))
-    note_renamed(differences, ours, stated)
-    return " ".join([*ours["method",], *ours["path",]]), differences, unstated
+        if said and not agree({*said.values()}, promised, decided.get(named(key), [])):
+            found.differences[key] = f"{named(key)}: {difference(key, said, promised)}"
+        elif said and ABSENT not in (promised, *said.values()):
+            agreed.add(key)
+        elif not said:
+            found.unstated.append(named(key))
+    note_renamed(found.differences, ours, dict(ChainMap(*page.values())))
+    return found
 
 
-def says(stated: Statements, key: Key, promised: Said) -> Said:
+def by_importance(ours: Statements, page: dict[str, Statements]) -> list[Key]:
+    """What to compare: in the contract's order, and each thing before what is inside it."""
+    kinds = list(dict.fromkeys(key[0] for key in ours))
+    new = (key for key in chain(*page.values()) if key[0] in ("parameter", "response"))
+    return sorted(dict.fromkeys(chain(ours, new)), key=lambda key: (kinds.index(key[0]), len(key)))
+
+
+def says(stated: Statements, key: Key, promised: Values) -> Values:
     """What a page says about `key`, in the contract's words: an integer is also a number.
 
     A parameter or field is absent if the page lists others but not this one.
     """
     wider = {"integer": "number", "decimal string": "string"}
-    whole = stated.get(key[:-1], Said())
-    said = stated.get(key) or (ABSENT if {"table", "object"} & whole else Said())
-    return Said(wider[each] if wider.get(each) in promised else each for each in said)
+    whole = stated.get(key[:-1], Values())
+    said = stated.get(key) or (ABSENT if {"table", "object"} & whole else Values())
+    return Values(wider[each] if wider.get(each) in promised else each for each in said)
 
 
-def agree(said: set[Said], promised: Said, decided: list[str]) -> bool:
+def agree(said: set[Values], promised: Values, decided: list[str]) -> bool:
     """Whether a page and the contract say the same, except for what an example cannot show."""
     only = next(iter(said))
     same = only <= promised and (promised - only <= OPTIONAL or only <= OPTIONAL)
@@ -336,17 +370,17 @@ def named(key: Key) -> str:
     return f"{key[0]} {inside}".strip()
 
 
-def spelled(said: Said) -> str:
-    """The alternatives of `said`, as text."""
-    return " or ".join(sorted(said))
+def spelled(values: Values) -> str:
+    """Values as text."""
+    return " or ".join(sorted(values))
 
 
-def difference(key: Key, said: dict[str, Said], promised: Said) -> str:
+def difference(key: Key, said: dict[str, Values], promised: Values) -> str:
     """Text: how a page and the contract, or the languages of a page, differ."""
     if {*said.values()} == {ABSENT}:
         return MISSING
     if promised == ABSENT and (key[0] == "response" or len(key) == 2):
-        return NEW
+        return "new on the page"
     on_page = f"{spelled(next(iter(said.values())))} on the page"
     if len({*said.values()}) > 1:
         on_page = " and ".join(f"{spelled(it)} in part {title}" for title, it in said.items())
@@ -355,36 +389,21 @@ def difference(key: Key, said: dict[str, Said], promised: Said) -> str:
 
 def note_renamed(differences: dict[Key, str], ours: Statements, stated: Statements) -> None:
     """If a thing is missing and a similar one beside it is new, say that it was renamed."""
+    new = [key for key in differences if key not in ours][:100]
     for gone in [key for key, line in differences.items() if line.endswith(MISSING)]:
-        beside = {
-            key[-1]: key
-            for key, line in [*differences.items()][:100]
-            if line.endswith(NEW) and key[:-1] == gone[:-1]
-            if key[0] == "parameter" or stated[key] <= ours[gone]
-        }
-        for name in get_close_matches(gone[-1], beside, 1) or [*beside][: len(beside) == 1]:
+        near = {key[-1]: key for key in new if key[:-1] == gone[:-1] and stated[key] <= ours[gone]}
+        for name in get_close_matches(gone[-1], near, 1) or [*near][: len(near) == 1]:
             differences[gone] = f"{named(gone)}: renamed to {name} on the page, it seems"
-            del differences[beside[name]]
+            del differences[near[name]]
+            new.remove(near[name])
 
 
-def nearest(contract: Any, page: dict[str, Statements]) -> Comparison:
-    """The comparison with the operation from which the page differs least."""
-    found = [compared(ours, decided, page) for ours, decided in operations(contract)]
-    operation, differences, unstated = min(found, key=lambda each: len(each[1]))
-    stated = next(each for each in page.values() if ("path",) in each)
-    endpoint = f"{spelled(stated['method',])} {spelled(stated['path',])}"
-    moved = len(differences) == 1 and get_close_matches(operation, [endpoint], 1, 0.8)
-    if ("path",) in differences and not moved:
-        return endpoint, {("path",): f"path: {endpoint} is not in openapi.yaml"}, []
-    return operation, differences, unstated
-
-
-def check(contract: Any, name: str) -> int:
+def check(openapi: Any, name: str) -> int:
     """Print how a page differs from the contract, and return the exit code."""
     source, text = "standard input" if name == "-" else name, ""
     try:
         text = read(name)
-        operation, differences, unstated = nearest(contract, versions(text))
+        operation, differences, unstated = nearest(openapi, versions(text))
     except (UnreadableError, RecursionError) as error:
         place = text.count("\n", 0, max(text.find(str(error.args[-1])), 0)) + 1
         print(f"{source}:{place}: cannot be read: {error.args[0]}", file=sys.stderr)
@@ -403,8 +422,8 @@ def main(names: list[str]) -> int:
     """Check each page, and return the highest exit code."""
     if not names:
         print(__doc__, file=sys.stderr)
-    contract = yaml.safe_load(OPENAPI_YAML.read_text("utf-8"))
-    return max((check(contract, name) for name in names), default=2)
+    openapi = contract.load()
+    return max((check(openapi, name) for name in names), default=2)
 
 
 if __name__ == "__main__":

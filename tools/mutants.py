@@ -57,13 +57,13 @@ PARTS = [
         "src/binance_small_liability/_call",
         ["call", "sending"],
         "client",
-        ["errors", "retry", "clock", "limits", "exchange"],
+        ["errors", "retry", "clock", "limits", "exchange", "config", "connections"],
     ),
     Part(
         "src/binance_small_liability/_io",
         ["connections", "threads", "tasks", "network", "http", "messages"],
         "client",
-        ["messages", "connections", "concurrency", "exchange", "errors", "signing", "config"],
+        ["io", "connections", "concurrency", "exchange", "errors", "signing", "config"],
     ),
     Part(
         "src/binance_small_liability",

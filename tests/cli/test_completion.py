@@ -7,10 +7,18 @@ import pytest
 from tests.cli.command import Captured, shell, succeeds
 
 
-def completed(words: str, folder: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def installed() -> str:
+    """What the installed command prints for bash."""
+    done = shell('"$0" completion bash')
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def completed(installed: str, words: str, folder: Path) -> list[str]:
     """What bash offers after the command and `words`, whose last one is incomplete."""
     script = (
-        'eval "$("$0" completion bash)"\n'
+        f"{installed}\n"
         f"COMP_WORDS=(binance-small-liability {words}) COMP_CWORD={len(words.split())}\n"
         '_shtab_binance_small_liability; echo "${COMPREPLY[@]}"'
     )
@@ -32,9 +40,11 @@ def completed(words: str, folder: Path) -> list[str]:
         ("exchange --env-file mo", ["mock.env"]),
     ],
 )
-def test_completion_in_a_real_shell(words: str, wanted: list[str], tmp_path: Path) -> None:
+def test_completion_in_a_real_shell(
+    installed: str, words: str, wanted: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "mock.env").touch()
-    assert completed(words, tmp_path) == wanted
+    assert completed(installed, words, tmp_path) == wanted
 
 
 @pytest.mark.parametrize("shell_name", ["bash", "zsh"])

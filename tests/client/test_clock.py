@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -110,6 +111,24 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
         stop(now + 10_000)
     assert clock.correction.offset == pytest.approx(8_000, abs=200)
     assert clock.now() == now + clock.correction.offset
+
+
+def test_the_wait_for_a_connection_is_not_part_of_the_round_trip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with real_time.skipping(), serving(_binance()) as server, _client(server) as client:
+        borrow = client._io.borrow
+
+        async def wait_and_borrow(timeout: float, *, fresh: bool) -> Any:
+            real_time.sleep(60)
+            return await borrow(timeout, fresh=fresh)
+
+        monkeypatch.setattr(client._io, "borrow", wait_and_borrow)
+        with suppress(ClockSkewError):  # the server's clock does not skip
+            client.list_coins()
+    # Two waits came before the answer with the time.
+    offset = client._caller.clock.correction.offset
+    assert offset == pytest.approx(SKEW - 2 * 60_000, abs=10_000)
 
 
 def test_a_failed_measurement_keeps_the_last_offset(monkeypatch: pytest.MonkeyPatch) -> None:

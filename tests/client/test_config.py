@@ -84,7 +84,7 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("proxy", "http://proxy:99999", "is not a proxy"),
         ("proxy", httpx.Proxy("http://proxy:-1"), "is not a proxy"),
         ("proxy", "http://proxy%20", "is not a proxy"),
-        ("transport", object(), "must be an httpx"),
+        ("transport", object(), "must be an httpx."),
         ("api_key", '"hunter2"', "is in quotes"),
         ("api_secret", "'hunter2", "is in quotes"),
         ("api_key", "<your-api-key>", "is a placeholder"),

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,7 +26,7 @@ from binance_small_liability._io.tasks import TaskIo
 from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.clients import CREDENTIALS, RunClient
+from tests.clients import CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
 
 
@@ -395,6 +396,44 @@ def test_stale_connections_are_closed_when_another_comes_back(
         assert [connection.closed for connection in connections] == [True, True, False]
 
     start(lend())
+
+
+@pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+def test_a_connection_that_cannot_be_made_gives_its_turn_back(
+    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 1)
+
+    def connect() -> Lent:
+        raise ConfigurationError("transport", "cannot connect")
+
+    async def borrow() -> None:
+        lending = io(connect)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError):
+                await lending.borrow(0.01, fresh=False)
+
+    start(borrow())
+
+
+class _Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body in which TLS fails. httpcore does not map every such error."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"["
+        raise ssl.SSLError("bad record")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+@pytest.mark.parametrize("client", [run_sync, run_async])
+def test_tls_that_fails_within_the_body_is_a_network_error(client: RunClient) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=_Breaking()))
+    with pytest.raises(NetworkError, match=r"ReadError: SSLError: .*bad record"):
+        client(lambda c: c.list_coins(), transport=transport, max_attempts=1)
 
 
 def test_a_synchronous_call_that_suspends_is_a_bug() -> None:

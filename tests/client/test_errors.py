@@ -105,6 +105,13 @@ def test_a_refusal_without_a_usable_body(list_coins: ListCoins, body: bytes) -> 
     ("answer", "kind", "cause", "options"),
     [
         (reset(), NetworkError, httpx.TransportError, {}),
+        # httpx reports this one as an error that is not a transport's.
+        (
+            response(b"x", headers={"Content-Encoding": "gzip"}),
+            NetworkError,
+            httpx.TransportError,
+            {},
+        ),
         (stalled(), RequestTimeout, httpx.TimeoutException, {"timeout": 0.05}),
     ],
 )

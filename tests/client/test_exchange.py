@@ -209,6 +209,37 @@ def test_a_host_that_does_not_exist_is_retried(client: RunClient) -> None:
     assert caught.value.attempts == 3
 
 
+def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 0)
+    with (
+        serving(response({})) as server,
+        SmallLiabilityClient(
+            base_url=server.url, timeout=0.01, max_attempts=2, **CREDENTIALS
+        ) as client,
+        pytest.raises(RequestTimeout, match="No connection became free") as caught,
+    ):
+        client.exchange(["BTC"])
+    assert caught.value.attempts == 2
+    assert not server.requests
+
+
+def test_an_exchange_that_is_interrupted_after_its_answer_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def give_back(connection: Any) -> None:
+        await connection.close()
+        raise KeyboardInterrupt
+
+    with (
+        serving(response({})) as server,
+        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
+    ):
+        monkeypatch.setattr(client._io, "give_back", give_back)
+        with pytest.raises(KeyboardInterrupt):
+            client.exchange(["BTC"])
+    assert "exchange of BTC was interrupted after sending began" in caplog.text
+
+
 @pytest.mark.parametrize("certain", ["nobody listens", "TLS with a server that speaks none"])
 def test_a_request_that_was_certainly_not_sent_is_retried(client: RunClient, certain: str) -> None:
     with serving(response({})) as server:

@@ -238,15 +238,10 @@ def test_two(fake_binance, fake_binance_url):
 """
 
 
-@pytest.mark.parametrize(
-    "options", [("-n", "2"), ("--import-mode=importlib",)], ids=["xdist", "importlib"]
-)
-def test_the_fixtures_in_a_service(
-    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fixtures_in_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "test_service.py").write_text(_SERVICE)
     # Loading the other installed plugins would take longer than the tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    plugins = ("-p", "xdist", "-p", "pytest_binance_small_liability")
-    command = ("-m", "pytest", "-q", *plugins, "-p", "no:cacheprovider", "-W", "error", *options)
-    assert "2 passed" in _python(*command, "--rootdir", str(tmp_path), str(tmp_path))
+    plugins = ("-p", "xdist", "-p", "pytest_binance_small_liability", "-p", "no:cacheprovider")
+    options = ("-n", "2", "--import-mode=importlib", "-W", "error", "--rootdir", str(tmp_path))
+    assert "2 passed" in _python("-m", "pytest", "-q", *plugins, *options, str(tmp_path))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -169,14 +170,18 @@ def test_wrong_times_are_refused_before_anything_is_sent(
     assert (caught.value.option, caught.value.problem) == (option, problem)
 
 
+@cache
+def _page(total: int, rows: int) -> bytes:
+    body = {"total": total, "rows": [_row(_ms(START), number) for number in range(rows)]}
+    return response(json.dumps(body).encode())
+
+
 def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
     """A server that answers with these totals and numbers of rows; the last pair repeats."""
     queue = list(pages)
 
     def answer(_: Request) -> Answer:
-        total, rows = queue.pop(0) if len(queue) > 1 else queue[0]
-        body = {"total": total, "rows": [_row(_ms(START), number) for number in range(rows)]}
-        return response(json.dumps(body).encode())
+        return _page(*(queue.pop(0) if len(queue) > 1 else queue[0]))
 
     return answer
 

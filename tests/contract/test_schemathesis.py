@@ -1,4 +1,7 @@
-"""schemathesis checks both servers against the contract with valid and invalid requests."""
+"""schemathesis checks both servers against the contract with valid and invalid requests.
+
+Importing it takes 1 s, so only the tests that need it do it, not every process of xdist.
+"""
 
 import io
 import os
@@ -10,17 +13,14 @@ from typing import Any
 import httpx
 import pytest
 import requests
-import schemathesis
 from binance_small_liability.testing import FakeBinance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import ignored_auth
 from urllib3 import HTTPResponse
 
 from tests.fake.boundless import Boundless
-from tools.contract import OPENAPI_YAML, ROOT, load, operations, today
+from tools.contract import OPENAPI_YAML, ROOT, operations, today
 
 _ST = Path(sys.executable).parent / "st"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
@@ -31,10 +31,7 @@ _ONE_FAILURE = (
     "--include-operation-id=getSmallLiabilityExchangeCoinList",
 )
 _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
-_SCHEMA = schemathesis.openapi.from_path(
-    OPENAPI_YAML, config=schemathesis.Config.from_path(_FAKE_CONFIG)
-)
-_OPERATIONS = {f"{method} {path}": _SCHEMA[path][method] for method, path in operations(load())}
+_OPERATIONS = list(operations(today()))
 
 
 def _run(
@@ -110,11 +107,25 @@ class _InProcess(HTTPAdapter):
         return self.build_response(request, raw)
 
 
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    import schemathesis
+
+    config = schemathesis.Config.from_path(_FAKE_CONFIG)
+    return schemathesis.openapi.from_path(OPENAPI_YAML, config=config)
+
+
 # schemathesis's own parametrization gives all operations one node id, and xdist runs only one test
 # of each node id.
-@pytest.mark.parametrize("label", _OPERATIONS)
-def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -> None:
-    operation = _OPERATIONS[label]
+@pytest.mark.parametrize(("method", "path"), _OPERATIONS)
+def test_the_fake_keeps_the_contract_in_process(
+    method: str, path: str, schema: Any, fake: FakeBinance
+) -> None:
+    import schemathesis
+    from schemathesis.generation import GenerationMode
+    from schemathesis.specs.openapi.checks import ignored_auth
+
+    operation = schema[path][method]
     statuses = set()
 
     @settings(max_examples=30, derandomize=True, deadline=None, database=None)
@@ -134,5 +145,5 @@ def test_the_fake_keeps_the_contract_in_process(label: str, fake: FakeBinance) -
 
 
 def test_each_operation_has_its_own_test() -> None:
-    [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_the_fake_keeps_the_contract_in_process.pytestmark
     assert len(set(mark.args[1])) == len(list(operations(today())))

@@ -136,10 +136,12 @@ def test_chosen_headers(sender: Sender) -> None:
 
 # Before or after an exchange takes effect
 
+# Seconds. A slow machine needs much time between them to see that the client gave up first.
+_GIVES_UP, _LATE = 0.15, 0.9
 STEPS: dict[str, Callable[..., None]] = {
     "fail": lambda fake, **options: fake.fail_next(503, **options),
     "drop": lambda fake, **options: fake.drop_next(**options),
-    "delay": lambda fake, **options: fake.delay_next(0.3, **options),
+    "delay": lambda fake, **options: fake.delay_next(_LATE, **options),
 }
 
 
@@ -173,7 +175,7 @@ def test_a_step_applies_before_or_after_the_effect(
     STEPS[step](fake, after_effect=after_effect)
     with fake.serve() as url:
         where = {"base_url": url} if on_socket else {"transport": fake.transport()}
-        timeout = 0.15 if step == "delay" else 10
+        timeout = _GIVES_UP if step == "delay" else 10
         with pytest.raises(OutcomeUnknownError):
             asyncio.run(_exchange(sort, **fake.credentials, **where, timeout=timeout))
         _wait_for_the_server()

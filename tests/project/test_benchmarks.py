@@ -1,154 +1,178 @@
-"""What the benchmarks make of figures, and that their server answers. No figure is judged."""
+"""How the benchmarks judge figures, and that each client does what is measured."""
 
-import itertools
 import json
+import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import httpx
 import pytest
+import redis
+from binance_small_liability import IpBanError, SmallLiabilityClient
+from binance_small_liability.testing import FakeBinance
 
-from benchmarks.aims import judge
-from benchmarks.contestants import (
-    CONTESTANTS,
-    HTTPX,
-    HTTPX_ASYNC,
-    OURS,
-    OURS_AIOHTTP,
-    OURS_ASYNC,
-    YARDSTICK,
-    exact_tuples,
-)
-from benchmarks.environments import Environment, lock_of
-from benchmarks.figures import Spread, ratio
-from benchmarks.measuring import BASELINE, LISTING, Results, Scale, Turn, serving
-from benchmarks.report import chart, report
-from benchmarks.server import SIZES
-from benchmarks.worker import profile_by_package
+from benchmarks import clients, fleet, report, run
+from benchmarks.clients import CLIENTS, CREDENTIALS, GET, OURS, OURS_AIOHTTP, OURS_ASYNC, SHARED
+from benchmarks.fleet import BAN, BUDGET, Run
+from benchmarks.report import IMPORT, Results, Work
 
-_ROUNDS = (1.0, 2.0, 4.0)  # what one after the other disturbs everyone
+_SHARED_ASYNC = f"{SHARED} (async)"
 
 
-def _results(seconds: dict[str, float]) -> Results:
-    """Invented results in which each client takes one second, except those in `seconds`."""
-    names = [*CONTESTANTS, YARDSTICK.name, BASELINE, LISTING]
-    rounds = {name: [seconds.get(name, 1.0) * factor for factor in _ROUNDS] for name in names}
-    environments = {contestant.environment for contestant in CONTESTANTS.values()}
-    return Results(
-        {name: Environment(Path("python"), "1.0", 11, 4_000_000, 1) for name in environments},
-        out={"a peer": "cannot be installed"},
-        calls=dict.fromkeys(SIZES, rounds),
-        processor=rounds,
-        throughput={HTTPX_ASYNC: [0.01, 0.02]},
-        imports=rounds,
-        starts=rounds,
-        peaks={OURS: (1000, 1010)},
-        scales={OURS_ASYNC: [Scale(1, 10, Turn(0.5, 0.5, 1000)), Scale(1, 1000, None)]},
-        profiles={(OURS, 1000): {"httpx": 0.9, OURS: 0.592, "rare": 0.008}},
-        imported=["decimal"],
-    )
+def _run(processes: int, *, is_shared: bool = True, missing: int = 0, late: int = 0) -> Run:
+    requests = [(m + n / BUDGET / 2, 200) for m in range(fleet.MINUTES) for n in range(BUDGET)]
+    return Run(processes, is_shared, requests[missing:], late)
 
 
-def _met(results: Results) -> dict[str, bool | None]:
-    return {aim.key: aim.met for aim in judge(results)}
+def _results(changes: dict[str, float]) -> Results:
+    """Every aim is just met, except by what `changes` gives: seconds by name."""
+    by_name = {
+        **dict.fromkeys([*CLIENTS, *clients.ROUND_TRIPS, report.BASELINE], 1.0),
+        **{OURS: 0.8, OURS_ASYNC: 0.9, OURS_AIOHTTP: 1.7, IMPORT: 1.15},
+        **{SHARED: 2.5, _SHARED_ASYNC: 2.5},
+        **changes,
+    }
+    results = Results("2001-02-03", "two cores")
+    results.installed = {OURS: report.Installed("1.0", dict.fromkeys("abcdefghi", 288_000))}
+    for name, each in by_name.items():
+        for coins, tasks in ((1, 1), (10, 1), (100, 1), (1, 100)):
+            work, seconds = Work(name, coins, tasks), each
+            if tasks > 1 and name == OURS_ASYNC:
+                seconds *= 0.37
+            # A disturbance affects all clients of a round.
+            results.seconds[work] = [seconds * disturbed for disturbed in (1, 2, 4)]
+            results.profiles[work] = {f"profile of {work}": 1.0}
+    alone = _run(1, is_shared=False)
+    results.runs = {"1 process": alone, "16 processes": _run(16), BAN: _run(16, late=63)}
+    return results
 
 
-def test_quartiles_and_ratios() -> None:
-    assert Spread.of([3, 1, 2, 5, 4]) == (2, 3, 4)
-    assert Spread.of([0.001, 0.003]).times(1e3).text(1) == "2.0 (1.5 to 2.5)"
-    # Round by round, not median by median.
-    assert ratio([10, 2, 3], [1, 2, 3]) == (1, 1, 5.5)
+def _missed(results: Results) -> list[str]:
+    return [aim.text for aim in report.aims(results) if not aim.is_met]
 
 
-def test_aims_that_are_met() -> None:
-    # All that is wanted, to the brim; decoding takes 1 second, which is half of bare httpx.
-    results = _results(
-        {OURS: 2.1, HTTPX: 2.0, OURS_ASYNC: 1.1, OURS_AIOHTTP: 0.99, BASELINE: 2.1 / 1.25}
-        | {name: 2.2 for name, peer in CONTESTANTS.items() if peer.is_peer and not peer.is_async}
-    )
-    assert set(_met(results).values()) == {True}
+def test_a_figure_is_the_median_with_quartiles() -> None:
+    assert report.spread([1, 2, 3, 4, 1000], 1) == "3.0 (2.0 to 4.0)"
+    results = Results("", "", seconds={Work("a"): [10, 2, 3], Work("b"): [1, 2, 3]})
+    assert results.ratios(Work("a"), Work("b")) == [10, 1, 1]
+
+
+def test_every_aim_is_in_the_report() -> None:
+    results = _results({})
+    assert _missed(results) == []
+    rows = report.text(results).splitlines()
+    for aim in report.aims(results):
+        assert f"| {aim.text} | {aim.figure} | met |" in rows
 
 
 @pytest.mark.parametrize(
-    ("key", "seconds"),
+    ("changes", "part"),
     [
-        ("sync", {OURS: 1.11}),
-        ("sync-peers", {}),
-        ("async", {OURS_ASYNC: 1.11}),
-        ("async-peers", {"ccxt (async)": 0.9}),
-        ("decoding", {OURS: 1.51}),
-        ("import", {OURS: 1.26}),
+        ({OURS: 0.81}, "A synchronous call takes at most 0.8 times"),
+        ({"ccxt": 0.79}, "returns 1 coin is faster"),
+        ({"ccxt": 0.79}, "returns 10 coins is faster"),
+        ({"binance-sdk-margin-trading": 0.79}, "typed results, synchronous"),
+        ({"typed-binance (async)": 0.89}, "typed results, asynchronous"),
+        ({OURS_ASYNC: 0.91}, "An asynchronous call takes at most 0.9 times"),
+        ({OURS_ASYNC: 0.91}, "100 tasks have at least 3 times"),
+        ({OURS_AIOHTTP: 1.71}, "at most 1.7 times"),
+        ({OURS_AIOHTTP: 2.3}, "at least 0.45 times"),
+        ({"ccxt (async)": 0.9}, "at most 1.8 times the fastest"),
+        ({IMPORT: 1.16}, "Importing"),
+        ({SHARED: 2.51}, SHARED),
+        ({f"{GET} (async)": 0.9}, _SHARED_ASYNC),
     ],
 )
-def test_a_missed_aim(key: str, seconds: dict[str, float]) -> None:
-    assert _met(_results(seconds))[key] is False
+def test_a_missed_time_is_explained_by_a_profile(changes: dict[str, float], part: str) -> None:
+    results = _results(changes)
+    aim = next(aim for aim in report.aims(results) if part in aim.text)
+    assert not aim.is_met
+    explanation = report.text(results).partition("Missed: ")[2]
+    assert aim.text in explanation
+    assert all(f"| `{name}` | 100% |" in explanation for name in aim.profile)
 
 
-def test_missed_aims_that_are_not_of_time() -> None:
+def test_only_peers_with_typed_results_count_where_an_aim_says_so() -> None:
+    assert not any("typed results" in each for each in _missed(_results({"ccxt": 0.1})))
+
+
+def test_a_missed_size_is_explained_by_the_distributions() -> None:
     results = _results({})
-    results.imported.append("aiohttp.client")
-    results.peaks[OURS] = 1000, 1011
-    results.environments[OURS] = Environment(Path("python"), "1.0", 12, 4_000_001, 1)
-    met = _met(results)
-    assert [met[key] for key in ("imported", "distributions", "size", "memory")] == [False] * 4
+    results.installed[OURS].sizes["j"] = 900_000
+    assert len(_missed(results)) == 2
+    assert "| `j` | 26% |" in report.text(results)
 
 
-def test_who_is_out_is_not_judged() -> None:
+@pytest.mark.parametrize(
+    ("name", "missed"),
+    [
+        ("16 processes", _run(16, missing=2)),
+        ("16 processes", _run(16)._replace(requests=[*_run(16).requests, (2.9, 429)])),
+        ("1 process", _run(1, is_shared=False, missing=2)),
+        (BAN, _run(16, late=64)),
+    ],
+)
+def test_a_fleet_that_misses_its_aim_is_named(name: str, missed: Run) -> None:
     results = _results({})
-    for rounds in results.calls.values():
-        rounds.pop(OURS_AIOHTTP, None)
-    assert _met(results)["async-peers"] is None
-    assert "| not measured |" in report(results, "today", "a machine", "")
+    results.runs[name] = missed
+    assert len(_missed(results)) == 1
 
 
-def test_the_report() -> None:
-    text = report(
-        _results({OURS: 3.0}), "2001-02-03", "two cores", "# Why\n\n## sync\n\nBecause.\n\n## x\n\n"
-    )
-    assert "Measured on 2001-02-03 by `make bench`, on two cores" in text
-    assert f"| {HTTPX} | 1 | 2,000,000" in text
-    assert f"| {OURS} | 8 | 6,000,000 (4,500,000 to 9,000,000) | 3.00 (3.00 to 3.00) |" in text
-    assert "times bare httpx*: Because.\n" in text
-    assert "peer*: not explained yet." in text
-    assert f"| {OURS_ASYNC} | 1 | 10 | 2 | 1.0 |" in text
-    assert f"| {OURS_ASYNC} | 1 | 1,000 | too slow to measure |  |" in text
-    assert "| `httpx` | 60% |" in text
-    assert "`rare`" not in text
-    assert "| a peer | cannot be installed |" in text
+def test_the_charts_are_written(tmp_path: Path) -> None:
+    report.write(_results({}), tmp_path)
+    files = (tmp_path / "results.svg", tmp_path / "fleet.svg")
+    bars, lines = (ElementTree.parse(file) for file in files)  # noqa: S314 - written above
+    assert len(bars.findall("{*}rect")) == len(CLIENTS)
+    assert len(lines.findall("{*}path")) == 1
 
 
-def test_a_profile_tells_packages_apart() -> None:
-    def calls() -> None:
-        httpx.URL("https://api.binance.com")
-        json.loads("[" + "1," * 50_000 + "1]")
-
-    seconds = profile_by_package(calls)
-    assert seconds.keys() == {"httpx", "Python's library"}
-    # The decoder is built into Python; the library calls it.
-    assert max(seconds, key=seconds.__getitem__) == "Python's library"
-
-
-def test_the_chart() -> None:
-    svg = ElementTree.fromstring(chart(_results({OURS: 3.0}), "2001-02-03", "two cores"))  # noqa: S314 - made right here
-    bars = svg.findall("{*}rect")
-    widths = [float(bar.get("width", 0)) for bar in bars]
-    marked = [float(bar.get("width", 0)) for bar in bars if bar.get("class") != "bar"]
-    assert len(bars) == len(CONTESTANTS)
-    assert "on 2001-02-03 by make bench, on two cores" in "".join(svg.itertext())
-    assert marked[0] == max(widths) == pytest.approx(3 * min(widths), abs=0.2)
-    assert all(a <= b for a, b in itertools.pairwise(widths[:8]))
+def test_the_fake_bans_and_records_until_a_refusal_and_after_a_ban() -> None:
+    fake = fleet.RecordingBinance(minute=3600, banned_after=4)
+    options = {**CREDENTIALS, "transport": fake.transport(), "max_attempts": 1}
+    with SmallLiabilityClient(**options) as client:
+        for _ in range(3):
+            client.list_coins()
+        with pytest.raises(IpBanError):
+            client.list_coins()
+    assert fake.until_refused()[0] == 3
+    fake.records = [(10.0, 10.1, 200), (10.2, 10.4, 418), (10.3, 10.5, 418), (10.9, 11.0, 418)]
+    recorded = fake.run(16, 10.0, is_shared=True)
+    assert recorded.statuses() == {200: 1, 418: 3}
+    assert recorded.late == 1
 
 
-def test_the_server_answers_what_is_signed() -> None:
-    with serving() as urls:
-        for coins, url in urls.items():
-            target = f"{url}/sapi/v1/margin/exchange-small-liability?timestamp=1&signature=0"
-            content = httpx.get(target).content
-            assert len(exact_tuples(content)) == len(json.loads(content)) == coins
-        unsigned = httpx.get(f"{urls[1]}/sapi/v1/margin/exchange-small-liability?timestamp=1")
-        assert unsigned.status_code == 404
+@pytest.mark.parametrize("coins", report.COINS)
+def test_the_server_answers_what_is_signed(monkeypatch: pytest.MonkeyPatch, coins: int) -> None:
+    monkeypatch.setattr(run.Connection, "coins", coins)
+    target = f"{run.serve()}/sapi/v1/margin/exchange-small-liability?timestamp=1"
+    assert len(httpx.get(f"{target}&signature=0").json()) == coins
+    assert httpx.get(target).status_code == 400
 
 
-def test_every_environment_is_locked() -> None:
-    for contestant in CONTESTANTS.values():
-        assert "--hash=sha256:" in lock_of(contestant.environment).read_text("utf-8")
+def test_clients_make_signed_calls_and_report_seconds_or_a_profile() -> None:
+    # Peers are installed only by `make bench`, and checked there.
+    names = [name for name, client in CLIENTS.items() if not client.is_peer]
+    fake = FakeBinance(**CREDENTIALS)
+    piped = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with fake.serve() as url, fleet.valkey() as redis_url:
+        start = partial(piped, env={**os.environ, clients.REDIS_URL: redis_url})
+        command = [sys.executable, "-m", "benchmarks.clients"]
+        workers = [start([*command, name, url]) for name in (*names, SHARED, _SHARED_ASYNC)]
+        for worker in workers:
+            answers, _ = worker.communicate("[2, 1, 1, false]\n[2, 1, 1, true]\n")
+            seconds, profile = map(json.loads, answers.splitlines())
+            assert seconds > 0
+            assert any("repeat" in function for function in profile)
+        assert redis.Redis.from_url(redis_url).keys()
+    # Each worker makes 3 calls before each measurement.
+    assert [request.status for request in fake.requests] == [200] * 10 * len(workers)
+
+
+@pytest.mark.parametrize("environment", sorted({each.environment for each in CLIENTS.values()}))
+def test_every_environment_is_pinned_and_names_no_host(environment: str) -> None:
+    pinned = Path(f"benchmarks/requirements/{environment}.txt").read_text("utf-8")
+    assert "--hash=sha256:" in pinned
+    assert "://" not in pinned

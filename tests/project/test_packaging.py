@@ -10,6 +10,7 @@ import sysconfig
 import zipfile
 from collections.abc import Iterator
 from email import message_from_string
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,12 @@ def test_the_source_can_run_the_tests(unpacked: Path) -> None:
     for name in ("Makefile", "openapi.yaml", "requirements.txt", "package-lock.json", "docs"):
         assert (unpacked / name).exists(), name
     packages = f"{unpacked / 'generated'}{os.pathsep}{unpacked / 'wrapper'}"
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    environment = {"PYTHONPATH": packages, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # Loading the other plugins would take longer than the tests.
+    plugins = ("no:cacheprovider", "pytest_timeout", "pytest_binance_small_liability")
+    command = (sys.executable, "-m", "pytest", "-q", *(f"-p{plugin}" for plugin in plugins))
     tests = ("tests/client/test_signing.py", "tests/tools/test_check_generated.py")
-    said = _run(*command, *tests, cwd=unpacked, PYTHONPATH=packages)
+    said = _run(*command, *tests, cwd=unpacked, **environment)
     assert re.search(r"^[0-9]+ passed", said, re.MULTILINE)
 
 
@@ -127,15 +131,31 @@ def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     ours = f"binance-small-liability @ {wheel.as_uri()} --hash=sha256:{digest}"
     python = _venv(Path(sys.executable), folder / "venv")
-    _install(python, folder, [*_pinned(RUN_TIME), ours])
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join([*_pinned(RUN_TIME), ours]))
+    # The tools' pip installs into it, because unpacking another pip takes longer.
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    _run(*pip, "install", "--quiet", "--no-compile", "--require-hashes", "-r", requirements)
     return python
 
 
 @pytest.fixture(scope="module")
 def fresh_pytest(fresh_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same environment, and pytest."""
-    _install(fresh_python, tmp_path_factory.mktemp("pytest"), _pinned(PYTEST))
-    return fresh_python
+    """An environment with the same packages and pytest, which is lent by the tools."""
+    folder = tmp_path_factory.mktemp("pytest")
+    lent = folder / "lent"
+    lent.mkdir()
+    for name in PYTEST:
+        found = distribution(name)
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            (lent / top).symlink_to(str(found.locate_file(top)))
+    python = _venv(Path(sys.executable), folder / "venv")
+    (_site_packages(python) / "lent.pth").write_text(f"{_site_packages(fresh_python)}\n{lent}\n")
+    return python
+
+
+def _site_packages(python: Path) -> Path:
+    return next(python.parent.parent.glob("lib/*/site-packages"))
 
 
 def _pinned(names: set[str]) -> list[str]:
@@ -144,21 +164,9 @@ def _pinned(names: set[str]) -> list[str]:
     return [block for block in locked if block.partition("==")[0] in names]
 
 
-def _install(python: Path, folder: Path, pinned: list[str]) -> None:
-    requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(pinned))
-    _pip_install(python, "--require-hashes", "-r", requirements)
-
-
 def _venv(python: Path, folder: Path) -> Path:
-    # The tools' pip installs into all environments, because unpacking another pip takes longer.
     _run(python, "-m", "venv", "--without-pip", folder)
     return folder / "bin/python"
-
-
-def _pip_install(python: Path, *what: str | Path) -> None:
-    pip = (sys.executable, "-m", "pip", "--python", python)
-    _run(*pip, "install", "--quiet", "--no-compile", *what)
 
 
 def test_without_the_extra_the_command_names_it(fresh_python: Path) -> None:
@@ -191,7 +199,7 @@ def test_it_installs_and_runs_on(
         "with client: assert client.list_coins() == fake.coins\n"
         "runpy.run_module('binance_small_liability', run_name='__main__')"
     )
-    lent = next(fresh_python.parent.parent.glob("lib/*/site-packages"))
+    lent = _site_packages(fresh_python)
     shown = _run(python, "-I", "-W", "error", "-c", script, lent, sysconfig.get_path("purelib"))
     assert shown.startswith("binance-small-liability ")
 

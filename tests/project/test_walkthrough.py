@@ -11,6 +11,8 @@ import pytest
 from tools.contract import ROOT
 
 _RECORDS = "wrapper/binance_small_liability/_records.py"
+_FIELDS = "tests/contract/test_operations.py::test_a_record_has_the_fields_of_the_contract"
+_OUTPUTS = "tests/project/test_guides.py::test_commands_print_what_the_page_shows"
 _LEFT_BEHIND = (".git", ".venv", "node_modules", ".*_cache", "__pycache__", ".cache", "site")
 
 
@@ -54,12 +56,10 @@ class Copy:
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new), "utf-8")
 
-    def test(self, code: int = 0) -> str:
-        """Runs the tests of coins."""
+    def test(self, *tests: str, code: int) -> str:
         return self.run(
-            "python -m pytest -q -p pytest_timeout -p no:cacheprovider"
-            " tests/contract/test_operations.py"
-            " -k has_the_fields_of_the_contract",
+            "python -m pytest -q -p pytest_timeout -p pytest_binance_small_liability"
+            f" -p no:cacheprovider {' '.join(tests)}",
             code,
         )
 
@@ -97,7 +97,8 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
     # The released client still works,
     assert "liability_qty=Decimal('0.3552')" in copy.list_coins()
     # and the tests report what is new and where it belongs.
-    output = copy.test(code=1)
+    output = copy.test(_FIELDS, code=1)
+    assert f"FAILED {_FIELDS}" in output
     assert "'risktier'" in output
     assert "_records.py" in output
 
@@ -106,14 +107,10 @@ def test_a_new_field_is_one_line(copy: Copy) -> None:
         "    liability_qty: Decimal\n",
         "    liability_qty: Decimal\n    risk_tier: str | None = None\n",
     )
-    copy.test()
     assert "risk_tier='A'" in copy.list_coins()
+    output = copy.test(_FIELDS, _OUTPUTS, code=1)
+    assert f"FAILED {_FIELDS}" not in output
     # The outputs in README and guides lack the new field, so these tests fail.
-    output = copy.run(
-        "python -m pytest -q -p pytest_timeout -p no:cacheprovider tests/project/test_guides.py"
-        " -p pytest_binance_small_liability -k commands_print",
-        code=1,
-    )
     for page in ("README", "command-line", "first-call", "index"):
         assert f"[{page}]" in output
     assert "risk_tier" in output

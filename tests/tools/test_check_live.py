@@ -1,6 +1,7 @@
 """`make check-live URL=` compares a service with the contract, only reads, and prints no secret."""
 
 from collections.abc import Callable
+from types import ModuleType
 
 import httpx
 import pytest
@@ -8,8 +9,6 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import Request, response, serving
-from tools import check_live
-from tools.check_live import main
 from tools.contract import LIST_PATH, TIME_PATH
 from tools.operations import HISTORY_PATH, OPERATIONS, Operation
 
@@ -20,8 +19,18 @@ _HISTORY = response({"total": 0, "rows": []}, headers={"X-SAPI-USED-UID-WEIGHT-1
 _TIME = response({"serverTime": 1499827319559})
 
 
+@pytest.fixture(scope="module")
+def check_live() -> ModuleType:
+    # It imports schemathesis, which takes 1 s, so not every process of xdist does it.
+    from tools import check_live
+
+    return check_live
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(
+    check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Run:
     """Runs it against a service; returns the exit code, the printed lines and the requests."""
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
@@ -29,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
     def against(coins: bytes, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
         answers = {TIME_PATH: time, HISTORY_PATH: _HISTORY}
         with serving(lambda sent: answers.get(sent.path, coins)) as server:
-            status = main(server.url)
+            status = check_live.main(server.url)
         said = "".join(capfd.readouterr())
         signatures = [value for sent in server.requests for _, value in sent.query[2:]]
         for secret in (API_KEY, API_SECRET, *signatures):
@@ -49,13 +58,17 @@ def test_a_service_that_keeps_the_contract(run: Run) -> None:
 
 @pytest.mark.parametrize(("secret", "status"), [(API_SECRET, 0), ("another", 1)])
 def test_the_fake_keeps_the_contract_and_refuses_wrong_signatures(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, status: int
+    check_live: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    secret: str,
+    status: int,
 ) -> None:
     fake = FakeBinance(api_key=API_KEY, api_secret=secret)
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with fake.serve() as url:
-        assert main(url) == status
+        assert check_live.main(url) == status
     assert ("AuthenticationError: HTTP 400, code -1022" in capsys.readouterr().out) == status
     assert [each.path for each in fake.requests] == _PATHS
 
@@ -98,27 +111,27 @@ def test_a_wrong_clock_costs_no_further_request(run: Run) -> None:
 
 
 def test_an_address_without_a_service(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with serving(_TIME) as server:
         url = server.url
-    assert main(url) == 1
+    assert check_live.main(url) == 1
     assert capsys.readouterr().out.count("ConnectError") == 3
 
 
 def test_without_credentials_nothing_is_sent(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("BINANCE_API_KEY", raising=False)
     with serving(_TIME) as server:
-        assert main(server.url) == 2
+        assert check_live.main(server.url) == 2
     assert server.requests == []
     assert "BINANCE_API_KEY" in capsys.readouterr().err
 
 
-def test_a_post_is_never_sent() -> None:
+def test_a_post_is_never_sent(check_live: ModuleType) -> None:
     with serving(response()) as server:
         recorder = check_live.Recorder()
         with httpx.Client(transport=recorder) as client, pytest.raises(httpx.ConnectError):
@@ -126,7 +139,9 @@ def test_a_post_is_never_sent() -> None:
     assert server.requests == []
 
 
-def test_only_reads_are_called(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_reads_are_called(
+    run: Run, check_live: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def exchange(_: object) -> None:
         pytest.fail("the exchange was called")
 

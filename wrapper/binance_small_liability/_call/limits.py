@@ -25,6 +25,9 @@ MINUTE = 60_000  # milliseconds
 # Binance refuses a timestamp that is 1000 ms ahead of its clock. So 1000 ms after a minute began on
 # our clock, it has begun on Binance's too.
 MOST_AHEAD = 1_000  # milliseconds
+# Binance may count a request in a minute that begins up to this much after the request was made:
+# our clock may be behind, and a request takes some time.
+MOST_BEFORE = 10_000  # milliseconds
 # Binance's count may or may not include the requests in flight. Their answers will show it.
 SOON = 0.05  # seconds
 
@@ -45,11 +48,13 @@ class Reservation:
         number: its number within the budget, from 1.
         minute: the minute in which it was made, counted from the epoch. On Binance's clock that
             minute had begun.
+        at: when it was made, in milliseconds.
     """
 
     operation: Operation[Any]
-    number: int = 0
-    minute: int = 0
+    number: int
+    minute: int
+    at: int
 
 
 @attrs.frozen
@@ -82,15 +87,19 @@ class Budget:
 
     def __init__(self) -> None:
         self._minute = 0
+        # Whether an answer's `Date` began the minute. By our clock it may not have begun.
+        self._is_dated = False
         self._counted = 0
+        # If the server never reports a count, its budget is unknown.
+        self._is_reported = False
         self._number = 0
         # By the minute of the reservation: this one, or the one before. Older ones are forgotten.
         self._in_flight = 0
         self._before = 0
         # Requests that the last count may lack; the answer to a later request will include them.
-        # `_lost` is the weight of those without a count. `_late` has the counts in answers to
-        # requests of the minute before.
-        self._lost = 0
+        # `_lost` has the times at which those without a count were made. `_late` has the counts in
+        # answers to requests of the minute before.
+        self._lost: list[int] = []
         self._late: list[int] = []
         self._last_unclear = 0
 
@@ -98,11 +107,10 @@ class Budget:
         """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
         # If the minute goes back, the clock was corrected.
-        if minute > self._minute or minute < self._minute - 1:
-            self._begin(minute)
-            self._lost = 0
+        if not self._minute - self._is_dated <= minute <= self._minute:
+            self._begin(minute, is_dated=False)
         weight = operation.weight
-        used = self._counted + self._lost + len(self._late) * weight + weight
+        used = self._counted + (len(self._lost) + len(self._late) + 1) * weight
         if operation.weight_per_minute is not None:
             if used > operation.weight_per_minute:
                 return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
@@ -110,7 +118,7 @@ class Budget:
                 return SOON
         self._in_flight += weight
         self._number += 1
-        return Reservation(operation, self._number, self._minute)
+        return Reservation(operation, self._number, self._minute, now)
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         """Notes what became of the request."""
@@ -119,19 +127,22 @@ class Budget:
             self._in_flight = max(0, self._in_flight - weight)
         elif reservation.minute == self._minute - 1:
             self._before = max(0, self._before - weight)
+        else:
+            return  # forgotten
         if outcome.kind == "released":
             return
-        if outcome.minute == self._minute + 1:  # our clock is behind Binance's
-            self._begin(self._minute + 1)
+        if outcome.minute == self._minute + 1:
+            self._begin(self._minute + 1, is_dated=True)
         if outcome.count is None:
-            # If the server never reports a count, its budget is unknown.
-            if outcome.kind == "lost" or self._counted:
-                self._lost += weight
+            if outcome.kind == "lost" or self._is_reported:
+                self._lost.append(reservation.at)
                 self._last_unclear = self._number
-        elif reservation.minute == self._minute:
+            return
+        self._is_reported = True
+        if reservation.minute == self._minute:
             self._counted = max(self._counted, outcome.count)
             if reservation.number > self._last_unclear:
-                self._lost, self._late = 0, []
+                self._lost, self._late = [], []
             # A count includes all requests with smaller counts.
             self._late = [count for count in self._late if count > self._counted]
         elif outcome.minute in (None, self._minute) and outcome.count > self._counted:
@@ -140,15 +151,17 @@ class Budget:
 
     def forget(self) -> None:
         """Binance has said when it accepts requests again; its count no longer matters."""
-        self._counted, self._lost, self._late = 0, 0, []
+        self._counted, self._lost, self._late = 0, [], []
 
     def forget_in_flight(self) -> None:
         """Their answers will arrive in another process."""
         self._in_flight = self._before = 0
 
-    def _begin(self, minute: int) -> None:
+    def _begin(self, minute: int, *, is_dated: bool) -> None:
         self._before = self._in_flight if minute == self._minute + 1 else 0
-        self._minute, self._counted, self._in_flight, self._late = minute, 0, 0, []
+        self._lost = [at for at in self._lost if at >= minute * MINUTE - MOST_BEFORE]
+        self._minute, self._is_dated = minute, is_dated
+        self._counted, self._in_flight, self._late = 0, 0, []
 
 
 class Limits(Protocol):

@@ -8,7 +8,6 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ from .messages import Signature
 
 if TYPE_CHECKING:
     from binance_small_liability._call.redaction import Hidden
-
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
 
 
 class Wire:
@@ -73,14 +70,14 @@ class Wire:
 
 def transport(wire: Wire, proxy: Any) -> httpx.HTTPTransport:
     """A transport that opens one connection at a time."""
-    opened = httpx.HTTPTransport(verify=tls(), limits=_ONE, proxy=proxy)
+    opened = httpx.HTTPTransport(verify=tls(), proxy=proxy)
     opened._pool._network_backend = _Backend(opened._pool._network_backend, wire)
     return opened
 
 
 def async_transport(wire: Wire, proxy: Any) -> httpx.AsyncHTTPTransport:
     """See `transport`."""
-    opened = httpx.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=_ONE, proxy=proxy)
+    opened = httpx.AsyncHTTPTransport(verify=tls(), proxy=proxy)
     opened._pool._network_backend = _AsyncBackend(opened._pool._network_backend, wire)
     return opened
 
@@ -88,17 +85,13 @@ def async_transport(wire: Wire, proxy: Any) -> httpx.AsyncHTTPTransport:
 def check(proxy: "Hidden") -> None:
     """Raises ConfigurationError if no transport can be opened."""
     tls()
-    if proxy.reveal() is None:
-        return
     try:
         httpx.HTTPTransport(verify=tls(), proxy=proxy.reveal())
     except ImportError:
         problem = "needs another package: pip install 'httpx[socks]'"
-    except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
-        problem = "is not a proxy that can be used; give a URL such as http://host:3128"
     else:
         return
-    # Raised outside the handlers, because the frames of the failure hold the proxy's password.
+    # Raised outside the handler, because the frames of the failure hold the proxy's password.
     raise ConfigurationError("proxy", problem)
 
 
@@ -126,24 +119,22 @@ class _Backend(httpcore.NetworkBackend):
         self, host: str, port: int, timeout: float | None = None, *options: Any, **more: Any
     ) -> httpcore.NetworkStream:
         self._wire.left(httpcore.ConnectTimeout)
-        failure: Exception = httpcore.ConnectError("The host has no address")
-        for address, share in _addresses(host, port):
-            seconds = self._wire.left(httpcore.ConnectTimeout) * share
+        addresses = _addresses(host)
+        while True:
+            # Each address has its share of the time that is left.
+            seconds = self._wire.left(httpcore.ConnectTimeout) / len(addresses)
             try:
-                stream = self._inner.connect_tcp(address, port, seconds, *options, **more)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
+                stream = self._inner.connect_tcp(addresses.pop(0), port, seconds, *options, **more)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not addresses:
+                    raise
             else:
                 return _Stream(stream, self._wire)
-        raise failure
 
 
-def _addresses(host: str, port: int) -> Iterator[tuple[str, float]]:
-    """The addresses of a host, each with its share of the time that is left."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    for index, address in enumerate(addresses):
-        yield address, 1 / (len(addresses) - index)
+def _addresses(host: str) -> list[str]:
+    found = (str(address[0]) for *_, address in socket.getaddrinfo(host, None))
+    return list(dict.fromkeys(found))
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):

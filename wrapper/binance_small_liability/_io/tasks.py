@@ -70,7 +70,7 @@ class _EventLoop:
 
     def __init__(self) -> None:
         self.idle: IdleConnections[Connection] = IdleConnections()
-        self.turns = anyio.Semaphore(MOST_IN_FLIGHT, fast_acquire=True)
+        self.turns = anyio.Semaphore(MOST_IN_FLIGHT)
         self.correcting = anyio.Lock()
 
 
@@ -122,9 +122,9 @@ class TaskIo:
         if connection.usable and not self._closed:
             loop.idle.put(connection)
         else:
-            await _close(connection)
+            await _to_the_end(connection.close())
         while (stale := loop.idle.take_stale()) is not None:
-            await _close(stale)
+            await _to_the_end(stale.close())
 
     @asynccontextmanager
     async def correcting_clock(self) -> AsyncIterator[None]:
@@ -137,7 +137,7 @@ class TaskIo:
         self._closed = True
         idle = self._loop().idle
         while (connection := idle.take_any()) is not None:
-            await _close(connection)
+            await _to_the_end(connection.close())
 
 
 async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
@@ -147,9 +147,11 @@ async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
     """
     try:
         task = asyncio.get_running_loop().create_task(closing)
-    except RuntimeError:  # trio, where httpcore shields itself
-        await closing
+    except RuntimeError:  # trio
+        with anyio.CancelScope(shield=True):
+            await closing
     else:
+        # A scope would not stop `task.cancel()`.
         await asyncio.shield(task)
 
 
@@ -158,11 +160,6 @@ async def _acquire(turns: anyio.Semaphore, timeout: float) -> None:
         await turns.acquire()
         return
     raise httpx.PoolTimeout("No connection became free in time")
-
-
-async def _close(connection: Connection) -> None:
-    with anyio.CancelScope(shield=True):
-        await connection.close()
 
 
 def _trio_token() -> Any:

@@ -1,10 +1,11 @@
 """The scripts that Redis runs, each as one atomic step."""
 
 # The rules are those of `Budget` in `_call/limits.py`. The clock is Redis's, corrected by the
-# slowest clock that Binance has accepted in the last ten minutes.
+# slowest clock that Binance has accepted in the last ten minutes. Reservations in flight are a set
+# of ids, scored by their minute, so that a report that arrives twice counts once.
 RESERVE = """
-local budget, clock, ban, cooling = unpack(KEYS)
-local weight, limit, trusted, period, ahead = unpack(ARGV, 1, 5)
+local budget, flying, clock, ban, cooling = unpack(KEYS)
+local id, weight, limit, trusted, period, ahead, before = unpack(ARGV, 1, 7)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if trusted ~= '' then
@@ -17,50 +18,57 @@ if trusted ~= '' then
 end
 now = now + (redis.call('GET', clock) or 0)
 
-local state = redis.call('HMGET', budget, 'minute', 'counted', 'number', 'in_flight', 'before',
-                         'lost', 'last_unclear', 'late')
-for i = 1, 7 do state[i] = tonumber(state[i] or 0) end
-local minute, counted, number, in_flight, before, lost, last_unclear = unpack(state, 1, 7)
-local late = {}
-for count in string.gmatch(state[8] or '', '%d+') do table.insert(late, tonumber(count)) end
+local state = redis.call('HMGET', budget, 'minute', 'dated', 'counted', 'reported', 'number',
+                         'last_unclear', 'lost', 'late')
+for i = 1, 6 do state[i] = tonumber(state[i] or 0) end
+local minute, dated, counted, reported, number, last_unclear = unpack(state, 1, 6)
+local function list(text, least)
+  local numbers = {}
+  for word in string.gmatch(text or '', '%d+') do
+    if tonumber(word) >= least then table.insert(numbers, tonumber(word)) end
+  end
+  return numbers
+end
+local lost, late = list(state[7], 0), list(state[8], 0)
 
-local function begin(at)
-  before = (at == minute + 1) and in_flight or 0
-  minute, counted, in_flight, late = at, 0, 0, {}
+local function begin(at, is_dated)
+  -- The reservations of this minute and the one before stay.
+  local kept = (at == minute + 1) and minute or at
+  redis.call('ZREMRANGEBYSCORE', flying, '-inf', kept - 1)
+  redis.call('ZREMRANGEBYSCORE', flying, at + 1, 'inf')
+  lost = list(table.concat(lost, ' '), at * period - before)
+  minute, dated, counted, late = at, is_dated, 0, {}
 end
 local current = math.floor((now - ahead) / period)
-if current > minute or current < minute - 1 then
-  begin(current)
-  lost = 0
-end
+if current > minute or current < minute - dated then begin(current, 0) end
 
-for i = 6, #ARGV, 5 do
-  local kind, reserved_in, reserved, count, answered_in = unpack(ARGV, i, i + 4)
-  reserved_in, reserved = tonumber(reserved_in), tonumber(reserved)
+for i = 8, #ARGV, 7 do
+  local settled, kind, number_then, minute_then, at, count, answered_in = unpack(ARGV, i, i + 6)
+  number_then, minute_then, at = tonumber(number_then), tonumber(minute_then), tonumber(at)
   count, answered_in = tonumber(count), tonumber(answered_in)
-  if reserved_in == minute then in_flight = math.max(0, in_flight - weight)
-  elseif reserved_in == minute - 1 then before = math.max(0, before - weight) end
-  if kind ~= 'released' then
-    if answered_in == minute + 1 then begin(minute + 1) end
+  if redis.call('ZREM', flying, settled) == 1 and kind ~= 'released' then
+    if answered_in == minute + 1 then begin(minute + 1, 1) end
     if not count then
-      if kind == 'lost' or counted > 0 then lost, last_unclear = lost + weight, number end
-    elseif reserved_in == minute then
-      counted = math.max(counted, count)
-      if reserved > last_unclear then lost, late = 0, {} end
-      local above = {}
-      for _, each in ipairs(late) do
-        if each > counted then table.insert(above, each) end
+      if kind == 'lost' or reported == 1 then
+        table.insert(lost, at)
+        last_unclear = number
       end
-      late = above
-    elseif (not answered_in or answered_in == minute) and count > counted then
-      table.insert(late, count)
-      last_unclear = number
+    else
+      reported = 1
+      if minute_then == minute then
+        counted = math.max(counted, count)
+        if number_then > last_unclear then lost, late = {}, {} end
+        late = list(table.concat(late, ' '), counted + 1)
+      elseif (not answered_in or answered_in == minute) and count > counted then
+        table.insert(late, count)
+        last_unclear = number
+      end
     end
   end
 end
 
 local reply
-local used = counted + lost + #late * weight + weight
+local used = counted + (#lost + #late + 1) * weight
 local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
 if limit == '' then
   reply = {'settled'}
@@ -69,23 +77,25 @@ elseif pause > 0 then
   reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
 elseif limit + 0 > 0 and used > limit + 0 then
   reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit + 0 > 0 and used + in_flight + before > limit + 0 then
+elseif limit + 0 > 0 and used + redis.call('ZCARD', flying) * weight > limit + 0 then
   reply = {'soon'}
 else
-  in_flight, number = in_flight + weight, number + 1
-  reply = {'reserved', minute, number}
+  number = number + 1
+  redis.call('ZADD', flying, minute, id)
+  reply = {'reserved', number, minute, now}
 end
-redis.call('HSET', budget, 'minute', minute, 'counted', counted, 'number', number,
-           'in_flight', in_flight, 'before', before, 'lost', lost, 'last_unclear', last_unclear,
-           'late', table.concat(late, ' '))
+redis.call('HSET', budget, 'minute', minute, 'dated', dated, 'counted', counted,
+           'reported', reported, 'number', number, 'last_unclear', last_unclear,
+           'lost', table.concat(lost, ' '), 'late', table.concat(late, ' '))
 redis.call('PEXPIRE', budget, 3 * period)
+redis.call('PEXPIRE', flying, 3 * period)
 return reply
 """
 
 COOL_DOWN = """
 local budget, cooling = unpack(KEYS)
 local milliseconds, refusal = unpack(ARGV)
-redis.call('HSET', budget, 'counted', 0, 'lost', 0, 'late', '')
+redis.call('HSET', budget, 'counted', 0, 'lost', '', 'late', '')
 redis.call('PEXPIRE', budget, milliseconds + 180000)
 if redis.call('PTTL', cooling) < milliseconds + 0 then
   redis.call('SET', cooling, refusal, 'PX', milliseconds)

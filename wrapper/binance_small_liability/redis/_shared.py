@@ -1,11 +1,15 @@
 """The limits of one client, shared through Redis. If Redis fails, those of this process apply."""
 
 import asyncio
+import itertools
 import logging
+import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +19,7 @@ import redis
 from binance_small_liability._call.limits import (
     MINUTE,
     MOST_AHEAD,
+    MOST_BEFORE,
     SOON,
     LocalLimits,
     Outcome,
@@ -35,6 +40,7 @@ log = logging.getLogger("binance_small_liability")
 TIMEOUT = 0.25  # seconds that a call waits for Redis
 _PAUSE = 1.0  # seconds until Redis is tried again after a failure
 _FLUSH = 0.1  # seconds after which answers are reported without waiting for another call
+_MOST_REPORTS = 1_000  # Reservations that are older than two minutes do not matter.
 _PREFIX = "{binance-small-liability}"
 # Errors of Redis, and of reading a reply with an unexpected form.
 _FAILURES = (
@@ -50,10 +56,19 @@ _FAILURES = (
 )
 
 
+# Name, kind of outcome, number, minute and time of a reservation; count and minute of the answer.
+Report = tuple[str | int, ...]
+
+
+def _released(name: str) -> Report:
+    return (name, "released", *[""] * 5)
+
+
 @attrs.frozen
 class _Shared(Reservation):
-    """A reservation in Redis, with the matching reservation of this process."""
+    """A reservation in Redis, its name there, and the matching reservation of this process."""
 
+    name: str = attrs.field(kw_only=True)
     local: Reservation = attrs.field(kw_only=True)
 
 
@@ -80,7 +95,6 @@ class SharedLimits:
         self._operations: dict[str, Operation[Any]] = {}
         self._is_down = False
         self._down_until = 0.0
-        self._is_closed = False
         self._inherited: list[_Connected | None] = []
         self._connected: _Connected | None = None
         self._begin()
@@ -88,10 +102,13 @@ class SharedLimits:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        # By operation: the outcomes of reservations that are not in Redis yet.
-        self._unreported: dict[str, list[Any]] = {}
+        self._name = secrets.token_hex(8)
+        self._numbers = itertools.count()
+        # By operation: what became of reservations, as far as Redis may not know it.
+        self._unreported: dict[str, deque[Report]] = {}
         self._flusher: threading.Thread | None = None
         self._wake = threading.Event()
+        self._closing = threading.Event()
 
     def renew(self) -> None:
         """Begins in a forked child. The parent reports what is not in Redis yet."""
@@ -111,11 +128,17 @@ class SharedLimits:
         if isinstance(local, Wait):
             return local
         shared: Reservation | Wait | None = None
+        name = f"{self._name}-{next(self._numbers)}"
         try:
             limit = str(operation.weight_per_minute or 0)
-            reply = await self._ask(operation, limit, now if is_trusted else "")
-            shared = local if reply is None else self._read(operation, reply, local)
+            reply = await self._ask(operation, name, limit, now if is_trusted else "")
+            if reply is None:
+                shared = local
+            else:
+                shared = self._read(operation, name, reply, local)
+                self._succeeded()
         except _FAILURES as error:  # a reply of another form
+            self._report(operation, _released(name))
             self._failed(error)
             shared = local
         finally:
@@ -124,12 +147,12 @@ class SharedLimits:
         return shared
 
     def _read(
-        self, operation: Operation[Any], reply: Any, local: Reservation
+        self, operation: Operation[Any], name: str, reply: Any, local: Reservation
     ) -> Reservation | Wait:
         kind, *values = (each.decode() if isinstance(each, bytes) else each for each in reply)
         if kind == "reserved":
-            minute, number = map(int, values)
-            return _Shared(operation, number, minute, local=local)
+            number, minute, at = map(int, values)
+            return _Shared(operation, number, minute, at, name=name, local=local)
         if kind == "cooling":
             milliseconds, refusal = values
             status, _, code = refusal.partition(" ")
@@ -151,13 +174,19 @@ class SharedLimits:
             self._local.settle(reservation, outcome)
             return
         self._local.settle(reservation.local, outcome)
-        name = reservation.operation.name
         count, minute = ("" if each is None else each for each in (outcome.count, outcome.minute))
-        report = [outcome.kind, reservation.minute, reservation.number, count, minute]
+        then = reservation.number, reservation.minute, reservation.at
+        report = (reservation.name, outcome.kind, *then, count, minute)
+        self._report(reservation.operation, report)
+
+    def _report(self, operation: Operation[Any], *reports: Report) -> None:
+        """Keeps reports for the next round trip."""
         with self._lock:
-            self._operations[name] = reservation.operation
-            self._unreported.setdefault(name, []).extend(report)
-        self._flush_soon()
+            self._operations[operation.name] = operation
+            unreported = self._unreported.setdefault(operation.name, deque(maxlen=_MOST_REPORTS))
+            unreported.extend(reports)
+        if not self._closing.is_set():
+            self._flush_soon()
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
         """Sends nothing in the whole fleet before `Retry-After` has passed."""
@@ -165,7 +194,7 @@ class SharedLimits:
         seconds = cool_down_seconds(error)
         if not seconds or self._pausing():
             return
-        budget, _, ban, cooling = self._keys(operation)
+        budget, _, _, ban, cooling = self._keys(operation)
         refusal = f"{error.status_code} {'' if error.code is None else error.code}"
         key = ban if isinstance(error, IpBanError) else cooling
         try:
@@ -176,23 +205,29 @@ class SharedLimits:
     def _keys(self, operation: Operation[Any]) -> list[str]:
         scope = f"{_PREFIX}:ip:{self._scope}"
         owner = scope if operation.limiter is Limiter.IP else f"{_PREFIX}:uid:{self._account}"
-        return [f"{owner}:{operation.name}", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
+        budget = f"{owner}:{operation.name}"
+        return [budget, f"{budget}:flying", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
-    async def _ask(self, operation: Operation[Any], limit: str, trusted: int | str) -> Any:
+    async def _ask(
+        self, operation: Operation[Any], name: str, limit: str, trusted: int | str
+    ) -> Any:
         """Reports outcomes and reserves weight; returns None if Redis failed."""
         if self._pausing():
             return None
         with self._lock:
-            reports = self._unreported.pop(operation.name, [])
-        arguments = [operation.weight, limit, trusted, MINUTE, MOST_AHEAD, *reports]
+            reports = self._unreported.pop(operation.name, ())
+        reply = None
         try:
+            constants = MINUTE, MOST_AHEAD, MOST_BEFORE
+            arguments = [name, operation.weight, limit, trusted, *constants, *chain(*reports)]
             reply = await self._run("reserve", self._keys(operation), arguments)
         except _FAILURES as error:
             self._failed(error)
-            return None
-        if self._is_down:
-            self._is_down = False
-            log.warning("Redis answers again; the limits are shared")
+        finally:
+            if reply is None:
+                # The script may have run. A report that arrives twice counts once.
+                released = [_released(name)] if name else []
+                self._report(operation, *reports, *released)
         return reply
 
     def _pausing(self) -> bool:
@@ -205,6 +240,11 @@ class SharedLimits:
                 return True
             self._down_until = now + _PAUSE
         return False
+
+    def _succeeded(self) -> None:
+        if self._is_down:
+            self._is_down = False
+            log.warning("Redis answers again; the limits are shared")
 
     def _failed(self, error: Exception) -> None:
         self._down_until = time.monotonic() + _PAUSE
@@ -224,7 +264,7 @@ class SharedLimits:
 
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
-        self._is_closed = True
+        self._closing.set()
         if self._flusher is not None and self._flusher.is_alive():
             self._wake.set()
             self._flusher.join()
@@ -241,15 +281,18 @@ class SharedLimits:
         self._wake.set()
 
     def _flush_for_ever(self) -> None:
-        while not self._is_closed:
+        while not self._closing.is_set():
             self._wake.wait()
             self._wake.clear()
-            time.sleep(0 if self._is_closed else _FLUSH)
-            run(self._flush())
+            while self._unreported and not self._closing.wait(self._until_flush()):
+                run(self._flush())
+
+    def _until_flush(self) -> float:
+        return _PAUSE if self._is_down else _FLUSH
 
     async def _flush(self) -> None:
         for name in list(self._unreported):
-            await self._ask(self._operations[name], "", "")
+            await self._ask(self._operations[name], "", "", "")
 
 
 class AsyncSharedLimits(SharedLimits):
@@ -271,6 +314,7 @@ class AsyncSharedLimits(SharedLimits):
 
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
+        self._closing.set()
         connected = self._loops.pop(asyncio.get_running_loop(), None) if self._loops else None
         if self._flushing is not None:
             with suppress(RuntimeError):  # it belongs to an event loop that is closed
@@ -289,5 +333,6 @@ class AsyncSharedLimits(SharedLimits):
                 self._flushing = loop.create_task(self._flush_later())
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(_FLUSH)
-        await self._flush()
+        while self._unreported:
+            await asyncio.sleep(self._until_flush())
+            await self._flush()
