@@ -35,7 +35,7 @@ help: ## list the commands
 
 setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into this folder
 
-demo: $(CONTRACT_TOOLS) ## start the mock server and list its coins with the client
+demo: $(CONTRACT_TOOLS) ## list and exchange debts, and list past exchanges, against mocks of Binance
 	@python -m tools.demo
 
 test: $(CONTRACT_TOOLS) lint ## run all checks and tests: drift, lint, types, contract, tests
@@ -47,7 +47,7 @@ contract: $(CONTRACT_TOOLS) ## run only the contract tests
 check-spec: $(CONTRACT_TOOLS) ## check whether the client still works with another contract: SPEC=other.yaml
 	@python -m tools.check_spec $(if $(SPEC),"$(SPEC)")
 
-check-live: $(CONTRACT_TOOLS) ## check whether a live service keeps the contract: URL=https://…
+check-live: $(CONTRACT_TOOLS) ## check whether a live service follows the contract: URL=https://…
 	@python -m tools.check_live $(if $(URL),"$(URL)")
 
 check-page: $(PYTHON_TOOLS) ## compare pages of Binance's documentation with openapi.yaml: PAGE="file …", - is standard input

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "generated/binance_small_liability_api"
 
 
 def generate(package: Path, contract: Path = OPENAPI_YAML) -> None:
-    """Write the wire client of `contract` to `package`. Raises RuntimeError with the output."""
+    """Writes the wire client of `contract` to `package`. Raises RuntimeError with the output."""
     script = ROOT / "generated/generate.py"
     done = subprocess.run(
         [sys.executable, script, "--contract", contract, "--package", package],

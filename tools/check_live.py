@@ -1,4 +1,4 @@
-"""Checks whether a live service keeps the contract.
+"""Checks whether a live service follows the contract.
 
 The client calls every operation that only reads, with the keys in the environment, and requests the
 time. Status, headers and body of the answers are compared with openapi.yaml. Each operation is sent
@@ -55,7 +55,7 @@ class Recorder(httpx.BaseTransport):
         self._most_requests = len(self._left)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request`, if it is the first of its operation, and keep the answer."""
+        """Sends `request`, if it is the first of its operation, and keeps the answer."""
         operation = next((each for each in self._left if _belongs(request, each)), None)
         if operation is None:
             raise httpx.ConnectError(
@@ -69,7 +69,7 @@ class Recorder(httpx.BaseTransport):
         return response
 
     def close(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         self._http.close()
 
 
@@ -132,7 +132,7 @@ def _in_one_line(failure: Exception) -> str:
 
 
 def _ask(url: str, recorder: Recorder) -> Iterator[str]:
-    """Call every operation that only reads; yields what fails."""
+    """Calls every operation that only reads; yields what fails."""
     with SmallLiabilityClient.from_env(base_url=url, transport=recorder, max_attempts=1) as client:
         for operation in _reads():
             try:
@@ -149,7 +149,7 @@ def _ask(url: str, recorder: Recorder) -> Iterator[str]:
 
 
 def main(url: str) -> int:
-    """Returns 0 if the service keeps the contract, 2 without credentials, else 1."""
+    """Returns 0 if the service follows the contract, 2 without credentials, else 1."""
     recorder = Recorder()
     try:
         faults = list(_ask(url, recorder))

@@ -78,7 +78,7 @@ class Call(httpx.BaseTransport):
             self.used_weight = client.used_weight
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request to Prism, and request the tested answer of the tested operation."""
+        """Sends the request to Prism, and requests the tested answer of the tested operation."""
         if (request.method, request.url.path) != (self._operation.method, self._operation.path):
             if self._operation is SERVER_TIME:
                 return self._judge_timestamp(int(request.url.params["timestamp"]))
@@ -171,7 +171,7 @@ def _departures(api: Api, operation: Operation) -> Iterator[str]:
 
 
 def _times(contract: Any) -> Iterator[str]:
-    """Another unit of time. Answers generated from such a schema are refused, so none shows it."""
+    """A server time in another unit. `_faults` skips such generated answers, so none shows it."""
     answer = answer_of(contract, SERVER_TIME.method, SERVER_TIME.path, "200")
     schema = inlined(contract, answer or {})
     media = schema.get("content", {}).get("application/json", {})
@@ -234,7 +234,7 @@ def _place(parameter: Any) -> tuple[str, str]:
 def _faults(
     api: Api, operation: Operation, status: str, promised: Any, answer: Any
 ) -> Iterator[str]:
-    """What the client does not report of the answers with one status."""
+    """What the client fails to report about the answers with one status."""
     code = status.replace("XX", "00")
     content = answer.get("content", {})
     # If there are several media types, the server is assumed to prefer today's.

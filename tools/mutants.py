@@ -1,4 +1,4 @@
-"""Do the tests notice a change of the code? mutmut makes one small change after another.
+"""Checks that the tests notice changes of the code. mutmut makes one small change at a time.
 
 It runs the tests that reach the changed function, and reports each change that they do not notice.
 
@@ -91,7 +91,7 @@ pytest_add_cli_args = [
   "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=20",
   # It fails at the end of a process in which pytest runs more than once.
   "-p", "no:unraisableexception",
-  # Where every function is wrapped, it sees other frames. There is no Makefile for the second.
+  # mutmut wraps every function, so the first test sees other frames. The second needs a Makefile.
   "--deselect=tests/client/test_config.py::test_from_env_takes_no_secret",
   "--deselect=tests/tools/test_check_page.py::test_make_reads_files_and_standard_input",
 ]

@@ -24,14 +24,14 @@ _MARKER = "Prism is listening on "
 
 @contextmanager
 def prism(contract: Path = OPENAPI_YAML) -> Iterator[str]:
-    """Serve `contract` on a free port; gives the base URL once Prism answers."""
+    """Serves `contract` on a free port; gives the base URL once Prism answers."""
     with _running([*_MOCK, str(contract)], servers=1) as (url,):
         yield url
 
 
 @contextmanager
 def prisms(*contracts: Path) -> Iterator[list[str]]:
-    """Serve each of `contracts` on a free port, all from one process; gives their base URLs.
+    """Serves each of `contracts` on a free port, all from one process; gives their base URLs.
 
     Answers generated from their schemas vary more than with `prism`, but are the same in each run.
     """

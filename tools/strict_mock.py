@@ -13,7 +13,7 @@ try:
     with prism() as upstream:
         fake = FakeBinance(upstream=upstream)
         with fake.serve(int(sys.argv[1])) as url:
-            print(f"Binance, strictly, at {url}")
+            print(f"A mock of Binance that verifies requests, at {url}")
             print(f"  BINANCE_API_KEY={fake.api_key}")
             print(f"  BINANCE_API_SECRET={fake.api_secret}", flush=True)
             signal.pause()

@@ -5,6 +5,8 @@ root.innerHTML = `
   <style>
     .swagger-ui { background: white; color-scheme: light }
     .swagger-ui .wrapper { padding: 0 8px }
+    /* These are dark already; site.css sets the filter. */
+    .swagger-ui pre { filter: var(--dark, none) }
     @media (width < 600px) {
       .swagger-ui :is(tr, td, .response-controls) { display: block }
       .swagger-ui thead { display: none }

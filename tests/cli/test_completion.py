@@ -16,7 +16,7 @@ def installed() -> str:
 
 
 def completed(installed: str, words: str, folder: Path) -> list[str]:
-    """What bash offers after the command and `words`, of which the last one is incomplete."""
+    """What bash offers after the command and `words`, whose last one is incomplete."""
     script = (
         f"{installed}\n"
         f"COMP_WORDS=(binance-small-liability {words}) COMP_CWORD={len(words.split())}\n"

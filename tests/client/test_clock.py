@@ -26,7 +26,7 @@ REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
 SKEW = 3_600_000  # milliseconds by which Binance's clock is ahead
 
 
-def _exchange(time_answer: Callable[[int], Answer] | None = None) -> Callable[[Request], Answer]:
+def _binance(time_answer: Callable[[int], Answer] | None = None) -> Callable[[Request], Answer]:
     """A Binance with its own clock for checking timestamps."""
 
     def answer(request: Request) -> Answer:
@@ -50,7 +50,7 @@ def _paths(server: WireServer) -> list[str]:
 
 
 def test_later_calls_use_the_corrected_clock() -> None:
-    with serving(_exchange()) as server, _client(server) as client:
+    with serving(_binance()) as server, _client(server) as client:
         for _ in range(3):
             assert client.list_coins()
     assert _paths(server) == ["list", "time", "list", "list", "list"]
@@ -116,7 +116,7 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
 def test_the_wait_for_a_connection_is_not_part_of_the_round_trip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with real_time.skipping(), serving(_exchange()) as server, _client(server) as client:
+    with real_time.skipping(), serving(_binance()) as server, _client(server) as client:
         borrow = client._io.borrow
 
         async def wait_and_borrow(timeout: float, *, fresh: bool) -> Any:
@@ -168,7 +168,7 @@ def _tasks(server: WireServer, count: int) -> list[Any]:
     return asyncio.run(calls())
 
 
-def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Request], Answer]:
+def _patient(binance: Callable[[Request], Answer], count: int) -> Callable[[Request], Answer]:
     """The server time is answered only after so many refusals, so that all calls wait for it."""
     refusals = threading.Semaphore(0)
 
@@ -176,7 +176,7 @@ def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Req
         if request.path == TIME_PATH:
             for _ in range(count):
                 assert refusals.acquire(timeout=10)
-        answer = exchange(request)
+        answer = binance(request)
         if answer == REFUSED:
             refusals.release()
         return answer
@@ -188,7 +188,7 @@ def _patient(exchange: Callable[[Request], Answer], count: int) -> Callable[[Req
 def test_many_calls_refused_together_request_the_time_once(
     calls: Callable[[WireServer, int], list[Any]],
 ) -> None:
-    with serving(_patient(_exchange(), 50)) as server:
+    with serving(_patient(_binance(), 50)) as server:
         outcomes = calls(server, 50)
     assert _paths(server).count("time") == 1
     assert [type(outcome) for outcome in outcomes] == [list] * 50
@@ -199,7 +199,7 @@ def test_many_calls_refused_together_request_the_time_once(
 def test_many_calls_request_an_unavailable_time_once(
     calls: Callable[[WireServer, int], list[Any]],
 ) -> None:
-    with serving(_patient(_exchange(lambda _: response(b"", 503)), 50)) as server:
+    with serving(_patient(_binance(lambda _: response(b"", 503)), 50)) as server:
         outcomes = calls(server, 50)
     assert _paths(server).count("time") == 1
     assert [type(outcome) for outcome in outcomes] == [ClockSkewError] * 50
@@ -208,7 +208,7 @@ def test_many_calls_request_an_unavailable_time_once(
 
 def test_a_second_refusal_names_the_measured_offset() -> None:
     with (
-        serving(_exchange(lambda now: response({"serverTime": now - SKEW - 7_000}))) as server,
+        serving(_binance(lambda now: response({"serverTime": now - SKEW - 7_000}))) as server,
         _client(server) as client,
         pytest.raises(ClockSkewError) as caught,
     ):
@@ -220,8 +220,8 @@ def test_a_second_refusal_names_the_measured_offset() -> None:
 
 def test_the_next_call_corrects_a_clock_that_could_not_be_corrected() -> None:
     answers = iter([response({})])
-    exchange = _exchange(lambda now: next(answers, response({"serverTime": now})))
-    with serving(exchange) as server, _client(server) as client:
+    binance = _binance(lambda now: next(answers, response({"serverTime": now})))
+    with serving(binance) as server, _client(server) as client:
         with pytest.raises(ClockSkewError, match="could not be corrected") as caught:
             client.list_coins()
         assert caught.value.offset is None

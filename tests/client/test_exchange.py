@@ -57,7 +57,7 @@ def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:
 
 @dataclass
 class Row:
-    """What the endpoint answers in turn (the last answer again and again), and what is to come."""
+    """The answers of the endpoint in turn (the last one repeats), and the expected result."""
 
     name: str
     answers: list[Answer]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.no_cover
 
-# A client that gives up, for answers that come too late, and one that does not on any machine.
+# A time-out that is too short for late answers, and one that is long enough on any machine.
 HASTY = 0.6  # seconds
 PATIENT = 30.0  # seconds
 

@@ -81,7 +81,7 @@ def _coin_with(quantity: str) -> bytes:
 
 @dataclass
 class Row:
-    """What the endpoint answers in turn (the last answer again and again), and what is to come."""
+    """The answers of the endpoint in turn (the last one repeats), and the expected result."""
 
     name: str
     answers: list[Answer]

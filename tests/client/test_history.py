@@ -177,7 +177,7 @@ def _page(total: int, rows: int) -> bytes:
 
 
 def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
-    """A server that answers with these totals and numbers of rows, the last again and again."""
+    """A server that answers with these totals and numbers of rows; the last pair repeats."""
     queue = list(pages)
 
     def answer(_: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""Any answer gives a list of coins or an error of this package; and coins are exact."""
+"""A call returns exact coins or raises an error of this package, whatever the answer."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ thorough = settings(
 )
 
 
-class Exchange:
+class Server:
     """A server whose next answer can be set."""
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class Exchange:
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    exchange = Exchange()
-    with serving(lambda _: exchange.answer) as server:
-        exchange.url = server.url
-        yield exchange
+def server() -> Iterator[Server]:
+    server = Server()
+    with serving(lambda _: server.answer) as wire:
+        server.url = wire.url
+        yield server
 
 
 def _outcome(list_coins: ListCoins, url: str) -> list[Coin] | SmallLiabilityError:
@@ -88,9 +88,9 @@ _http_bytes = st.lists(
 @both_clients
 @given(content=_http_bytes)
 @thorough
-def test_any_bytes(exchange: Exchange, list_coins: ListCoins, content: bytes) -> None:
-    exchange.answer = _sent_and_closed(content)
-    outcome = _outcome(list_coins, exchange.url)
+def test_any_bytes(server: Server, list_coins: ListCoins, content: bytes) -> None:
+    server.answer = _sent_and_closed(content)
+    outcome = _outcome(list_coins, server.url)
     assert isinstance(outcome, SmallLiabilityError) or outcome == []
 
 
@@ -125,12 +125,12 @@ _bodies = st.binary(max_size=50) | _json.map(lambda value: json.dumps(value).enc
 @thorough
 @example(status=200, headers={"Set-Cookie": "x; expires=\xff"}, body=b"[]")
 def test_any_status_headers_and_body(
-    exchange: Exchange, list_coins: ListCoins, status: int, headers: dict[str, str], body: bytes
+    server: Server, list_coins: ListCoins, status: int, headers: dict[str, str], body: bytes
 ) -> None:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    exchange.answer = _sent_and_closed("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-    outcome = _outcome(list_coins, exchange.url)
+    server.answer = _sent_and_closed("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+    outcome = _outcome(list_coins, server.url)
     assert isinstance(outcome, list | SmallLiabilityError)
 
 
@@ -159,13 +159,13 @@ _coins = st.lists(
 @given(coins=_coins)
 @thorough
 def test_coins_are_read_as_they_were_written(
-    exchange: Exchange, list_coins: ListCoins, coins: list[dict[str, str]]
+    server: Server, list_coins: ListCoins, coins: list[dict[str, str]]
 ) -> None:
     objects = [
         "{" + ",".join(f'"{name}":{text}' for name, text in coin.items()) + "}" for coin in coins
     ]
-    exchange.answer = response(f"[{','.join(objects)}]".encode(errors="surrogatepass"))
-    got = list_coins(base_url=exchange.url)
+    server.answer = response(f"[{','.join(objects)}]".encode(errors="surrogatepass"))
+    got = list_coins(base_url=server.url)
     assert [_written(coin) for coin in got] == [_expected(coin) for coin in coins]
 
 

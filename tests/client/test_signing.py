@@ -87,7 +87,7 @@ def test_what_is_signed_is_what_is_sent(list_coins: ListCoins) -> None:
 def _assert_signed(request: Request) -> None:
     payload, signature = request.target.partition("?")[2].rsplit("&signature=", 1)
     expected = hmac.new(API_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
-    assert signature == expected, "the signature does not fit the bytes that were sent"
+    assert signature == expected, "the signature does not match the bytes that were sent"
 
 
 @pytest.mark.parametrize("kind", ["HMAC", "RSA", "Ed25519"])

@@ -31,8 +31,8 @@ _AHEAD = 900  # milliseconds
 class Signed(AuthBase):
     """Signs a request as it will be sent.
 
-    The contract does not say which of the valid timestamps Binance accepts, and that it takes no
-    asset twice. So a valid timestamp becomes the present, and asset names become distinct.
+    The contract says neither which valid timestamps Binance accepts nor that asset names must be
+    distinct. So a valid timestamp becomes the present, and asset names become distinct.
     """
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:

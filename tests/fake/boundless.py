@@ -14,9 +14,9 @@ UNKNOWN = "UNKNOWN"
 
 
 class Boundless(FakeBinance):
-    """It has no limits, and its account has a debt in every coin that is asked for but `UNKNOWN`.
+    """It has no limits, and its account has a debt in every requested coin except `UNKNOWN`.
 
-    So it accepts what the contract allows, except for asset names that are repeated.
+    So it accepts what the contract allows, except for repeated asset names.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class Sender:
         sign: Sign | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Sends `query`, in which {now} is the time, and its signature where `tail` has it."""
+        """Sends `query` and `tail`, in which {now} is the time and {signature} the signature."""
         query = query.replace("{now}", str(self.fake.now))
         signature = (sign or (lambda payload: hmac_sign(payload, self.fake.api_secret)))(query)
         tail = tail.replace("{signature}", signature).replace("{truncated}", signature[:-1])

@@ -231,7 +231,7 @@ def test_a_call_from_the_installed_wheel(fresh_python: Path) -> None:
 
 
 def test_the_test_that_the_readme_shows(fresh_pytest: Path, tmp_path: Path) -> None:
-    """In a service of which nothing is known but that it installed the wheel and pytest."""
+    """It passes in an environment that has only the wheel and pytest."""
     readme = (ROOT / "README.md").read_text("utf-8")
     [shown] = [
         code

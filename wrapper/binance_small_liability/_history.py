@@ -51,8 +51,8 @@ def _bounds(
     if first is not None and first > now + MOST_SKEW:
         raise ConfigurationError("start", "must not be in the future")
     if last is None:
-        # Binance's clock may be ahead of ours by as much as it accepts, or by more if it has not
-        # been asked yet.
+        # Binance's clock may be ahead of ours by as much as it accepts, or by more if the client
+        # has not requested its time yet.
         last = max(now + recv_window, first or 0)
     last = min(last, now + MOST_SKEW)
     return max(last - WINDOW if first is None else first, EARLIEST_TIME), last

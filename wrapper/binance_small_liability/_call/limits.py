@@ -25,8 +25,8 @@ MINUTE = 60_000  # milliseconds
 # Binance refuses a timestamp that is 1000 ms ahead of its clock. So 1000 ms after a minute began on
 # our clock, it has begun on Binance's too.
 MOST_AHEAD = 1_000  # milliseconds
-# A request may be counted in a minute although it was made up to this long before, by our clock:
-# our clock may be behind, and the request takes some time.
+# Binance may count a request in a minute that begins up to this much after the request was made:
+# our clock may be behind, and a request takes some time.
 MOST_BEFORE = 10_000  # milliseconds
 # A request that was made this much later arrives later, too, even if the first was cancelled.
 LONGEST_WAY = 500  # milliseconds
@@ -82,9 +82,9 @@ def minute_of(moment: datetime) -> int:
 class Budget:
     """The weight of one endpoint in one calendar minute.
 
-    Binance has counted at most its last reported count, plus the requests in flight, plus the
-    requests of which it is not known whether that count includes them. A request waits only if it
-    would exceed the budget together with these.
+    Binance's count is at most the sum of its last reported count, the requests in flight, and the
+    requests that the reported count may lack. A request waits only if it would exceed the budget
+    together with these.
     """
 
     def __init__(self) -> None:
@@ -98,8 +98,9 @@ class Budget:
         # By the minute of the reservation: this one, or the one before. Older ones are forgotten.
         self._in_flight = 0
         self._before = 0
-        # Requests that the answer to a later one will include: when those were made that were lost
-        # or answered without a count, and the counts that may belong to the minute before.
+        # Requests that the last count may lack; the answer to a later request will include them.
+        # `_lost` has the times at which those without a count were made. `_late` has the counts in
+        # answers to requests of the minute before.
         self._lost: list[int] = []
         self._late: list[int] = []
         self._last_unclear = 0

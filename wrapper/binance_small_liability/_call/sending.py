@@ -197,7 +197,7 @@ class Sending(Generic[T]):
                 )
 
     def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
-        # A new one, because the frames, causes and the request of this one may show secrets.
+        # A new error, because the frames, causes and request of the original may show secrets.
         transport_kind = type(cause) if isinstance(cause, httpx.TransportError) else httpx.ReadError
         cause = transport_kind(self._redact(str(cause)))
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError

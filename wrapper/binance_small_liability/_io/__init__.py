@@ -1,1 +1,1 @@
-"""What sleeps, opens connections, and knows threads from event loops."""
+"""The layer that waits and opens connections, for threads and for event loops."""

@@ -1,4 +1,4 @@
-"""What a forked child makes new: locks that another thread held, and what only the parent owes."""
+"""State that a forked child renews, such as a lock that a thread of the parent may hold."""
 
 import os
 from typing import Protocol

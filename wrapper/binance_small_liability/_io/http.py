@@ -33,7 +33,7 @@ class HttpxConnection(ABC):
     """
 
     def __init__(self, wire: Wire | None) -> None:
-        """`wire` belongs to a transport of ours. Only the caller's receives signed requests."""
+        """`wire` is None for a caller's transport, which receives signed requests."""
         self._wire = wire
         self.usable = False
 

@@ -1,7 +1,7 @@
 """The clock of this package, and its waits, which tests can skip.
 
-Only the deadlines of requests use the real clock directly, because receiving an answer takes real
-time even when waits are skipped.
+What depends on a network uses the real clock directly, even while waits are skipped: deadlines of
+requests, idle connections, and the pause after a failure of Redis.
 """
 
 import threading
@@ -25,13 +25,13 @@ def monotonic() -> float:
 
 
 def sleep(seconds: float) -> None:
-    """Wait."""
+    """Waits."""
     if not skip(seconds):
         time.sleep(seconds)
 
 
 async def async_sleep(seconds: float) -> None:
-    """Wait, and let other tasks run."""
+    """Waits, and lets other tasks run."""
     # The synchronous client does not need anyio.
     import anyio
 
@@ -42,8 +42,8 @@ async def async_sleep(seconds: float) -> None:
 def skipping() -> Iterator[None]:
     """Within this block, in every thread, the package skips waits: its clock moves forward instead.
 
-    After the last such block the clock is the real one again, so do not use a client in and after
-    the block.
+    After the last such block the clock is the real one again, so do not use one client both in
+    and after the block.
     """
     global _skipping, _skipped_ns
     with _lock:

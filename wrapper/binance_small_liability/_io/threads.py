@@ -90,7 +90,7 @@ class ThreadIo:
         self._correcting = threading.Lock()
 
     def renew(self) -> None:
-        """Begins without connections. Those of the parent are kept, because it uses them."""
+        """Begins without connections. The parent's stay open, because it still uses them."""
         self._inherited.append(self._idle)
         self._begin()
 

@@ -165,7 +165,7 @@ class SharedLimits:
             )
             return Wait(int(milliseconds) / 1000, error)
         if kind not in ("soon", "wait"):
-            raise ValueError("the reply is of no known kind")
+            raise ValueError("the reply is of an unknown kind")
         seconds = SOON if kind == "soon" else max(0, int(values[0])) / 1000
         return Wait(seconds, budget_used_up(operation))
 

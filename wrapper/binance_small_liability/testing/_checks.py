@@ -2,7 +2,8 @@
 
 `SIGNED` and `PUBLIC` at the end list them: each line has one of Binance's error codes and a check,
 and the first check that is true decides. Binance does not document its order. The order here is
-key, parameters, time, signature. No code of the client is used, so that the two can disagree.
+key, parameters, time, signature. No code of the client is used, so that fake and
+client can disagree.
 
 Source: "Endpoint security" on https://developers.binance.com/docs/margin_trading/general-info and
 https://developers.binance.com/docs/margin_trading/error-code

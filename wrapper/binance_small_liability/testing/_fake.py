@@ -30,7 +30,7 @@ API_SECRET = "FakeBinanceApiSecret".ljust(64, "0")
 class FakeBinance(Account, Script):
     """Verifies requests as Binance does and answers as the contract says.
 
-    Threads may share it. Each has its own credentials, account, weights and script.
+    Threads may share it. Each fake has its own credentials, account, weights and script.
 
     Attributes:
         api_key: the only key that it accepts.
@@ -38,8 +38,8 @@ class FakeBinance(Account, Script):
         coins: the coins that can be exchanged; at first the example of Binance's page.
         exchanges: the past exchanges, as `Exchange` records. An exchange removes its coins from
             `coins` and adds to this list.
-        quote_quantity: whether it writes `liabilityQty` as a string, which users of the live
-            service have reported, instead of a number, as documented.
+        quote_quantity: whether it writes `liabilityQty` as a string, as users of the live service
+            have reported. By default it is a number, as documented.
         hours_between_exchanges: hours after an exchange in which the next one is refused, 6 by
             default; 0 turns this off.
         exchange_body: the body that answers an exchange, `b"{}"` by default. Binance does not

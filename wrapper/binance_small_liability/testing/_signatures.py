@@ -1,4 +1,4 @@
-"""Verifies signatures without the client's code, so that the two can disagree."""
+"""Verifies signatures without the client's code, so that fake and client can disagree."""
 
 import base64
 import binascii

@@ -77,7 +77,7 @@ def sync_detailed(
 ) -> Response[Error | LimitError | ServerTime | str]:
     """Check Server Time
 
-     Returns Binance's time, with which every signed timestamp is compared.
+     Returns Binance's time. Every signed timestamp is compared with this clock.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -102,7 +102,7 @@ def sync(
 ) -> Error | LimitError | ServerTime | str | None:
     """Check Server Time
 
-     Returns Binance's time, with which every signed timestamp is compared.
+     Returns Binance's time. Every signed timestamp is compared with this clock.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -123,7 +123,7 @@ async def asyncio_detailed(
 ) -> Response[Error | LimitError | ServerTime | str]:
     """Check Server Time
 
-     Returns Binance's time, with which every signed timestamp is compared.
+     Returns Binance's time. Every signed timestamp is compared with this clock.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -146,7 +146,7 @@ async def asyncio(
 ) -> Error | LimitError | ServerTime | str | None:
     """Check Server Time
 
-     Returns Binance's time, with which every signed timestamp is compared.
+     Returns Binance's time. Every signed timestamp is compared with this clock.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -102,8 +102,8 @@ def sync_detailed(
 ) -> Response[Error | LimitError | list[SmallLiabilityCoin] | str]:
     """Get Small Liability Exchange Coin List
 
-     Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty if there is no such debt.
+     Lists the coins whose debts are small enough to be exchanged. The list is empty if there
+    are none.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -137,8 +137,8 @@ def sync(
 ) -> Error | LimitError | list[SmallLiabilityCoin] | str | None:
     """Get Small Liability Exchange Coin List
 
-     Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty if there is no such debt.
+     Lists the coins whose debts are small enough to be exchanged. The list is empty if there
+    are none.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -167,8 +167,8 @@ async def asyncio_detailed(
 ) -> Response[Error | LimitError | list[SmallLiabilityCoin] | str]:
     """Get Small Liability Exchange Coin List
 
-     Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty if there is no such debt.
+     Lists the coins whose debts are small enough to be exchanged. The list is empty if there
+    are none.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
@@ -200,8 +200,8 @@ async def asyncio(
 ) -> Error | LimitError | list[SmallLiabilityCoin] | str | None:
     """Get Small Liability Exchange Coin List
 
-     Lists the coins in which the account owes so little that the debt can be exchanged.
-    The list is empty if there is no such debt.
+     Lists the coins whose debts are small enough to be exchanged. The list is empty if there
+    are none.
 
     Args:
         recv_window (int | Unset):  Default: 5000.
