@@ -28,7 +28,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import API_KEY
 from tests.fake.sending import (
-    HISTORY_PATH,
     IP_WEIGHT,
     SIGNED,
     UID_WEIGHT,
@@ -37,6 +36,7 @@ from tests.fake.sending import (
     verdict,
 )
 from tools.contract import LIST_PATH, ROOT, TIME_PATH, definition_of, load, operations
+from tools.operations import HISTORY_PATH
 
 VECTORS = json.loads((ROOT / "tests/signing-vectors.json").read_text("utf-8"))
 PRIVATE_KEYS = {
@@ -185,9 +185,14 @@ def test_the_checks_know_every_keyword_of_the_contracts_parameters() -> None:
         for method, path in operations(contract)
         for parameter in definition_of(contract, method, path)["parameters"]
     ]
-    assert {schema["type"] for schema in schemas} == {"integer", "string"}
-    keywords = {"type", "format", "minimum", "maximum", "pattern", "default"}
-    assert set().union(*schemas) == keywords
+    keywords = {
+        "integer": {"type", "format", "minimum", "maximum", "default"},
+        "string": {"type", "pattern", "minLength", "maxLength", "enum", "default"},
+    }
+    for schema in schemas:
+        assert set(schema) <= keywords[schema["type"]]
+        # A format beyond these would have to be checked, as Prism does.
+        assert schema.get("format", "int64") in ("int32", "int64")
 
 
 @pytest.mark.parametrize("comma", [",", "%2C", "%2c"])
@@ -396,3 +401,18 @@ def test_a_schema_may_have_no_bounds() -> None:
     assert _fits(7, {"type": "integer"})
     assert _fits("any", {"type": "string"})
     assert not _fits("any", {"type": "string", "pattern": "^x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "fits"),
+    [
+        ("币", {"minLength": 2, "maxLength": 3}, False),
+        ("币安", {"minLength": 2, "maxLength": 3}, True),
+        ("币安人", {"minLength": 2, "maxLength": 3}, True),
+        ("币安人生", {"minLength": 2, "maxLength": 3}, False),
+        ("BUY", {"enum": ["BUY", "SELL"]}, True),
+        ("buy", {"enum": ["BUY", "SELL"]}, False),
+    ],
+)
+def test_the_keywords_of_a_text(text: str, schema: dict[str, Any], fits: bool) -> None:
+    assert _fits(text, {"type": "string", **schema}) == fits

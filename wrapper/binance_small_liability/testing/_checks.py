@@ -149,9 +149,15 @@ def has_parameters(request: CheckedRequest) -> bool:
 
 
 def _fits(value: Any, schema: Any) -> bool:
+    if value not in schema.get("enum", [value]):
+        return False
     if schema["type"] == "integer":
         return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
-    return re.search(schema.get("pattern", ""), value) is not None
+    length = len(value)
+    return (
+        schema.get("minLength", length) <= length <= schema.get("maxLength", length)
+        and re.search(schema.get("pattern", ""), value) is not None
+    )
 
 
 SIGNED: list[tuple[int, Callable[[CheckedRequest], bool]]] = [
