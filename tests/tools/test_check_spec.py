@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tools.check_spec import Api, breaks, main, regenerating
+from tools.check_spec import Api, Call, _unreported, breaks, main, regenerating
 from tools.contract import LIST_PATH, OPENAPI_YAML, TIME_PATH, load
+from tools.operations import LIST_COINS, LIST_EXCHANGES
 from tools.prism import prisms
 
 Change = Callable[[Any], object]
@@ -427,6 +428,17 @@ def test_a_breaking_variant_is_reported(apis: dict[str, Api], variant: str) -> N
 @pytest.mark.parametrize("variant", HARMLESS)
 def test_a_harmless_variant_survives(apis: dict[str, Api], variant: str) -> None:
     assert list(breaks(apis[variant])) == []
+
+
+def test_the_used_weight_is_that_of_the_list(apis: dict[str, Api]) -> None:
+    """`used_weight` of a client is not about other operations, even those counted by IP."""
+    api = apis["the used weight is renamed"]
+    name = "X-SAPI-USED-IP-WEIGHT-1M"
+    found = [
+        _unreported(Call(api, operation, "code=200"), 200, {"headers": {name: {}}})
+        for operation in (LIST_COINS, LIST_EXCHANGES)
+    ]
+    assert found == [f"header {name}: missing", None]
 
 
 def _loop() -> str:
