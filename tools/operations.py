@@ -26,6 +26,8 @@ class Operation:
         documented: what `call` returns for the first example of a success.
         repeatable: whether the client may send it again after a lost answer.
         possible: makes an answer that was generated from the schema consistent.
+        returned: what `call` returns of the record in an answer.
+        state: the fake's attribute whose value `call` returns, if it has one.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Operation:
     command: str = ""
     repeatable: bool = True
     possible: Callable[[Any], Any] = lambda payload: payload
+    returned: Callable[[Any], Any] = lambda record: record
+    state: str = ""
 
     @property
     def body(self) -> bytes:
@@ -67,6 +71,7 @@ LIST_COINS = Operation(
             liability_qty=Decimal("0.3552"),
         )
     ],
+    state="coins",
 )
 
 EXCHANGE = Operation(
@@ -104,6 +109,8 @@ LIST_EXCHANGES = Operation(
     ],
     limiter="UID",
     possible=_last_page,
+    returned=lambda page: page.rows,
+    state="exchanges",
 )
 
 # The operations for which the client has a method.

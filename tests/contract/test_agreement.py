@@ -5,8 +5,11 @@ The requests are derived from the contract, so that a new operation is compared,
 
 import hashlib
 import hmac
+import re
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fake.boundless import UNKNOWN, Boundless
+from tests.fake.sending import example
 from tools.contract import definition_of, load, operations
 
 
@@ -55,7 +59,7 @@ class Operation:
 
     def sent(self) -> Sent:
         """A valid request."""
-        pairs = [(each["name"], _example(each)) for each in self.parameters]
+        pairs = [(each["name"], example(each)) for each in self.parameters]
         return Sent(
             method=self.method,
             path=self.path,
@@ -63,13 +67,6 @@ class Operation:
             pairs=tuple((name, value) for name, value in pairs if value is not None),
             signature=(("signature", "{signature}"),) if self.signed else (),
         )
-
-
-def _example(parameter: dict[str, Any]) -> str | None:
-    if parameter["name"] == "timestamp":
-        return "{now}"
-    value = parameter.get("example", parameter["schema"].get("default"))
-    return None if value is None else quote(str(value))
 
 
 def _operations() -> dict[str, Operation]:
@@ -98,6 +95,7 @@ def _values(name: str, values: st.SearchStrategy[Any]) -> Changes:
 
 _not_numbers = st.text("abcdefghijxyz-_.~", min_size=1).filter(lambda text: text.strip(".-"))
 # Unpaired surrogates have no UTF-8.
+_characters = st.characters(exclude_categories=["Cs"])
 _names = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -112,13 +110,44 @@ def _integers(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, bool, Ch
     yield "has a fraction", False, _values(name, st.integers(lowest, 59_999).map("{}.5".format))
 
 
-def _asset_names() -> Iterator[tuple[str, bool, Changes]]:
-    lists = st.lists(_names.filter(UNKNOWN.__ne__), min_size=1, max_size=10, unique=True)
+# Of the valid values of a parameter, those that the fake's account accepts.
+_ACCEPTED: dict[str, Callable[[str], str]] = {
+    "assetNames": lambda text: ",".join(dict.fromkeys(text.split(","))).replace(UNKNOWN, "BTC"),
+}
+
+
+def _fits(text: str, schema: dict[str, Any]) -> bool:
+    return (
+        text in schema.get("enum", [text])
+        and schema.get("minLength", 1) <= len(text) <= schema.get("maxLength", len(text))
+        and re.search(schema.get("pattern", ""), text) is not None
+    )
+
+
+def _texts(name: str, schema: dict[str, Any], sample: str) -> Iterator[tuple[str, bool, Changes]]:
+    """Valid texts, and changes of `sample` that are not valid, if the schema excludes any."""
+    if "enum" in schema:
+        valid: st.SearchStrategy[str] = st.sampled_from(schema["enum"])
+    elif "pattern" in schema:
+        valid = st.from_regex(schema["pattern"], fullmatch=True, alphabet=_characters)
+    else:
+        bounds = {"min_size": schema.get("minLength", 1), "max_size": schema.get("maxLength")}
+        valid = st.text(_characters, **bounds)
+    valid = valid.filter(lambda text: _fits(text, schema))
+    yield "is valid", True, _values(name, valid.map(_ACCEPTED.get(name, str)))
+    changed = [sample[:length] for length in range(1, len(sample))]
+    changed += [sample * times for times in range(2, 1 + schema.get("maxLength", 1))]
+    for mark in string.punctuation + " ":
+        changed += [mark + sample, sample + mark, sample + mark * 2 + sample]
+        changed += [mark.join([sample] * times) for times in range(2, 13)]
+    invalid = [text for text in changed if not _fits(text, schema)]
+    if invalid:
+        yield "is not valid", False, _values(name, st.sampled_from(invalid))
+
+
+def _many_names() -> Iterator[tuple[str, bool, Changes]]:
     many = st.lists(_names, min_size=11, max_size=13, unique=True)
-    empty = st.sampled_from([",", ",BTC", "BTC,", "BTC,,ETH"])
-    yield "are valid", True, _values("assetNames", lists.map(",".join))
-    yield "are too many", False, _values("assetNames", many.map(",".join))
-    yield "include an empty one", False, _values("assetNames", empty)
+    yield "is too many different names", False, _values("assetNames", many.map(",".join))
 
 
 def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
@@ -154,8 +183,13 @@ def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
             not parameter["required"],
             st.just(methodcaller("without", name)),
         )
-        is_number = schema["type"] == "integer"
-        for what, accepted, change in _integers(name, schema) if is_number else _asset_names():
+        if schema["type"] == "integer":
+            kinds = _integers(name, schema)
+        else:
+            kinds = _texts(name, schema, str(parameter.get("example", "A")))
+        if name == "assetNames":
+            kinds = chain(kinds, _many_names())
+        for what, accepted, change in kinds:
             changes[f"{name} {what}"] = (accepted, change)
     return changes
 

@@ -9,16 +9,16 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
+import attrs
 import httpx
 import pytest
 from binance_small_liability import (
     ApiError,
     AuthenticationError,
     ClockSkewError,
-    Coin,
-    Exchange,
     FirewallError,
     IpBanError,
     OutcomeUnknownError,
@@ -26,13 +26,14 @@ from binance_small_liability import (
     ServerError,
     SmallLiabilityError,
     _config,
+    _operations,
     _records,
 )
 from binance_small_liability.testing import FakeBinance
 
 from tests.clients import API_KEY, API_SECRET, RunClient, run_async, run_sync
-from tools.contract import Example, definition_of, examples, today
-from tools.operations import LIST_COINS, LIST_EXCHANGES, OPERATIONS, Operation
+from tools.contract import Example, answer_of, definition_of, examples, resolved, today
+from tools.operations import LIST_EXCHANGES, OPERATIONS, Operation
 
 # Real statuses for each group of the contract, one of them not in IANA's registry.
 _GROUPS = {"5XX": [500, 503, 520]}
@@ -111,13 +112,11 @@ class Server:
 
     def _set_account(self, operation: Operation, example: Example) -> None:
         assert self._fake is not None
-        if operation is LIST_COINS:
-            self._fake.coins = _expected(operation, example)
-            self._fake.quote_quantity = example.name == "decimalString"
-        elif operation is LIST_EXCHANGES:
-            self._fake.exchanges = _expected(operation, example)
-        else:
-            self._fake.exchange_body = json.dumps(example.value).encode()
+        if operation.state:
+            assert hasattr(self._fake, operation.state)
+            setattr(self._fake, operation.state, _expected(operation, example))
+        self._fake.quote_quantity = example.name == "decimalString"
+        self._fake.exchange_body = json.dumps(example.value, default=float).encode()
 
 
 @pytest.fixture
@@ -185,25 +184,39 @@ def _call(operation: Operation, example: Example) -> Callable[[Any], Any]:
 
 
 def _expected(operation: Operation, example: Example) -> Any:
-    """What the caller must receive, derived only from the contract."""
-    if operation is LIST_COINS:
-        return [_record(Coin, "SmallLiabilityCoin", item) for item in example.value]
-    if operation is LIST_EXCHANGES:
-        rows = example.value["rows"]
-        return [_record(Exchange, "SmallLiabilityExchange", item) for item in rows]
-    return operation.documented
+    """What the caller must receive. Its values are derived only from the contract."""
+    [kind] = get_args(get_type_hints(_operations)[operation.name.upper()])
+    if kind is NoneType:
+        return None
+    success = answer_of(today(), operation.method, operation.path, "200")
+    schema = success["content"][example.media_type]["schema"]
+    return operation.returned(_value(kind, schema, example.value))
 
 
-def _record(record: Any, schema: str, item: dict[str, Any]) -> Any:
-    properties = today()["components"]["schemas"][schema]["properties"]
+def _value(kind: Any, schema: Any, value: Any) -> Any:
+    """What a value becomes. Its type follows from the schema; `kind` says which record it is."""
+    [kind] = set(get_args(kind) or [kind]) - {NoneType}
+    if isinstance(value, list):
+        return [_value(kind, resolved(today(), schema)["items"], each) for each in value]
+    if isinstance(value, dict):
+        return _record(kind, resolved(today(), schema)["properties"], value)
+    if "DecimalString" in str(schema):
+        return Decimal(value)
+    # The bounds of Binance's times.
+    if schema.get("minimum") == _records.EARLIEST_TIME:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    return value
+
+
+def _record(record: Any, properties: dict[str, Any], item: dict[str, Any]) -> Any:
+    fields = {
+        field.metadata.get("wire_name") or field.name: field for field in attrs.fields(record)
+    }
     values: dict[str, Any] = {}
     for wire_name, value in item.items():
-        name = re.sub("([A-Z])", r"_\1", wire_name).lower()
-        if "DecimalString" in str(properties[wire_name]):
-            value = Decimal(value)
-        elif wire_name == "timestamp":
-            name, value = "time", datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
-        values[name] = value
+        snake_case = re.sub("([A-Z])", r"_\1", wire_name).lower()
+        field = fields.get(wire_name) or fields[snake_case]
+        values[field.name] = _value(field.type, properties[wire_name], value)
     return record(**values)
 
 

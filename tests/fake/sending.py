@@ -11,9 +11,9 @@ from urllib.parse import quote
 import httpx
 from binance_small_liability.testing import FakeBinance
 
-from tools.contract import LIST_PATH, TIME_PATH
+from tools.contract import LIST_PATH, TIME_PATH, definition_of, today
+from tools.operations import HISTORY_PATH, Operation
 
-HISTORY_PATH = f"{LIST_PATH}-history"
 IP_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
 UID_WEIGHT = "X-SAPI-USED-UID-WEIGHT-1M"
 SIGNED = "&signature={signature}"
@@ -24,6 +24,14 @@ Sign = Callable[[str], str]
 def hmac_sign(payload: str, secret: str | None) -> str:
     assert secret is not None
     return hmac.new(secret.encode(), payload.encode("latin-1"), hashlib.sha256).hexdigest()
+
+
+def example(parameter: dict[str, Any]) -> str | None:
+    """The contract's example or default of a parameter, encoded; {now} for the timestamp."""
+    if parameter["name"] == "timestamp":
+        return "{now}"
+    value = parameter.get("example", parameter["schema"].get("default"))
+    return None if value is None else quote(str(value))
 
 
 class Sender:
@@ -61,6 +69,20 @@ class Sender:
 
     def history(self, query: str = "current=1&size=100", **options: Any) -> httpx.Response:
         return self.send(f"{query}&timestamp={{now}}", path=HISTORY_PATH, **options)
+
+    def documented(self, operation: Operation) -> httpx.Response:
+        """Sends the contract's example of each parameter."""
+        definition = definition_of(today(), operation.method, operation.path)
+        examples = {each["name"]: example(each) for each in definition["parameters"]}
+        query = "&".join(f"{name}={value}" for name, value in examples.items() if value)
+        signed = bool(definition["security"])
+        return self.send(
+            query,
+            SIGNED if signed else "",
+            path=operation.path,
+            method=operation.method,
+            headers=None if signed else {},
+        )
 
     def time(self) -> httpx.Response:
         return self.send("", "", path=TIME_PATH, headers={})

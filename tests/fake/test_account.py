@@ -1,10 +1,8 @@
 """The effects of operations: coins, exchange, history, and operations without a handler."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import attrs
 import pytest
@@ -15,7 +13,8 @@ from binance_small_liability.testing._handlers import HANDLERS
 from tests.conftest import ETH, ListCoins
 from tests.fake.conftest import StoppedClock
 from tests.fake.sending import UID_WEIGHT, Sender, verdict
-from tools.contract import definition_of, load, operations
+from tools.contract import definition_of, examples, load, operations, today
+from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
 BTC = attrs.evolve(ETH, asset="BTC", liability_asset="USDC", liability_qty=Decimal("1E-8"))
 SATS = attrs.evolve(ETH, asset="币安人生", principal=Decimal("123456789012.123456789012345678"))
@@ -208,29 +207,13 @@ def test_every_operation_has_a_handler() -> None:
     assert set(HANDLERS) == ids
 
 
-@pytest.mark.parametrize(
-    ("operation_id", "send"),
-    [
-        ("getSmallLiabilityExchangeCoinList", lambda sender: sender.send()),
-        ("smallLiabilityExchange", lambda sender: sender.exchange("UNKNOWN")),
-        ("getSmallLiabilityExchangeHistory", lambda sender: sender.history()),
-        ("getServerTime", lambda sender: sender.time()),
-    ],
-)
+@pytest.mark.parametrize("operation", [*OPERATIONS, SERVER_TIME], ids=lambda each: each.name)
 def test_without_a_handler_the_contract_answers(
-    sender: Sender,
-    monkeypatch: pytest.MonkeyPatch,
-    operation_id: str,
-    send: Callable[[Sender], Any],
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, operation: Operation
 ) -> None:
-    monkeypatch.delitem(HANDLERS, operation_id)
-    contract = load()
-    [example] = [
-        next(iter(each["responses"]["200"]["content"]["application/json"]["examples"].values()))
-        for method, path in operations(contract)
-        for each in [definition_of(contract, method, path)]
-        if each["operationId"] == operation_id
-    ]
-    response = send(sender)
+    monkeypatch.delitem(HANDLERS, operation.operation_id)
+    documented = examples(today(), operation.method, operation.path)
+    first = next(each for each in documented if each.status == "200")
+    response = sender.documented(operation)
     assert response.status_code == 200
-    assert json.loads(response.text, parse_float=Decimal) == example["value"]
+    assert json.loads(response.text, parse_float=Decimal) == first.value

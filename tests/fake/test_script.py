@@ -28,7 +28,8 @@ from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.conftest import ListCoins
 from tests.fake.sending import IP_WEIGHT, SIGNED, UID_WEIGHT, Sender, verdict
-from tools.contract import TIME_PATH, definition_of, load, operations
+from tools.contract import TIME_PATH
+from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
 Play: TypeAlias = Callable[[FakeBinance], None]
 
@@ -83,30 +84,14 @@ def test_steps_apply_to_any_signed_operation_in_order(sender: Sender) -> None:
     assert fake.exchanges == []
 
 
-# The name of the client's method, and the contract's operationId.
-NAMES = [
-    ("list_coins", "getSmallLiabilityExchangeCoinList"),
-    ("exchange", "smallLiabilityExchange"),
-    ("list_exchanges", "getSmallLiabilityExchangeHistory"),
-    ("server_time", "getServerTime"),
-]
-
-
-@pytest.mark.parametrize("index", range(len(NAMES)))
-def test_steps_of_a_named_operation(sender: Sender, index: int) -> None:
-    for name in NAMES[index]:
+@pytest.mark.parametrize("operation", [*OPERATIONS, SERVER_TIME], ids=lambda each: each.name)
+def test_steps_of_a_named_operation(sender: Sender, operation: Operation) -> None:
+    for name in (operation.name, operation.operation_id):
         sender.fake.fail_next(503, operation=name)
-        answers = [sender.send(), sender.exchange("BTC"), sender.history(), sender.time()]
-        assert [n for n in range(4) if answers[n].status_code == 503] == [index]
-
-
-def test_every_operation_of_the_contract_can_be_named() -> None:
-    contract = load()
-    ids = {
-        definition_of(contract, method, path)["operationId"]
-        for method, path in operations(contract)
-    }
-    assert {operation_id for _, operation_id in NAMES} == ids
+        statuses = {
+            each: sender.documented(each).status_code for each in (*OPERATIONS, SERVER_TIME)
+        }
+        assert [each for each, status in statuses.items() if status == 503] == [operation]
 
 
 def test_undocumented_errors() -> None:

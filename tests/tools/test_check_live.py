@@ -9,13 +9,13 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import Request, response, serving
-from tools.contract import LIST_PATH, TIME_PATH
-from tools.operations import HISTORY_PATH, OPERATIONS, Operation
+from tools.contract import LIST_PATH, TIME_PATH, examples, today
+from tools.operations import OPERATIONS, Operation
 
 Run = Callable[..., tuple[int, list[str], list[Request]]]
 _WEIGHT = {"X-SAPI-USED-IP-WEIGHT-1M": "100"}
-_PATHS = [LIST_PATH, HISTORY_PATH, TIME_PATH]
-_HISTORY = response({"total": 0, "rows": []}, headers={"X-SAPI-USED-UID-WEIGHT-1M": "100"})
+_READS = [operation for operation in OPERATIONS if operation.method == "GET"]
+_PATHS = [*(read.path for read in _READS), TIME_PATH]
 _TIME = response({"serverTime": 1499827319559})
 
 
@@ -27,6 +27,12 @@ def check_live() -> ModuleType:
     return check_live
 
 
+def _documented(read: Operation) -> bytes:
+    """The first documented answer."""
+    first = next(examples(today(), read.method, read.path))
+    return response(read.body, headers={name: str(each) for name, each in first.headers.items()})
+
+
 @pytest.fixture
 def run(
     check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -34,13 +40,16 @@ def run(
     """Runs it against a service; returns the exit code, the printed lines and the requests."""
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+    documented = {read.path: _documented(read) for read in _READS}
 
     def against(coins: bytes, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
-        answers = {TIME_PATH: time, HISTORY_PATH: _HISTORY}
-        with serving(lambda sent: answers.get(sent.path, coins)) as server:
+        answers = {**documented, LIST_PATH: coins, TIME_PATH: time}
+        with serving(lambda sent: answers[sent.path]) as server:
             status = check_live.main(server.url)
         said = "".join(capfd.readouterr())
-        signatures = [value for sent in server.requests for _, value in sent.query[2:]]
+        queries = [dict(sent.query) for sent in server.requests]
+        signatures = [query["signature"] for query in queries if "signature" in query]
+        assert len(signatures) == len(_READS)
         for secret in (API_KEY, API_SECRET, *signatures):
             # No part of the secret is printed.
             assert secret[:32] not in said
@@ -107,7 +116,7 @@ def test_a_wrong_clock_costs_no_further_request(run: Run) -> None:
     status, said, sent = run(response({"code": -1021, "msg": "Late."}, 400, _WEIGHT))
     assert status == 1
     assert sorted(each.path for each in sent) == sorted(_PATHS)
-    assert any("no more than 3 requests" in line for line in said)
+    assert any(f"no more than {len(_PATHS)} requests" in line for line in said)
 
 
 def test_an_address_without_a_service(
@@ -118,7 +127,7 @@ def test_an_address_without_a_service(
     with serving(_TIME) as server:
         url = server.url
     assert check_live.main(url) == 1
-    assert capsys.readouterr().out.count("ConnectError") == 3
+    assert capsys.readouterr().out.count("ConnectError") == len(_PATHS)
 
 
 def test_without_credentials_nothing_is_sent(
@@ -146,8 +155,7 @@ def test_only_reads_are_called(
         pytest.fail("the exchange was called")
 
     post = Operation("exchange", "smallLiabilityExchange", "POST", LIST_PATH, call=exchange)
-    reads = [each for each in OPERATIONS if each.method == "GET"]
-    monkeypatch.setattr(check_live, "OPERATIONS", (*reads, post))
+    monkeypatch.setattr(check_live, "OPERATIONS", (*_READS, post))
     status, _, sent = run(response(headers=_WEIGHT))
     assert status == 0
     assert {each.method for each in sent} == {"GET"}
