@@ -135,7 +135,7 @@ def _texts(name: str, schema: dict[str, Any], sample: str) -> Iterator[tuple[str
         valid = st.text(_characters, **bounds)
     valid = valid.filter(lambda text: _fits(text, schema))
     yield "is valid", True, _values(name, valid.map(_ACCEPTED.get(name, str)))
-    changed = [sample[:length] for length in range(1, len(sample))]
+    changed = [sample[:length] for length in range(1, len(sample) + 1)]
     changed += [sample * times for times in range(2, 1 + schema.get("maxLength", 1))]
     for mark in string.punctuation + " ":
         changed += [mark + sample, sample + mark, sample + mark * 2 + sample]
