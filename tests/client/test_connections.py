@@ -187,6 +187,33 @@ asyncio.run(client.close())
     assert len({request.connection for request in server.requests}) == 3
 
 
+def test_without_sniffio_an_async_call_works(server: WireServer) -> None:
+    # The tests need trio, which brings sniffio.
+    code = f"""
+import asyncio, importlib.abc, sys
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "sniffio":
+            searched.append(name)
+            raise ModuleNotFoundError(name)
+
+searched = []
+sys.meta_path.insert(0, Hidden())
+from binance_small_liability import AsyncSmallLiabilityClient
+async def call():
+    async with AsyncSmallLiabilityClient(
+        base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64
+    ) as client:
+        await client.list_coins()
+        before = len(searched)
+        await client.list_coins()
+        sys.exit(len(searched) - before)
+asyncio.run(call())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -> None:
     import trio
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import httpx
 
 from binance_small_liability._errors import ApiError, api_error_class
+from binance_small_liability._io import real_time
 from binance_small_liability._io.messages import Answer
 
 from .operation import Limiter
@@ -19,16 +20,13 @@ _BROKEN_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
 _OUTCOME_UNKNOWN = (-1006, -1007)
 
 
-def refusal(
-    answer: Answer, limiter: Limiter, redact: Callable[[str], str], now: datetime
-) -> ApiError | None:
+def refusal(answer: Answer, limiter: Limiter, redact: Callable[[str], str]) -> ApiError | None:
     """The error that `answer` reports, or None for a success.
 
     Args:
         answer: a success or a refusal.
         limiter: what the weight of the operation is counted by.
         redact: removes the request's secrets, which an answer may repeat, from a text.
-        now: used instead of the answer's `Date` if that is missing.
     """
     code = error_code(answer)
     # Binance sometimes refuses with a 200.
@@ -41,7 +39,7 @@ def refusal(
         code=code,
         msg=redact(msg) if isinstance(msg, str) else "",
         headers=httpx.Headers(items, encoding=answer.headers.encoding),
-        retry_after=_retry_after(answer, now),
+        retry_after=_retry_after(answer),
         used_weight=used_weight(answer, limiter),
     )
 
@@ -72,6 +70,7 @@ def date(answer: Answer) -> datetime | None:
     return parse_http_date(answer.headers.get("Date", ""))
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     # A date is compared with the server's own, because this machine's clock may be wrong.
-    return parse_retry_after(answer.headers.get("Retry-After"), date(answer) or now)
+    now = date(answer) or datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
+    return parse_retry_after(answer.headers.get("Retry-After"), now)

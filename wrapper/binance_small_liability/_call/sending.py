@@ -17,7 +17,6 @@ from binance_small_liability._errors import (
     RequestTimeout,
     SmallLiabilityError,
 )
-from binance_small_liability._io import real_time
 from binance_small_liability._io.messages import Answer, Connection, Request
 
 from . import answer as judge
@@ -161,8 +160,7 @@ class Sending(Generic[T]):
         self._outcome = Outcome("answered", count, None if date is None else minute_of(date))
         if count is not None:
             self._caller.used_weight[operation.name] = count
-        now = datetime.fromtimestamp(real_time.unix_ns() / 1e9, UTC)
-        error = judge.refusal(answer, operation.limiter, self._redact, now)
+        error = judge.refusal(answer, operation.limiter, self._redact)
         if isinstance(error, RateLimitError):
             await self._caller.limits.cool_down(operation, error)
             if error.retry_after:
