@@ -28,6 +28,7 @@ from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
+from tools.contract import LIST_PATH
 
 
 @pytest.fixture
@@ -345,6 +346,13 @@ def test_an_address_that_refuses_leaves_its_time_to_the_others(
     ) as client:
         [coin] = client.list_coins(recv_window=3)
     assert coin.asset == "N3"
+
+
+@pytest.mark.parametrize(("path", "prefix"), [("", ""), ("/", ""), ("/MAX//", "/MAX")])
+def test_the_base_url_may_have_a_path(client: RunClient, path: str, prefix: str) -> None:
+    with serving(response()) as server:
+        client(lambda each: each.list_coins(), base_url=f"{server.url}{path}")
+    assert server.requests[0].path == f"{prefix}{LIST_PATH}"
 
 
 def test_a_host_that_does_not_exist_is_a_network_error(client: RunClient) -> None:

@@ -95,14 +95,15 @@ def test_only_a_transport_of_the_caller_gets_key_and_signature() -> None:
 
 
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Pieces of a body, and then an error, if any."""
+    """Pieces of a body, which arrive once, and then an error, if any."""
 
     def __init__(self, *pieces: bytes, error: Exception | None = None) -> None:
-        self._pieces = pieces
+        self._pieces = list(pieces)
         self._error = error
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
+        while self._pieces:
+            yield self._pieces.pop(0)
         if self._error:
             raise self._error
 
@@ -145,7 +146,8 @@ def test_a_body_is_received_whole_and_closed(read: Receive, encoding: str) -> No
 
 
 def test_a_body_that_was_read_already_is_taken(read: Receive) -> None:
-    response = httpx.Response(200, content=b"whole", headers={"Content-Encoding": "identity"})
+    response = _response(b"whole")
+    response.read()
     assert read(response, LATER).content == b"whole"
 
 
