@@ -142,7 +142,7 @@ def _get_ready(barrier: Barrier) -> None:
     # The margins for clocks that differ are shortened like the minute.
     shortened = {
         name: round(getattr(limits, name) * MINUTE / 60)
-        for name in ("MINUTE", "MOST_AHEAD", "MOST_BEFORE")
+        for name in ("MINUTE", "MOST_AHEAD", "LONGEST_DELAY")
     }
     for module in (limits, _shared):
         vars(module).update(shortened)

@@ -163,7 +163,7 @@ def _aims(results: Results) -> Iterator[str]:
             shares = [(f"`{name}`", f"{part / total:.0%}") for name, part in most]
             missed.setdefault(_table("part | share", shares), []).append(aim.text)
     for table, texts in missed.items():
-        yield f"Missed: *{'; '.join(texts)}*. The largest parts of what was measured:"
+        yield f"Missed: *{'; '.join(texts)}*. The functions or files with the largest shares:"
         yield table
 
 
@@ -216,8 +216,8 @@ def text(results: Results) -> str:
         f"Measured on {results.date} by `make bench`, on {results.machine}. The server runs on the "
         "same machine and takes little time. The clients take turns in every round. A ratio "
         "compares figures of the same round. Each figure is a median, with the quartiles in "
-        "brackets. The hand-signed clients, called bare, make plain tuples with exact decimals. "
-        "All others return what their users get.",
+        "brackets. The aims call the hand-signed clients bare. They return plain tuples with exact "
+        "decimals. All others return what their users get.",
         "![Time per call of every client](results.svg)",
         "## Aims",
         *_aims(results),
@@ -227,8 +227,8 @@ def text(results: Results) -> str:
         f"The processes call the fake Binance as fast as they may, for {MINUTES} whole minutes of "
         f"{BUDGET} calls. In the minute before, they start one after another. Each has "
         f"{FLEET_TASKS} tasks; every second one has {FLEET_TASKS} threads instead. A minute lasts "
-        f"{MINUTE:g} s here. The second that a client leaves for clocks that differ is shortened "
-        "in proportion. A ban lasts 2 minutes of 60 s.",
+        f"{MINUTE:g} s here. The margins for clocks that differ are shortened in "
+        "proportion. A ban lasts 2 minutes of 60 s.",
         "![Answered calls of 16 processes](fleet.svg)",
         *_fleet(results),
     ]

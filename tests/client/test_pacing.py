@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 from binance_small_liability._call.limits import (
-    LONGEST_WAY,
+    LONGEST_DELAY,
     MINUTE,
     MOST_AHEAD,
-    MOST_BEFORE,
+    REORDERING,
     SOON,
     Budget,
     LocalLimits,
@@ -259,7 +259,7 @@ def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
 @pytest.mark.parametrize(
     ("outcome", "later", "is_included"),
     # A lost one may still be on its way.
-    [(LOST, LONGEST_WAY, True), (LOST, LONGEST_WAY - 1, False), (UNCOUNTED, 0, True)],
+    [(LOST, REORDERING, True), (LOST, REORDERING - 1, False), (UNCOUNTED, 0, True)],
 )
 def test_an_answer_includes_what_was_made_long_enough_before(
     outcome: Outcome, later: int, is_included: bool
@@ -280,14 +280,14 @@ def test_answers_without_a_count_are_counted_in_each_minute() -> None:
     assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), float)
 
 
-@pytest.mark.parametrize("before", [MOST_BEFORE, MOST_BEFORE + 1])
+@pytest.mark.parametrize("before", [LONGEST_DELAY, LONGEST_DELAY + 1])
 def test_a_request_lost_shortly_before_a_minute_may_be_counted_in_it(before: int) -> None:
     budget = Budget()
     begin = START - START % MINUTE + MINUTE
     for _ in range(BUDGET // WEIGHT):
         budget.settle(_reserved(budget, begin - before), LOST)
     reserved = budget.reserve(LIST_COINS, begin + MOST_AHEAD)
-    assert isinstance(reserved, Reservation) is (before > MOST_BEFORE)
+    assert isinstance(reserved, Reservation) is (before > LONGEST_DELAY)
     _reserved(budget, begin + MINUTE + MOST_AHEAD)
 
 

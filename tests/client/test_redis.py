@@ -27,10 +27,10 @@ from binance_small_liability import (
     SmallLiabilityClient,
 )
 from binance_small_liability._call.limits import (
-    LONGEST_WAY,
+    LONGEST_DELAY,
     MINUTE,
     MOST_AHEAD,
-    MOST_BEFORE,
+    REORDERING,
     SOON,
     Budget,
     Outcome,
@@ -166,8 +166,8 @@ class Script:
 
     def _call(self, name: str, limit: str, *report: Any) -> Any:
         self._admin.mset({"seconds": self._now // 1000, "microseconds": self._now % 1000 * 1000})
-        keys = ["{x}budget", "{x}flying", "{x}clock", "{x}ban", "{x}cooling"]
-        constants = MINUTE, MOST_AHEAD, MOST_BEFORE, LONGEST_WAY
+        keys = ["{x}budget", "{x}in-flight", "{x}clock", "{x}ban", "{x}cooling"]
+        constants = MINUTE, MOST_AHEAD, LONGEST_DELAY, REORDERING
         return self._run(keys=keys, args=[name, WEIGHT, limit, 0, 0, *constants, *report])
 
     def reserve(self, now: int) -> Reservation | float:
@@ -407,7 +407,7 @@ def test_calls_succeed_while_redis_fails(
             assert admin.keys("*list_coins"), "Redis was not found again"
         assert len(binance.requests) == calls
     lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    assert re.match(r"Redis failed \(\w+\); continuing with the limits of this process", lines[0])
+    assert re.match(r"Redis failed \(\w+\); continuing with the limits of this client", lines[0])
     assert lines[1:] == ["Redis answers again; the limits are shared"]
     assert PASSWORD not in caplog.text
 

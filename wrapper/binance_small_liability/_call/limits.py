@@ -27,9 +27,9 @@ MINUTE = 60_000  # milliseconds
 MOST_AHEAD = 1_000  # milliseconds
 # Binance may count a request in a minute that begins up to this much after the request was made:
 # our clock may be behind, and a request takes some time.
-MOST_BEFORE = 10_000  # milliseconds
-# A request that was made this much later arrives later, too, even if the first was cancelled.
-LONGEST_WAY = 500  # milliseconds
+LONGEST_DELAY = 10_000  # milliseconds
+# Requests can arrive in another order only if they were made within this time of each other.
+REORDERING = 500  # milliseconds
 # Binance's count may or may not include the requests in flight. Their answers will show it.
 SOON = 0.05  # seconds
 
@@ -89,34 +89,37 @@ class Budget:
 
     def __init__(self) -> None:
         self._minute = 0
-        # Whether an answer's `Date` began the minute. By our clock it may not have begun.
+        # Whether an answer's `Date` began the minute; our clock may still be in the one before.
         self._is_dated = False
         self._counted = 0
         # If the server never reports a count, its budget is unknown.
         self._is_reported = False
         self._number = 0
-        # By the minute of the reservation: this one, or the one before. Older ones are forgotten.
+        # Weight in flight, reserved in this minute and in the one before. Older is forgotten.
         self._in_flight = 0
-        self._before = 0
-        # Requests that the last count may lack; the answer to a later request will include them.
-        # `_lost` has the times at which those without a count were made. `_late` has the counts in
-        # answers to requests of the minute before.
-        self._lost: list[int] = []
-        self._late: list[int] = []
+        self._in_flight_before = 0
+        # Requests that the last count may not include. The lost ones and those without a count, by
+        # the time at which they were made:
+        self._uncounted: list[int] = []
+        # Those that may belong to the minute before, by the count in their answer:
+        self._late_counts: list[int] = []
+        # The last reservation that was made before the latest of these became known.
         self._last_unclear = 0
 
     def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
         """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
-        # If the minute goes back, the clock was corrected.
-        if not self._minute - self._is_dated <= minute <= self._minute:
+        # A `Date` may begin a minute before our clock does. If our clock is further behind, it was
+        # corrected.
+        earliest = self._minute - 1 if self._is_dated else self._minute
+        if minute < earliest or minute > self._minute:
             self._begin(minute, is_dated=False)
         weight = operation.weight
-        used = self._counted + (len(self._lost) + len(self._late) + 1) * weight
+        used = self._counted + (len(self._uncounted) + len(self._late_counts) + 1) * weight
         if operation.weight_per_minute is not None:
             if used > operation.weight_per_minute:
                 return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
-            if used + self._in_flight + self._before > operation.weight_per_minute:
+            if used + self._in_flight + self._in_flight_before > operation.weight_per_minute:
                 return SOON
         self._in_flight += weight
         self._number += 1
@@ -128,7 +131,7 @@ class Budget:
         if reservation.minute == self._minute:
             self._in_flight = max(0, self._in_flight - weight)
         elif reservation.minute == self._minute - 1:
-            self._before = max(0, self._before - weight)
+            self._in_flight_before = max(0, self._in_flight_before - weight)
         else:
             return  # forgotten
         if outcome.kind == "released":
@@ -137,43 +140,43 @@ class Budget:
             self._begin(self._minute + 1, is_dated=True)
         if outcome.count is None:
             if outcome.kind == "lost":
-                self._lost.append(reservation.at)
-            elif self._is_reported:  # it has arrived
-                self._lost.append(reservation.at - LONGEST_WAY)
+                self._uncounted.append(reservation.at)
+            elif self._is_reported:  # It has arrived, so the count of a later request includes it.
+                self._uncounted.append(reservation.at - REORDERING)
             self._last_unclear = self._number
             return
         self._is_reported = True
         if reservation.minute == self._minute:
             self._counted = max(self._counted, outcome.count)
             if reservation.number > self._last_unclear:
-                self._lost = [at for at in self._lost if at > reservation.at - LONGEST_WAY]
-                self._late = []
+                self._uncounted = [at for at in self._uncounted if at > reservation.at - REORDERING]
+                self._late_counts = []
             # A count includes all requests with smaller counts.
-            self._late = [count for count in self._late if count > self._counted]
+            self._late_counts = [count for count in self._late_counts if count > self._counted]
         elif outcome.minute in (None, self._minute) and outcome.count > self._counted:
-            self._late.append(outcome.count)
+            self._late_counts.append(outcome.count)
             self._last_unclear = self._number
 
     def forget(self) -> None:
         """Binance has said when it accepts requests again; its count no longer matters."""
-        self._counted, self._lost, self._late = 0, [], []
+        self._counted, self._uncounted, self._late_counts = 0, [], []
 
     def forget_in_flight(self) -> None:
-        """Their answers will arrive in another process."""
-        self._in_flight = self._before = 0
+        """In a forked child: the answers will arrive in the parent."""
+        self._in_flight = self._in_flight_before = 0
 
     def _begin(self, minute: int, *, is_dated: bool) -> None:
-        self._before = self._in_flight if minute == self._minute + 1 else 0
-        self._lost = [at for at in self._lost if at >= minute * MINUTE - MOST_BEFORE]
+        self._in_flight_before = self._in_flight if minute == self._minute + 1 else 0
+        self._uncounted = [at for at in self._uncounted if at >= minute * MINUTE - LONGEST_DELAY]
         self._minute, self._is_dated = minute, is_dated
-        self._counted, self._in_flight, self._late = 0, 0, []
+        self._counted, self._in_flight, self._late_counts = 0, 0, []
 
 
 class Limits(Protocol):
     """What a call asks before it sends a request, and what it reports afterwards."""
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
-        """The cool-down that this process knows, if there is one."""
+        """The cool-down that this client knows, if there is one."""
 
     async def reserve(
         self, operation: Operation[Any], now: int, *, is_trusted: bool
@@ -197,7 +200,7 @@ class Limits(Protocol):
 
 
 class LocalLimits:
-    """The limits as one process knows them. Threads and tasks share them."""
+    """The limits as one client knows them. Its threads and tasks share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -207,7 +210,7 @@ class LocalLimits:
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begins in a forked child, which waits for no answers yet."""
+        """A forked child has nothing in flight. A thread of the parent may hold the lock."""
         self._lock = threading.Lock()
         for budget in self._budgets.values():
             budget.forget_in_flight()
@@ -225,7 +228,7 @@ class LocalLimits:
         operation: Operation[Any],
         now: int,
         *,
-        is_trusted: bool,  # noqa: ARG002 - one process has one clock
+        is_trusted: bool,  # noqa: ARG002 - one client has one clock
     ) -> Reservation | Wait:
         """A reservation, or the wait for a cool-down or the next minute."""
         if (wait := self.cooling(operation)) is not None:

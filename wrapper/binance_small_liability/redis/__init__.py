@@ -3,10 +3,10 @@
     limits = RedisLimits("redis://localhost", scope="address-1")
     client = SmallLiabilityClient.from_env(limits=limits)
 
-The processes share reservations of request weight, Binance's counts, and cool-downs. Each call
-costs one round trip to Redis, which reserves weight and reports the answers since the last one. If
-Redis fails, the client continues with the limits of its own process, and tries Redis again after
-1 s.
+The processes share reservations of request weight, Binance's counts, and cool-downs. A call
+waits for one round trip to Redis, which reserves weight and reports earlier answers. Without
+another call, answers are reported after 0.1 s. If Redis fails, the client continues with limits of
+its own, and tries Redis again every second.
 """
 
 import hashlib
@@ -41,7 +41,8 @@ class RedisLimits:
         Args:
             url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
                 client of the package `redis`: a synchronous one for a synchronous client, one of
-                `redis.asyncio` for an asynchronous one. The caller then sets its time-outs.
+                `redis.asyncio` for an asynchronous one. The time-outs of a synchronous
+                one are the caller's; a call waits at most 0.25 s for an asynchronous one.
             scope: a name for the IP address from which the processes send.
         """
         if not isinstance(scope, str) or not scope:

@@ -4,8 +4,8 @@
 # slowest clock that Binance has accepted in the last ten minutes. Reservations in flight are a set
 # of ids, scored by their minute, so that a report that arrives twice counts once.
 RESERVE = """
-local budget, flying, clock, ban, cooling = unpack(KEYS)
-local id, weight, limit, given, trusted, period, ahead, before, way = unpack(ARGV, 1, 9)
+local budget, in_flight, clock, ban, cooling = unpack(KEYS)
+local id, weight, limit, given, trusted, period, ahead, delay, reordering = unpack(ARGV, 1, 9)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = tonumber(redis.call('GET', clock) or nil)
@@ -21,7 +21,7 @@ end
 now = now + (known or 0)
 
 local state = redis.call('HMGET', budget, 'minute', 'dated', 'counted', 'reported', 'number',
-                         'last_unclear', 'lost', 'late')
+                         'last_unclear', 'uncounted', 'late')
 for i = 1, 6 do state[i] = tonumber(state[i] or 0) end
 local minute, dated, counted, reported, number, last_unclear = unpack(state, 1, 6)
 local function list(text, least)
@@ -31,14 +31,14 @@ local function list(text, least)
   end
   return numbers
 end
-local lost, late = list(state[7], 0), list(state[8], 0)
+local uncounted, late = list(state[7], 0), list(state[8], 0)
 
 local function begin(at, is_dated)
   -- The reservations of this minute and the one before stay.
   local kept = (at == minute + 1) and minute or at
-  redis.call('ZREMRANGEBYSCORE', flying, '-inf', kept - 1)
-  redis.call('ZREMRANGEBYSCORE', flying, at + 1, 'inf')
-  lost = list(table.concat(lost, ' '), at * period - before)
+  redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', kept - 1)
+  redis.call('ZREMRANGEBYSCORE', in_flight, at + 1, 'inf')
+  uncounted = list(table.concat(uncounted, ' '), at * period - delay)
   minute, dated, counted, late = at, is_dated, 0, {}
 end
 local current = math.floor((now - ahead) / period)
@@ -48,18 +48,18 @@ for i = 10, #ARGV, 7 do
   local settled, kind, number_then, minute_then, at, count, answered_in = unpack(ARGV, i, i + 6)
   number_then, minute_then, at = tonumber(number_then), tonumber(minute_then), tonumber(at)
   count, answered_in = tonumber(count), tonumber(answered_in)
-  if redis.call('ZREM', flying, settled) == 1 and kind ~= 'released' then
+  if redis.call('ZREM', in_flight, settled) == 1 and kind ~= 'released' then
     if answered_in == minute + 1 then begin(minute + 1, 1) end
     if not count then
-      if kind == 'lost' then table.insert(lost, at)
-      elseif reported == 1 then table.insert(lost, at - way) end
+      if kind == 'lost' then table.insert(uncounted, at)
+      elseif reported == 1 then table.insert(uncounted, at - reordering) end
       last_unclear = number
     else
       reported = 1
       if minute_then == minute then
         counted = math.max(counted, count)
         if number_then > last_unclear then
-          lost, late = list(table.concat(lost, ' '), at - way + 1), {}
+          uncounted, late = list(table.concat(uncounted, ' '), at - reordering + 1), {}
         end
         late = list(table.concat(late, ' '), counted + 1)
       elseif (not answered_in or answered_in == minute) and count > counted then
@@ -71,8 +71,9 @@ for i = 10, #ARGV, 7 do
 end
 
 local reply
-local used = counted + (#lost + #late + 1) * weight
+local used = counted + (#uncounted + #late + 1) * weight
 local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
+-- Without a limit the script only reports.
 if limit == '' then
   reply = {'settled'}
 elseif pause > 0 then
@@ -80,25 +81,25 @@ elseif pause > 0 then
   reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
 elseif limit + 0 > 0 and used > limit + 0 then
   reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit + 0 > 0 and used + redis.call('ZCARD', flying) * weight > limit + 0 then
+elseif limit + 0 > 0 and used + redis.call('ZCARD', in_flight) * weight > limit + 0 then
   reply = {'soon'}
 else
   number = number + 1
-  redis.call('ZADD', flying, minute, id)
+  redis.call('ZADD', in_flight, minute, id)
   reply = {'reserved', number, minute, now}
 end
 redis.call('HSET', budget, 'minute', minute, 'dated', dated, 'counted', counted,
            'reported', reported, 'number', number, 'last_unclear', last_unclear,
-           'lost', table.concat(lost, ' '), 'late', table.concat(late, ' '))
+           'uncounted', table.concat(uncounted, ' '), 'late', table.concat(late, ' '))
 redis.call('PEXPIRE', budget, 3 * period)
-redis.call('PEXPIRE', flying, 3 * period)
+redis.call('PEXPIRE', in_flight, 3 * period)
 return reply
 """
 
 COOL_DOWN = """
 local budget, cooling = unpack(KEYS)
 local milliseconds, refusal = unpack(ARGV)
-redis.call('HSET', budget, 'counted', 0, 'lost', '', 'late', '')
+redis.call('HSET', budget, 'counted', 0, 'uncounted', '', 'late', '')
 redis.call('PEXPIRE', budget, milliseconds + 180000)
 if redis.call('PTTL', cooling) < milliseconds + 0 then
   redis.call('SET', cooling, refusal, 'PX', milliseconds)

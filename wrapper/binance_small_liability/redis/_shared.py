@@ -1,4 +1,4 @@
-"""The limits of one client, shared through Redis. If Redis fails, those of this process apply."""
+"""The limits of one client, shared through Redis. If Redis fails, its own limits apply."""
 
 import asyncio
 import itertools
@@ -17,10 +17,10 @@ import attrs
 import redis
 
 from binance_small_liability._call.limits import (
-    LONGEST_WAY,
+    LONGEST_DELAY,
     MINUTE,
     MOST_AHEAD,
-    MOST_BEFORE,
+    REORDERING,
     SOON,
     LocalLimits,
     Outcome,
@@ -41,7 +41,8 @@ log = logging.getLogger("binance_small_liability")
 TIMEOUT = 0.25  # seconds that a call waits for Redis
 _PAUSE = 1.0  # seconds until Redis is tried again after a failure
 _FLUSH = 0.1  # seconds after which answers are reported without waiting for another call
-_MOST_REPORTS = 1_000  # Reservations that are older than two minutes do not matter.
+# By operation. A reservation whose report is dropped ends after two minutes.
+_MOST_REPORTS = 1_000
 _PREFIX = "{binance-small-liability}"
 # Errors of Redis, and of reading a reply with an unexpected form.
 _FAILURES = (
@@ -112,13 +113,13 @@ class SharedLimits:
         self._closing = threading.Event()
 
     def renew(self) -> None:
-        """Begins in a forked child. The parent reports what is not in Redis yet."""
+        """A forked child opens its own connections. The parent reports its own reservations."""
         self._inherited.append(self._connected)
         self._connected = None
         self._begin()
 
     def cooling(self, operation: Operation[Any]) -> Wait | None:
-        """The cool-down that this process knows, if there is one."""
+        """The cool-down that this client knows, if there is one."""
         return self._local.cooling(operation)
 
     async def reserve(
@@ -132,14 +133,14 @@ class SharedLimits:
         name = f"{self._name}-{next(self._numbers)}"
         try:
             limit = str(operation.weight_per_minute or 0)
-            reply = await self._ask(operation, name, limit, now, is_trusted=is_trusted)
+            reply = await self._round_trip(operation, name, limit, now, is_trusted=is_trusted)
             if reply is None:
                 shared = local
             else:
                 shared = self._read(operation, name, reply, local)
                 self._succeeded()
         except _FAILURES as error:  # a reply of another form
-            self._report(operation, _released(name))
+            self._keep(operation, _released(name))
             self._failed(error)
             shared = local
         finally:
@@ -178,9 +179,9 @@ class SharedLimits:
         count, minute = ("" if each is None else each for each in (outcome.count, outcome.minute))
         then = reservation.number, reservation.minute, reservation.at
         report = (reservation.name, outcome.kind, *then, count, minute)
-        self._report(reservation.operation, report)
+        self._keep(reservation.operation, report)
 
-    def _report(self, operation: Operation[Any], *reports: Report) -> None:
+    def _keep(self, operation: Operation[Any], *reports: Report) -> None:
         """Keeps reports for the next round trip."""
         with self._lock:
             self._operations[operation.name] = operation
@@ -190,7 +191,7 @@ class SharedLimits:
             self._flush_soon()
 
     async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
-        """Sends nothing in the whole fleet before `Retry-After` has passed."""
+        """Stops the limiter, or after a 418 the whole scope, until `Retry-After` has passed."""
         await self._local.cool_down(operation, error)
         seconds = cool_down_seconds(error)
         if not seconds or self._pausing():
@@ -207,19 +208,22 @@ class SharedLimits:
         scope = f"{_PREFIX}:ip:{self._scope}"
         owner = scope if operation.limiter is Limiter.IP else f"{_PREFIX}:uid:{self._account}"
         budget = f"{owner}:{operation.name}"
-        return [budget, f"{budget}:flying", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
+        return [budget, f"{budget}:in-flight", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
-    async def _ask(
+    async def _round_trip(
         self, operation: Operation[Any], name: str, limit: str, now: int, *, is_trusted: bool
     ) -> Any:
-        """Reports outcomes and reserves weight; returns None if Redis failed."""
+        """Reports outcomes and, unless `limit` is empty, reserves weight ("0": without a budget).
+
+        Returns None if Redis failed.
+        """
         if self._pausing():
             return None
         with self._lock:
             reports = self._unreported.pop(operation.name, ())
         reply = None
         try:
-            constants = MINUTE, MOST_AHEAD, MOST_BEFORE, LONGEST_WAY
+            constants = MINUTE, MOST_AHEAD, LONGEST_DELAY, REORDERING
             arguments = [name, operation.weight, limit, now, int(is_trusted), *constants]
             arguments += chain(*reports)
             reply = await self._run("reserve", self._keys(operation), arguments)
@@ -229,7 +233,7 @@ class SharedLimits:
             if reply is None:
                 # The script may have run. A report that arrives twice counts once.
                 released = [_released(name)] if name else []
-                self._report(operation, *reports, *released)
+                self._keep(operation, *reports, *released)
         return reply
 
     def _pausing(self) -> bool:
@@ -255,7 +259,7 @@ class SharedLimits:
         if first:
             # The error's text may contain the URL.
             log.warning(
-                "Redis failed (%s); continuing with the limits of this process",
+                "Redis failed (%s); continuing with the limits of this client",
                 type(error).__name__,
             )
 
@@ -294,7 +298,10 @@ class SharedLimits:
 
     async def _flush(self) -> None:
         for name in list(self._unreported):
-            if await self._ask(self._operations[name], "", "", 0, is_trusted=False) is not None:
+            if (
+                await self._round_trip(self._operations[name], "", "", 0, is_trusted=False)
+                is not None
+            ):
                 self._down_until = 0.0  # the next call may try Redis at once
 
 
@@ -318,12 +325,11 @@ class AsyncSharedLimits(SharedLimits):
     async def close(self) -> None:
         """Reports what is left, and closes the connections."""
         self._closing.set()
-        connected = self._loops.pop(asyncio.get_running_loop(), None) if self._loops else None
+        connected = self._loops.get(asyncio.get_running_loop()) if self._loops else None
         if self._flushing is not None:
             with suppress(RuntimeError):  # it belongs to an event loop that is closed
                 self._flushing.cancel()
         if connected is not None:
-            self._loops[asyncio.get_running_loop()] = connected
             await self._flush()
             if self._owns_client:
                 await connected.client.aclose()
