@@ -9,9 +9,11 @@ from decimal import Decimal
 from inspect import isawaitable
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 import pytest
+import trio
 from binance_small_liability import ContractError
 from binance_small_liability._io import http
 from binance_small_liability._io.connections import IdleConnections
@@ -462,32 +464,50 @@ def test_the_connections_of_a_parent_stay_open_in_a_child() -> None:
     assert kept, "the parent's connection was forgotten and so closed"
 
 
+class Closing:
+    """A connection that takes some time to close."""
+
+    usable = False
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = anyio.Event(), anyio.Event()
+        self.closed = False
+
+    async def close(self) -> None:
+        self.begun.set()
+        await self.go_on.wait()
+        self.closed = True
+
+
 def test_a_cancelled_task_closes_its_connection_to_the_end() -> None:
     async def scenario() -> bool:
-        closing, go_on = asyncio.Event(), asyncio.Event()
-        closed = False
-
-        class Connection:
-            usable = False
-
-            async def close(self) -> None:
-                nonlocal closed
-                closing.set()
-                await go_on.wait()
-                closed = True
-
-        connection: Any = Connection()
+        connection: Any = Closing()
         io = TaskIo(lambda: connection)
         await io.borrow(1.0, fresh=True)
         task = asyncio.create_task(io.give_back(connection))
-        await closing.wait()
+        await connection.begun.wait()
         task.cancel()
         await asyncio.sleep(0)
-        go_on.set()
+        connection.go_on.set()
         await asyncio.gather(task, return_exceptions=True)
-        return closed
+        return bool(connection.closed)
 
     assert asyncio.run(scenario())
+
+
+def test_a_cancelled_trio_task_closes_its_connection_to_the_end() -> None:
+    async def scenario() -> bool:
+        connection: Any = Closing()
+        io = TaskIo(lambda: connection)
+        await io.borrow(1.0, fresh=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(io.give_back, connection)
+            await connection.begun.wait()
+            nursery.cancel_scope.cancel()
+            connection.go_on.set()
+        return bool(connection.closed)
+
+    assert trio.run(scenario)
 
 
 def test_a_body_may_arrive_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
