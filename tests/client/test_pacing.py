@@ -393,6 +393,14 @@ def test_a_forked_child_waits_for_no_answers() -> None:
         limits.renew()
 
 
+def test_a_clock_that_is_set_back_by_a_minute_begins_its_own_minute() -> None:
+    budget = Budget()
+    reservation = _reserved(budget, START)
+    budget.settle(reservation, Outcome("answered", WEIGHT, reservation.minute + 1))
+    assert _reserved(budget, START).minute == reservation.minute + 1
+    assert _reserved(budget, START - MINUTE).minute == reservation.minute - 1
+
+
 def test_a_clock_that_was_two_minutes_ahead_is_forgotten() -> None:
     budget = Budget()
     budget.settle(_reserved(budget, START + 2 * MINUTE), Outcome("released"))
