@@ -31,14 +31,12 @@ class Wire:
     """
 
     def __init__(self) -> None:
-        self.sent = False
-        self._used = False
-        self._signature: Signature | None = None
-        self._deadline = 0.0
+        self.begin(None, 0.0)
 
     def begin(self, signature: Signature | None, deadline: float) -> None:
         """A request begins. `deadline` is a moment of `time.monotonic()`."""
-        self.sent = self._used = False
+        self.sent = False
+        self._used = False
         self._signature = signature
         self._deadline = deadline
 
