@@ -116,7 +116,8 @@ def _load(pem: Hidden, password: Hidden) -> "PrivateKeyTypes":
     try:
         return load_pem_private_key(pem.reveal(), _to_bytes(password))
     except TypeError:
-        # The key is encrypted and there is no password, or the reverse. Types were checked before.
+        # Types were checked before. Either an encrypted key has no password, or a key that is not
+        # encrypted has one.
         encrypted = b"ENCRYPTED" in pem.reveal()
         problem = "is missing" if encrypted else "was given for a key that is not encrypted"
         option = "private_key_password"
