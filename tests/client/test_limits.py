@@ -17,7 +17,8 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
-from binance_small_liability._call.limits import LocalLimits, Outcome, Reservation, Wait
+from binance_small_liability._call.limits import LocalLimits, Wait
+from binance_small_liability._call.pacing import Outcome, Reservation
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability._call.limits import (
+from binance_small_liability._call.limits import LocalLimits
+from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
     MINUTE,
     MOST_AHEAD,
     REORDERING,
     SOON,
     Budget,
-    LocalLimits,
     Outcome,
     Reservation,
 )

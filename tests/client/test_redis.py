@@ -26,7 +26,8 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
 )
-from binance_small_liability._call.limits import (
+from binance_small_liability._call.limits import Wait
+from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
     MINUTE,
     MOST_AHEAD,
@@ -35,7 +36,6 @@ from binance_small_liability._call.limits import (
     Budget,
     Outcome,
     Reservation,
-    Wait,
 )
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS

@@ -20,7 +20,8 @@ from binance_small_liability._errors import (
 from binance_small_liability._io.messages import Answer, Connection, Request
 
 from . import answer as judge
-from .limits import MOST_AHEAD, Outcome, Reservation, Wait, minute_of
+from .limits import Wait
+from .pacing import MOST_AHEAD, Outcome, Reservation, minute_of
 from .redaction import redact
 from .signing import encode
 

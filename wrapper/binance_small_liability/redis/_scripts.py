@@ -1,6 +1,6 @@
 """The scripts that Redis runs, each as one atomic step."""
 
-# The rules are those of `Budget` in `_call/limits.py`. The clock is Redis's, corrected by the
+# The rules are those of `Budget` in `_call/pacing.py`. The clock is Redis's, corrected by the
 # slowest clock that Binance has accepted in the last ten minutes. Reservations in flight are a set
 # of ids, scored by their minute, so that a report that arrives twice counts once.
 RESERVE = """

@@ -17,19 +17,21 @@ import attrs
 import redis
 
 from binance_small_liability._call.limits import (
-    LONGEST_DELAY,
-    MINUTE,
-    MOST_AHEAD,
-    REORDERING,
-    SOON,
     LocalLimits,
-    Outcome,
-    Reservation,
     Wait,
     budget_used_up,
     cool_down_seconds,
 )
 from binance_small_liability._call.operation import Limiter, Operation
+from binance_small_liability._call.pacing import (
+    LONGEST_DELAY,
+    MINUTE,
+    MOST_AHEAD,
+    REORDERING,
+    SOON,
+    Outcome,
+    Reservation,
+)
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io.forks import renew_in_children
 from binance_small_liability._io.threads import run
