@@ -375,19 +375,26 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
         headers={"X-SAPI-USED-IP-WEIGHT-1M": "300", "Date": "Thu, 01 Jan 1970 00:02:59 GMT"}
     )
     limits = Recording()
+
+    def refusal(weight: str, retry_after: str = "1") -> bytes:
+        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after}
+        return response({}, 429, headers)
+
+    refusals = refusal("11900"), refusal("12000"), refusal("many"), refusal("12000", "0")
     with (
-        _serving(weighing, reset(), response(), response({}, 429, {"Retry-After": "1"})) as server,
-        _client(server) as client,
+        _serving(weighing, reset(), response(), *refusals) as server,
+        _client(server, max_attempts=9) as client,
     ):
         client._caller.limits = limits
         for _ in range(3):
             client.list_coins()
-    answered = Outcome("answered")
     assert limits.outcomes == [
-        *(Outcome("answered", 300, 2), Outcome("lost")),
-        *(answered, answered, answered),
+        *(Outcome("answered", 300, 2), Outcome("lost"), Outcome("answered")),
+        # A count that uses up the budget would contradict `Retry-After`.
+        *(Outcome("refused", 11_900), Outcome("refused"), Outcome("refused")),
+        *(Outcome("answered", 12_000), Outcome("answered")),
     ]
-    assert limits.trust == [False, True, True, True, True]
+    assert (limits.trust[0], set(limits.trust[1:])) == (False, {True})
     limits = Recording()
     with _client(server, max_attempts=1) as client:  # nothing listens any more
         client._caller.limits = limits

@@ -2,13 +2,15 @@
 
 import heapq
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability._call.limits import LocalLimits
+from binance_small_liability import RateLimitError
+from binance_small_liability._call.limits import Limits, LocalLimits, Wait
 from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
     MINUTE,
@@ -19,6 +21,7 @@ from binance_small_liability._call.pacing import (
     Outcome,
     Reservation,
 )
+from binance_small_liability._io import real_time
 from binance_small_liability._io.threads import run
 from binance_small_liability._operations import LIST_COINS
 
@@ -33,7 +36,9 @@ class Simulation:
 
     It begins at `start`, and all workers begin within `spread` milliseconds. The shares `lost`,
     `silent` and `cancelled` of the requests get no answer, one without a count, or are given up
-    before they arrive. In the first `outage` milliseconds no answer arrives.
+    before they arrive. In the first `outage` milliseconds no answer arrives. With `refusals`,
+    Binance refuses all requests for some seconds in each minute. It also refuses those that exceed
+    the budget.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Simulation:
         silent: float = 0.0,
         cancelled: float = 0.0,
         outage: int = 0,
+        refusals: bool = False,
     ) -> None:
         self.start = start
         self.now = float(start)
@@ -58,6 +64,11 @@ class Simulation:
         self._silent = silent
         self._cancelled = cancelled
         self._outage_until = start + outage
+        self._refusals = refusals
+        self._refusing_until = 0.0
+        # When the processes may send again, as they know it.
+        self._cooling_until = 0.0
+        self.refused: Counter[int] = Counter()
 
     def at(self, delay: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._serial), event))
@@ -70,6 +81,7 @@ class Simulation:
             if not isinstance(reserved, Reservation):
                 self.at(max(reserved, 0.001) * 1000 + self._random.random(), call)
                 return
+            assert self.now >= self._cooling_until, "reserved during a cool-down"
             is_cancelled = self._random.random() < self._cancelled
             self.at(self._random.uniform(1, 120), lambda: arrive(reserved, is_cancelled))
             if is_cancelled:
@@ -78,31 +90,51 @@ class Simulation:
         def arrive(reservation: Reservation, is_cancelled: bool) -> None:
             minute = int(self.now // MINUTE)
             self.counts[minute] += WEIGHT
-            count = self.counts[minute]
+            count, refusal = self.counts[minute], self._refusal(minute)
             if not is_cancelled:
-                self.at(self._random.uniform(0, 40), lambda: answer(reservation, count))
+                self.at(self._random.uniform(0, 40), lambda: answer(reservation, count, refusal))
 
-        def answer(reservation: Reservation, count: int) -> None:
-            outcome = self._outcome(count)
-            self.at(self._random.uniform(1, 120), lambda: settle(reservation, outcome))
+        def answer(reservation: Reservation, count: int, refusal: RateLimitError | None) -> None:
+            outcome = self._outcome(count, is_refused=refusal is not None)
+            self.at(self._random.uniform(1, 120), lambda: settle(reservation, outcome, refusal))
 
-        def settle(reservation: Reservation, outcome: Outcome) -> None:
+        def settle(
+            reservation: Reservation, outcome: Outcome, refusal: RateLimitError | None = None
+        ) -> None:
+            if refusal is not None and outcome.kind == "refused":
+                process.cool_down(refusal)
+                end = self.now + (refusal.retry_after or 0) * 1000 - 1  # rounded
+                self._cooling_until = max(self._cooling_until, end)
             process.settle(reservation, outcome)
             self.at(self._random.uniform(0, 50), call)
 
         self.at(self._random.uniform(0, self._spread), call)
 
-    def _outcome(self, count: int) -> Outcome:
-        chance = self._random.random()
+    def _refusal(self, minute: int) -> RateLimitError | None:
+        if self._refusals and not self.refused[minute] and self._random.random() < 0.05:
+            self._refusing_until = self.now + self._random.uniform(500, 12_000)
+        over = self.counts[minute] > BUDGET
+        end = (minute + 1) * MINUTE if over else self._refusing_until
+        if end <= self.now:
+            return None
+        self.refused[minute] += 1
+        return RateLimitError(status_code=429, retry_after=math.ceil((end - self.now) / 1000))
+
+    def _outcome(self, count: int, *, is_refused: bool) -> Outcome:
+        minute, chance = int(self.now // MINUTE), self._random.random()
         if chance < self._lost or self.now < self._outage_until:
             return LOST
         is_silent = chance < self._lost + self._silent
-        return Outcome("answered", None if is_silent else count, int(self.now // MINUTE))
+        if is_refused:
+            return Outcome("refused", None if is_silent or count >= BUDGET else count, minute)
+        return Outcome("answered", None if is_silent else count, minute)
 
     def run(self, minutes: int) -> None:
-        while self._events and self._events[0][0] < self.start + minutes * MINUTE:
-            self.now, _, event = heapq.heappop(self._events)
-            event()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(real_time, "monotonic", lambda: self.now / 1000)
+            while self._events and self._events[0][0] < self.start + minutes * MINUTE:
+                self.now, _, event = heapq.heappop(self._events)
+                event()
 
     def assert_used(self, minutes: int, least: float = 0.99) -> None:
         assert max(self.counts.values()) <= BUDGET, self.counts
@@ -113,17 +145,21 @@ class Simulation:
 
 
 class Process:
-    """A process with its own budget. Its clock is `skew` milliseconds ahead."""
+    """A process with limits of its own. Its clock is `skew` milliseconds ahead."""
 
     def __init__(self, skew: float) -> None:
         self.skew = skew
-        self._budget = Budget()
+        self._limits: Limits = LocalLimits()
 
     def reserve(self, now: int) -> Reservation | float:
-        return self._budget.reserve(LIST_COINS, now)
+        reserved = run(self._limits.reserve(LIST_COINS, now, is_trusted=True))
+        return reserved.seconds if isinstance(reserved, Wait) else reserved
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
-        self._budget.settle(reservation, outcome)
+        self._limits.settle(reservation, outcome)
+
+    def cool_down(self, error: RateLimitError) -> None:
+        run(self._limits.cool_down(LIST_COINS, error))
 
 
 @pytest.mark.parametrize("skew", [-4_900, -2_000, -1, 0, 500, 999])
@@ -190,6 +226,36 @@ def test_the_count_includes_other_users_of_the_address() -> None:
     simulation.assert_used(minutes=4)
 
 
+@pytest.mark.parametrize("skew", [-4_900, 0, 999])
+@pytest.mark.parametrize("workers", [1, 8, 100])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_process_continues_within_its_budget_after_refusals(
+    skew: int, workers: int, seed: int
+) -> None:
+    simulation = Simulation(seed, refusals=True)
+    process = Process(skew)
+    for _ in range(workers):
+        simulation.worker(process)
+    simulation.run(minutes=4)
+    simulation.assert_used(minutes=4)
+    assert len(simulation.refused) >= 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_other_users_exceed_the_budget_nothing_is_sent_in_that_minute(seed: int) -> None:
+    simulation = Simulation(seed)
+    process = Process(0)
+    for minute in range(1, 4):
+        others = START // MINUTE + minute
+        taken = partial(simulation.counts.update, {others: BUDGET})
+        simulation.at(others * MINUTE - START + 1_500, taken)
+    for _ in range(8):
+        simulation.worker(process)
+    simulation.run(minutes=4)
+    assert sum(simulation.refused.values()) <= 3 * 8, "more than were in flight"
+    assert len(simulation.refused) == 3
+
+
 def _counted(count: int) -> Outcome:
     return Outcome("answered", count)
 
@@ -233,8 +299,7 @@ def test_what_was_not_sent_does_not_count() -> None:
 
 def test_the_budget_can_be_used_to_the_last_unit() -> None:
     budget = Budget()
-    budget.settle(_reserved(budget, START), _counted(5_000))
-    budget.forget()
+    budget.settle(_reserved(budget, START), _counted(0))
     requests = BUDGET // WEIGHT
     in_flight = [_reserved(budget, START) for _ in range(requests)]
     assert budget.reserve(LIST_COINS, START) == SOON
@@ -246,6 +311,17 @@ def test_the_budget_can_be_used_to_the_last_unit() -> None:
     for number in range(1, requests + 1):
         budget.settle(_reserved(budget, now), _counted(number * WEIGHT))
     assert budget.reserve(LIST_COINS, now) == (40_000 + 1_000) / 1000
+
+
+def test_after_a_refusal_the_count_is_still_known() -> None:
+    budget = Budget()
+    refused = _reserved(budget, START)
+    budget.settle(_reserved(budget, START), _counted(BUDGET - 3 * WEIGHT))
+    budget.settle(refused, Outcome("refused"))
+    # Binance may have counted the refused one.
+    _reserved(budget, START)
+    _reserved(budget, START)
+    assert budget.reserve(LIST_COINS, START) == SOON
 
 
 def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:

@@ -26,7 +26,6 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
 )
-from binance_small_liability._call.limits import Wait
 from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
     MINUTE,
@@ -122,19 +121,19 @@ def _list(client: Any) -> Any:
 
 
 class SharedProcess(Process):
-    """A process of a fleet, whose script reads a simulated clock."""
+    """A process of a fleet, whose scripts read a simulated clock."""
 
     def __init__(self, url: str, simulation: Simulation, skew: float) -> None:
         super().__init__(skew)
-        limits: Any = RedisLimits(url).open(API_KEY, is_async=False)
+        shared: Any = RedisLimits(url).open(API_KEY, is_async=False)
+        shared._flush_soon = lambda: simulation.at(100, self._flush)
+        self._limits = self._shared = shared
         self._admin = redis.Redis.from_url(url)
-        limits._flush_soon = lambda: simulation.at(100, self._flush)
-        self._limits = limits
         self._simulation = simulation
 
     def _flush(self) -> None:
         self._set_clock()
-        run(self._limits._flush())
+        run(self._shared._flush())
 
     def _set_clock(self) -> None:
         seconds, milliseconds = divmod(round(self._simulation.now), 1000)
@@ -142,18 +141,17 @@ class SharedProcess(Process):
 
     def reserve(self, now: int) -> Reservation | float:
         self._set_clock()
-        reserved = run(self._limits.reserve(LIST_COINS, now, is_trusted=True))
-        return reserved.seconds if isinstance(reserved, Wait) else reserved
+        return super().reserve(now)
 
-    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
-        self._limits.settle(reservation, outcome)
+    def cool_down(self, error: RateLimitError) -> None:
+        self._set_clock()
+        super().cool_down(error)
 
 
-def _with_simulated_clock() -> str:
+def _with_simulated_clock(script: str) -> str:
     simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
-    script = _scripts.RESERVE.replace("redis.call('TIME')", simulated)
-    assert simulated in script
-    return script
+    assert "redis.call('TIME')" in script
+    return script.replace("redis.call('TIME')", simulated)
 
 
 class Script:
@@ -161,18 +159,18 @@ class Script:
 
     def __init__(self, admin: Any) -> None:
         self._admin = admin
-        self._run = admin.register_script(_with_simulated_clock())
+        self._run = admin.register_script(_with_simulated_clock(_scripts.RESERVE))
         self._now = 0
 
-    def _call(self, name: str, limit: str, *report: Any) -> Any:
+    def _call(self, name: str, *report: Any) -> Any:
         self._admin.mset({"seconds": self._now // 1000, "microseconds": self._now % 1000 * 1000})
         keys = ["{x}budget", "{x}in-flight", "{x}clock", "{x}ban", "{x}cooling"]
         constants = MINUTE, MOST_AHEAD, LONGEST_DELAY, REORDERING
-        return self._run(keys=keys, args=[name, WEIGHT, limit, 0, 0, *constants, *report])
+        return self._run(keys=keys, args=[name, WEIGHT, 5 * WEIGHT, 0, 0, *constants, *report])
 
     def reserve(self, now: int) -> Reservation | float:
         self._now = now
-        kind, *values = self._call(f"{now}", str(5 * WEIGHT))
+        kind, *values = self._call(f"{now}")
         if kind == "reserved":
             number, minute, at = map(int, values)
             return Reservation(SMALL, number, minute, at)
@@ -182,13 +180,13 @@ class Script:
         then = reservation.number, reservation.minute, reservation.at
         answer = ("" if each is None else each for each in (outcome.count, outcome.minute))
         for _ in range(2):  # a report that arrives twice counts once
-            self._call("", "", f"{reservation.at}", outcome.kind, *then, *answer)
+            self._call("", f"{reservation.at}", outcome.kind, *then, *answer)
 
 
 def _random_outcome(chance: random.Random, now: int) -> Outcome:
     minute = (now - MOST_AHEAD) // MINUTE
-    kind: Any = chance.choice(["released", "lost", "answered", "answered", "answered"])
-    if kind != "answered":
+    kind: Any = chance.choice(["released", "lost", "refused", *["answered"] * 3])
+    if kind in ("released", "lost"):
         return Outcome(kind)
     count = chance.choice([None, *range(WEIGHT, 6 * WEIGHT, WEIGHT)])
     return Outcome(kind, count, chance.choice([None, minute - 1, minute, minute + 1]))
@@ -213,15 +211,22 @@ def test_the_script_has_the_rules_of_a_process(admin: Any, seed: int) -> None:
 
 
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
+@pytest.mark.parametrize("refusals", [False, True])
 @pytest.mark.parametrize("burst", [None, 0, 500, 3_000])
 def test_a_fleet_uses_its_budget_and_never_more(
-    url: str, skews: list[int], burst: int | None, monkeypatch: pytest.MonkeyPatch
+    url: str,
+    skews: list[int],
+    burst: int | None,
+    refusals: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_scripts, "RESERVE", _with_simulated_clock())
+    for name in ("RESERVE", "COOL_DOWN"):
+        monkeypatch.setattr(_scripts, name, _with_simulated_clock(getattr(_scripts, name)))
     if burst is None:
-        simulation = Simulation(len(skews))
+        simulation = Simulation(len(skews), refusals=refusals)
     else:
-        simulation = Simulation(burst, start=START - START % MINUTE + burst, spread=30)
+        start = START - START % MINUTE + burst
+        simulation = Simulation(burst, start=start, spread=30, refusals=refusals)
     for skew in skews:
         process = SharedProcess(url, simulation, skew)
         for _ in range(max(4, 48 // len(skews))):

@@ -110,7 +110,6 @@ class LocalLimits:
         end = real_time.monotonic() + seconds
         limiters = Limiter if isinstance(error, IpBanError) else (operation.limiter,)
         with self._lock:
-            self._budget(operation).forget()
             for limiter in limiters:
                 if limiter not in self._cooling or end > self._cooling[limiter][0]:
                     # A copy, because the original keeps the frames that it passed through.

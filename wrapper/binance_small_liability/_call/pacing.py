@@ -46,12 +46,13 @@ class Outcome:
     """What became of a request.
 
     Attributes:
-        kind: `released` if nothing was sent, `answered`, or `lost` if no answer arrived.
+        kind: `released` if nothing was sent, `answered`, `refused` by an answer that says when
+            Binance accepts requests again, or `lost` if no answer arrived.
         count: the used weight that the answer reported, if any.
         minute: the minute of the answer's `Date`, counted from the epoch, if there was one.
     """
 
-    kind: Literal["released", "lost", "answered"]
+    kind: Literal["released", "lost", "answered", "refused"]
     count: int | None = None
     minute: int | None = None
 
@@ -123,7 +124,8 @@ class Budget:
         if outcome.count is None:
             if outcome.kind == "lost":
                 self._uncounted.append(reservation.at)
-            elif self._is_reported:  # It has arrived, so the count of a later request includes it.
+            elif self._is_reported or outcome.kind == "refused":
+                # It has arrived, so the count of a later request includes it.
                 self._uncounted.append(reservation.at - REORDERING)
             self._last_unclear = self._number
             return
@@ -138,10 +140,6 @@ class Budget:
         elif outcome.minute in (None, self._minute) and outcome.count > self._counted:
             self._late_counts.append(outcome.count)
             self._last_unclear = self._number
-
-    def forget(self) -> None:
-        """Binance has said when it accepts requests again; its count no longer matters."""
-        self._counted, self._uncounted, self._late_counts = 0, [], []
 
     def forget_in_flight(self) -> None:
         """In a forked child: the answers will arrive in the parent."""

@@ -158,15 +158,19 @@ class Sending(Generic[T]):
         """Returns the answer if it is a success. The generated parser reads it again."""
         operation = self._operation
         count, date = judge.used_weight(answer, operation.limiter), judge.date(answer)
-        self._outcome = Outcome("answered", count, None if date is None else minute_of(date))
+        minute = None if date is None else minute_of(date)
+        self._outcome = Outcome("answered", count, minute)
         if count is not None:
             self._caller.used_weight[operation.name] = count
         error = judge.refusal(answer, operation.limiter, self._redact)
         if isinstance(error, RateLimitError):
-            await self._caller.limits.cool_down(operation, error)
             if error.retry_after:
-                # The cool-down replaces the count.
-                self._outcome = Outcome("answered")
+                # `Retry-After` says when Binance accepts requests again. A count that uses up the
+                # budget would delay them until the next minute.
+                budget = operation.weight_per_minute
+                is_within = count is not None and budget is not None and count < budget
+                self._outcome = Outcome("refused", count if is_within else None, minute)
+            await self._caller.limits.cool_down(operation, error)
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:

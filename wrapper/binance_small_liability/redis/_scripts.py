@@ -6,9 +6,15 @@
 RESERVE = """
 local budget, in_flight, clock, ban, cooling = unpack(KEYS)
 local id, weight, limit, given, trusted, period, ahead, delay, reordering = unpack(ARGV, 1, 9)
+limit = tonumber(limit)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known = tonumber(redis.call('GET', clock) or nil)
+local known, banned, refused = unpack(redis.call('MGET', clock, ban, cooling))
+known = tonumber(known or nil)
+-- A cool-down's end is a time of this clock.
+local function remaining(text) return text and string.match(text, '%d+') - now or 0 end
+local pause = math.max(remaining(banned), remaining(refused))
+local refusal = remaining(banned) > 0 and banned or refused
 if given + 0 > 0 then
   local skew = given - now
   -- A difference of more than 10 s means that Redis's clock was changed.
@@ -52,7 +58,7 @@ for i = 10, #ARGV, 7 do
     if answered_in == minute + 1 then begin(minute + 1, 1) end
     if not count then
       if kind == 'lost' then table.insert(uncounted, at)
-      elseif reported == 1 then table.insert(uncounted, at - reordering) end
+      elseif reported == 1 or kind == 'refused' then table.insert(uncounted, at - reordering) end
       last_unclear = number
     else
       reported = 1
@@ -72,16 +78,14 @@ end
 
 local reply
 local used = counted + (#uncounted + #late + 1) * weight
-local pause = math.max(redis.call('PTTL', ban), redis.call('PTTL', cooling))
--- Without a limit the script only reports.
-if limit == '' then
+-- Without an id the script only reports.
+if id == '' then
   reply = {'settled'}
 elseif pause > 0 then
-  local refusal = redis.call('PTTL', ban) > 0 and redis.call('GET', ban)
-  reply = {'cooling', pause, refusal or redis.call('GET', cooling)}
-elseif limit + 0 > 0 and used > limit + 0 then
+  reply = {'cooling', pause, string.match(refusal, ' (.*)')}
+elseif limit > 0 and used > limit then
   reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit + 0 > 0 and used + redis.call('ZCARD', in_flight) * weight > limit + 0 then
+elseif limit > 0 and used + redis.call('ZCARD', in_flight) * weight > limit then
   reply = {'soon'}
 else
   number = number + 1
@@ -97,12 +101,12 @@ return reply
 """
 
 COOL_DOWN = """
-local budget, cooling = unpack(KEYS)
 local milliseconds, refusal = unpack(ARGV)
-redis.call('HSET', budget, 'counted', 0, 'uncounted', '', 'late', '')
-redis.call('PEXPIRE', budget, milliseconds + 180000)
-if redis.call('PTTL', cooling) < milliseconds + 0 then
-  redis.call('SET', cooling, refusal, 'PX', milliseconds)
+local time = redis.call('TIME')
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + milliseconds
+local known = redis.call('GET', KEYS[1])
+if not known or string.match(known, '%d+') + 0 < ends then
+  redis.call('SET', KEYS[1], string.format('%d %s', ends, refusal), 'PX', milliseconds)
 end
 return 1
 """

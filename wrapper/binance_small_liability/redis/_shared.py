@@ -134,8 +134,7 @@ class SharedLimits:
         shared: Reservation | Wait | None = None
         name = f"{self._name}-{next(self._numbers)}"
         try:
-            limit = str(operation.weight_per_minute or 0)
-            reply = await self._round_trip(operation, name, limit, now, is_trusted=is_trusted)
+            reply = await self._round_trip(operation, name, now, is_trusted=is_trusted)
             if reply is None:
                 shared = local
             else:
@@ -198,11 +197,11 @@ class SharedLimits:
         seconds = cool_down_seconds(error)
         if not seconds or self._pausing():
             return
-        budget, _, _, ban, cooling = self._keys(operation)
+        *_, ban, cooling = self._keys(operation)
         refusal = f"{error.status_code} {'' if error.code is None else error.code}"
         key = ban if isinstance(error, IpBanError) else cooling
         try:
-            await self._run("cool_down", [budget, key], [round(seconds * 1000), refusal])
+            await self._run("cool_down", [key], [round(seconds * 1000), refusal])
         except _FAILURES as failure:
             self._failed(failure)
 
@@ -213,9 +212,9 @@ class SharedLimits:
         return [budget, f"{budget}:in-flight", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
     async def _round_trip(
-        self, operation: Operation[Any], name: str, limit: str, now: int, *, is_trusted: bool
+        self, operation: Operation[Any], name: str, now: int, *, is_trusted: bool
     ) -> Any:
-        """Reports outcomes and, unless `limit` is empty, reserves weight ("0": without a budget).
+        """Reports outcomes and, unless `name` is empty, reserves weight.
 
         Returns None if Redis failed.
         """
@@ -226,6 +225,7 @@ class SharedLimits:
         reply = None
         try:
             constants = MINUTE, MOST_AHEAD, LONGEST_DELAY, REORDERING
+            limit = operation.weight_per_minute or 0  # none
             arguments = [name, operation.weight, limit, now, int(is_trusted), *constants]
             arguments += chain(*reports)
             reply = await self._run("reserve", self._keys(operation), arguments)
@@ -300,10 +300,8 @@ class SharedLimits:
 
     async def _flush(self) -> None:
         for name in list(self._unreported):
-            if (
-                await self._round_trip(self._operations[name], "", "", 0, is_trusted=False)
-                is not None
-            ):
+            operation = self._operations[name]
+            if await self._round_trip(operation, "", 0, is_trusted=False) is not None:
                 self._down_until = 0.0  # the next call may try Redis at once
 
 
