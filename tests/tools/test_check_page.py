@@ -150,6 +150,12 @@ VARIANTS = [
     ),
     (
         HISTORY,
+        "recvWindow| LONG| NO|",
+        "recvWindow| LONG| YES| Max: 60000",
+        "parameter recvWindow mandatory: YES on",
+    ),
+    (
+        HISTORY,
         "endTime| LONG| NO| Default: now  \n",
         "",
         "parameter endTime: missing from the page",
@@ -261,7 +267,10 @@ HARMLESS = [
     ("coin-list.md", "0.3552", '"0.3552"'),
     ("coin-list.md", "## Request Weight(IP)", "## Something else"),
     ("coin-list.md", "timestamp| LONG", "signature| STRING| YES| \ntimestamp| LONG"),
+    ("coin-list.md", "timestamp| LONG| YES|   \n", "timestamp| LONG| YES\n"),
+    ("coin-list.md", "timestamp| LONG| YES|   \n", "timestamp| LONG| YES|\n | | | in UTC\n"),
     ("coin-list.md", "| LONG| ", "| long| "),
+    ("coin-list.md", "| LONG| YES", "| int64| true"),
     ("coin-list.html", "<td>recvWindow", "<td>\u200brecvWindow\ufeff"),
     ("coin-list.html", "</p>", "</p>\f&#27;"),
     ("coin-list.html", "<strong>100", "<strong>10\u200b0"),
@@ -269,6 +278,8 @@ HARMLESS = [
     ("coin-list.html", f"<p>GET <code>{LIST_PATH}</code></p>", f"GET {LIST_PATH}<pre>1</pre>or"),
     ("exchange.md", "At most 10 coins in one call", "At most 10 coins, each worth at most 10 USDT"),
     ("exchange.md", "assetNames| ARRAY", "assetNames| STRING"),
+    ("exchange.md", "assetNames| ARRAY", "assetNames| List&lt;String&gt;"),
+    ("exchange.md", "assetNames| ARRAY", "assetNames| string[]"),
     ("history.md", "Default:10, Max:100", "The maximum is 100 and the default value is 10"),
     ("history.md", "Default: now", "Max range: 30 days"),
     ("history-one-line.md", "“total”: 1,", "“total”: 1, /* pages */ "),
@@ -477,15 +488,17 @@ def test_a_page_of_10_mib_is_read(end: str, contract: Any, tmp_path: Path) -> No
     assert check(contract, str(page)) == 0
 
 
+def test_without_a_page_the_usage_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(PAGES / COINS)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([]) == 2
+    assert "tools.check_page page.md" in capsys.readouterr().err
+
+
 def test_the_exit_code_is_that_of_the_worst_page(tmp_path: Path) -> None:
     good, missing = str(PAGES / COINS), str(tmp_path / "missing")
     bad = changed(EXCHANGE, "POST", "PUT", -1, tmp_path)
-    assert [main([good, good]), main([bad, good]), main([bad, missing, good]), main([])] == [
-        0,
-        1,
-        2,
-        2,
-    ]
+    assert [main([good, good]), main([bad, good]), main([bad, missing, good])] == [0, 1, 2]
 
 
 def test_make_reads_files_and_standard_input() -> None:
