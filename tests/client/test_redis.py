@@ -19,7 +19,6 @@ from typing import Any, Self
 import pytest
 import redis
 import redis.asyncio
-from attrs import evolve
 from binance_small_liability import (
     ConfigurationError,
     IpBanError,
@@ -46,7 +45,7 @@ from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
-SMALL = evolve(LIST_COINS, weight_per_minute=5 * WEIGHT)
+SMALL = LIST_COINS._replace(weight_per_minute=5 * WEIGHT)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
@@ -178,7 +177,7 @@ class Script:
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         then = reservation.number, reservation.minute, reservation.at
-        answer = ("" if each is None else each for each in (outcome.count, outcome.minute))
+        answer = ("" if each is None else each for each in (outcome.used_weight, outcome.minute))
         for _ in range(2):  # a report that arrives twice counts once
             self._call("", f"{reservation.at}", outcome.kind, *then, *answer)
 

@@ -6,13 +6,6 @@ Weights and budgets repeat the contract's; tests/contract/test_operations.py com
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from binance_small_liability_api.api.general import get_server_time
-from binance_small_liability_api.api.margin import (
-    get_small_liability_exchange_coin_list,
-    get_small_liability_exchange_history,
-    small_liability_exchange,
-)
-
 from ._call.operation import Limiter, Operation
 from ._errors import ConfigurationError, ContractError
 from ._io.messages import Answer
@@ -52,7 +45,7 @@ def _server_time(answer: Answer) -> tuple[int, set[str]]:
 
 LIST_COINS: Operation[list[Coin]] = Operation(
     name="list_coins",
-    function=get_small_liability_exchange_coin_list.asyncio,
+    generated="margin.get_small_liability_exchange_coin_list",
     result=_documented(list[Coin]),
     weight=100,
     limiter=Limiter.IP,
@@ -61,7 +54,7 @@ LIST_COINS: Operation[list[Coin]] = Operation(
 
 EXCHANGE: Operation[None] = Operation(
     name="exchange",
-    function=small_liability_exchange.asyncio,
+    generated="margin.small_liability_exchange",
     result=_accepted,
     weight=3_000,
     limiter=Limiter.UID,
@@ -101,7 +94,7 @@ def exchanging(names: tuple[str, ...], recv_window: int) -> dict[str, Any]:
 
 LIST_EXCHANGES: Operation[ExchangePage] = Operation(
     name="list_exchanges",
-    function=get_small_liability_exchange_history.asyncio,
+    generated="margin.get_small_liability_exchange_history",
     result=_documented(ExchangePage),
     weight=100,
     limiter=Limiter.UID,
@@ -111,7 +104,7 @@ LIST_EXCHANGES: Operation[ExchangePage] = Operation(
 # Its weight counts against a budget that all of /api shares, so it has none of its own.
 SERVER_TIME: Operation[int] = Operation(
     name="/api/v3/time",
-    function=get_server_time.asyncio,
+    generated="general.get_server_time",
     result=_server_time,
     weight=1,
     limiter=Limiter.IP,

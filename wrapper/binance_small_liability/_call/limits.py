@@ -6,9 +6,7 @@ https://developers.binance.com/docs/margin_trading/general-info
 
 import copy
 import threading
-from typing import Any, Protocol
-
-import attrs
+from typing import Any, NamedTuple, Protocol
 
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io import real_time
@@ -22,8 +20,7 @@ SHORTEST_BAN = 2 * 60  # seconds
 LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 
 
-@attrs.frozen
-class Wait:
+class Wait(NamedTuple):
     """Nothing may be sent for `seconds`; `error` is the reason."""
 
     seconds: float

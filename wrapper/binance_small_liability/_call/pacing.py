@@ -5,7 +5,7 @@ https://developers.binance.com/docs/margin_trading/general-info
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -41,19 +41,18 @@ class Reservation:
     at: int
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a request.
 
     Attributes:
         kind: `released` if nothing was sent, `answered`, `refused` by an answer that says when
             Binance accepts requests again, or `lost` if no answer arrived.
-        count: the used weight that the answer reported, if any.
+        used_weight: what the answer reported, if it did.
         minute: the minute of the answer's `Date`, counted from the epoch, if there was one.
     """
 
     kind: Literal["released", "lost", "answered", "refused"]
-    count: int | None = None
+    used_weight: int | None = None
     minute: int | None = None
 
 
@@ -121,7 +120,7 @@ class Budget:
             return
         if outcome.minute == self._minute + 1:
             self._begin(self._minute + 1, is_dated=True)
-        if outcome.count is None:
+        if outcome.used_weight is None:
             if outcome.kind == "lost":
                 self._uncounted.append(reservation.at)
             elif self._is_reported or outcome.kind == "refused":
@@ -131,14 +130,14 @@ class Budget:
             return
         self._is_reported = True
         if reservation.minute == self._minute:
-            self._counted = max(self._counted, outcome.count)
+            self._counted = max(self._counted, outcome.used_weight)
             if reservation.number > self._last_unclear:
                 self._uncounted = [at for at in self._uncounted if at > reservation.at - REORDERING]
                 self._late_counts = []
             # A count includes all requests with smaller counts.
             self._late_counts = [count for count in self._late_counts if count > self._counted]
-        elif outcome.minute in (None, self._minute) and outcome.count > self._counted:
-            self._late_counts.append(outcome.count)
+        elif outcome.minute in (None, self._minute) and outcome.used_weight > self._counted:
+            self._late_counts.append(outcome.used_weight)
             self._last_unclear = self._number
 
     def forget_in_flight(self) -> None:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
-from binance_small_liability_api import Client
 
 from binance_small_liability._errors import (
     ClockSkewError,
@@ -54,6 +53,9 @@ class Sending(Generic[T]):
 
     async def run(self, *, fresh: bool) -> T:
         """Sends the request; returns the operation's result. Raises SmallLiabilityError."""
+        # Not at the top: see `Operation.function`.
+        from binance_small_liability_api import Client
+
         reservation = await self._turn(fresh)
         connection = cast(Connection, self._connection)
         self._call.attempts = self._number

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal, DecimalException
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 import attrs
 import httpx
@@ -149,8 +149,7 @@ class Signature:
         return "Signature([hidden])"
 
 
-@attrs.frozen
-class Request:
+class Request(NamedTuple):
     """One request, before it is sent.
 
     Attributes:

@@ -177,7 +177,9 @@ class SharedLimits:
             self._local.settle(reservation, outcome)
             return
         self._local.settle(reservation.local, outcome)
-        count, minute = ("" if each is None else each for each in (outcome.count, outcome.minute))
+        count, minute = (
+            "" if each is None else each for each in (outcome.used_weight, outcome.minute)
+        )
         then = reservation.number, reservation.minute, reservation.at
         report = (reservation.name, outcome.kind, *then, count, minute)
         self._keep(reservation.operation, report)
