@@ -28,6 +28,8 @@ from binance_small_liability._operations import LIST_COINS
 WEIGHT = LIST_COINS.weight
 BUDGET = LIST_COINS.weight_per_minute or 0
 UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
+# Measuring coverage would double the time of a simulation.
+simulated = pytest.mark.no_cover
 START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 
 
@@ -162,6 +164,7 @@ class Process:
         run(self._limits.cool_down(LIST_COINS, error))
 
 
+@simulated
 @pytest.mark.parametrize("skew", [-4_900, -2_000, -1, 0, 500, 999])
 @pytest.mark.parametrize("workers", [1, 4, 64])
 @pytest.mark.parametrize("seed", range(3))
@@ -174,6 +177,7 @@ def test_one_process_uses_its_budget_and_never_more(skew: int, workers: int, see
     simulation.assert_used(minutes=4)
 
 
+@simulated
 @pytest.mark.parametrize("skew", [-4_900, -2_000, 0, 999])
 @pytest.mark.parametrize("begin", [-100, 0, 200, 500, 999, 2_500, 6_000])
 @pytest.mark.parametrize("workers", [40, 100])
@@ -188,6 +192,7 @@ def test_a_burst_after_the_minute_began_stays_within_the_budget(
     simulation.assert_used(minutes=3)
 
 
+@simulated
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("seed", range(5))
 def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
@@ -200,6 +205,7 @@ def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
     simulation.assert_used(minutes=4, least=0.95)
 
 
+@simulated
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("begin", [0, 100, 20_000])
 def test_requests_that_are_given_up_count(skew: int, begin: int) -> None:
@@ -213,6 +219,7 @@ def test_requests_that_are_given_up_count(skew: int, begin: int) -> None:
         assert max(simulation.counts.values()) <= BUDGET, (troubles, simulation.counts)
 
 
+@simulated
 def test_the_count_includes_other_users_of_the_address() -> None:
     simulation = Simulation(1)
     process = Process(0)
@@ -226,6 +233,7 @@ def test_the_count_includes_other_users_of_the_address() -> None:
     simulation.assert_used(minutes=4)
 
 
+@simulated
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("workers", [1, 8, 100])
 @pytest.mark.parametrize("seed", range(4))
@@ -241,6 +249,7 @@ def test_a_process_continues_within_its_budget_after_refusals(
     assert len(simulation.refused) >= 3
 
 
+@simulated
 @pytest.mark.parametrize("seed", range(4))
 def test_after_other_users_exceed_the_budget_nothing_is_sent_in_that_minute(seed: int) -> None:
     simulation = Simulation(seed)
