@@ -27,11 +27,11 @@ Statements = dict[Key, Values]
 Pairs = Iterator[tuple[Key, str]]
 
 
-class _ExactLoader(yaml.SafeLoader):
+class _ExactLoader(yaml.CSafeLoader):
     """Reads numbers as Decimal, so that no expected value passes through a float."""
 
 
-def _exact(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+def _exact(loader: _ExactLoader, node: yaml.ScalarNode) -> Decimal:
     return Decimal(str(loader.construct_scalar(node)))
 
 
@@ -40,7 +40,7 @@ _ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact)
 
 def load(path: Path = OPENAPI_YAML) -> Any:
     """The contract, with exact numbers."""
-    return yaml.load(path.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from SafeLoader
+    return yaml.load(path.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from CSafeLoader
 
 
 @cache

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from binance_small_liability import ConfigurationError, ContractError, NetworkError
-from binance_small_liability._history import MOST_PAGES, MOST_RESTARTS
+from binance_small_liability import ConfigurationError, ContractError, NetworkError, _history
+from binance_small_liability._history import MOST_RESTARTS
 from binance_small_liability._records import EARLIEST_TIME, LATEST_TIME
 from binance_small_liability.testing import FakeBinance
 
@@ -192,12 +192,17 @@ def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
         ([(200, 100), (150, 50)], 2, "shrank from 200 to 150"),
         ([(200, 100), (200, 0)], 2, "ends after 100 of 200"),
         ([(1, 2)], 1, "has 2 rows, but its total is 1"),
-        ([(10**9, 100)], MOST_PAGES, f"more than {MOST_PAGES} pages"),
+        ([(10**9, 100)], 3, "more than 3 pages"),
     ],
 )
 def test_pages_that_cannot_be_right(
-    client: RunClient, pages: list[tuple[int, int]], requests: int, problem: str
+    client: RunClient,
+    pages: list[tuple[int, int]],
+    requests: int,
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(_history, "MOST_PAGES", 3)
     with (
         serving(_pages(*pages)) as server,
         pytest.raises(ContractError, match=problem),

@@ -191,7 +191,7 @@ def _random_outcome(chance: random.Random, now: int) -> Outcome:
     return Outcome(kind, count, chance.choice([None, minute - 1, minute, minute + 1]))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_script_has_the_rules_of_a_process(admin: Any, seed: int) -> None:
     chance = random.Random(seed)
     budget, script = Budget(), Script(admin)
@@ -212,8 +212,7 @@ def test_the_script_has_the_rules_of_a_process(admin: Any, seed: int) -> None:
 @simulated
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
 @pytest.mark.parametrize(
-    ("burst", "refusals"),
-    [(None, False), (0, False), (500, False), (3_000, False), (None, True), (3_000, True)],
+    ("burst", "refusals"), [(None, False), (0, True), (500, False), (3_000, True)]
 )
 def test_a_fleet_uses_its_budget_and_never_more(
     url: str,
@@ -231,7 +230,7 @@ def test_a_fleet_uses_its_budget_and_never_more(
         simulation = Simulation(burst, start=start, spread=30, refusals=refusals)
     for skew in skews:
         process = SharedProcess(url, simulation, skew)
-        for _ in range(max(4, 48 // len(skews))):
+        for _ in range(max(2, 48 // len(skews))):
             simulation.worker(process)
     simulation.run(minutes=3)
     simulation.assert_used(minutes=3)
@@ -376,6 +375,9 @@ FAILURES = {
 def test_calls_succeed_while_redis_fails(
     failure: str,
     is_async: bool,
+    server: Valkey,
+    url: str,
+    admin: Any,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -383,7 +385,7 @@ def test_calls_succeed_while_redis_fails(
 
     calls = 0
 
-    def scenario(call: Callable[[], object], server: Valkey, admin: Any) -> None:
+    def scenario(call: Callable[[], object]) -> None:
         def count_call() -> None:
             nonlocal calls
             call()
@@ -402,16 +404,14 @@ def test_calls_succeed_while_redis_fails(
             time.sleep(0.01)
         count_call()
 
-    with Valkey() as valkey, serving(Counting()) as binance:
-        url = valkey.url
+    with serving(Counting()) as binance:
         options: dict[str, Any] = {"base_url": binance.url, "limits": RedisLimits(url)}
-        with redis.Redis.from_url(url, decode_responses=True) as admin:
-            if is_async:
-                _async_scenario(scenario, options, valkey, admin)
-            else:
-                with SmallLiabilityClient(**CREDENTIALS, **options) as client:
-                    scenario(client.list_coins, valkey, admin)
-            assert admin.keys("*list_coins"), "Redis was not found again"
+        if is_async:
+            _async_scenario(scenario, options)
+        else:
+            with SmallLiabilityClient(**CREDENTIALS, **options) as client:
+                scenario(client.list_coins)
+        assert admin.keys("*list_coins"), "Redis was not found again"
         assert len(binance.requests) == calls
     lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert re.match(r"Redis failed \(\w+\); continuing with the limits of this client", lines[0])
@@ -419,13 +419,13 @@ def test_calls_succeed_while_redis_fails(
     assert PASSWORD not in caplog.text
 
 
-def _async_scenario(scenario: Any, options: dict[str, Any], valkey: Any, admin: Any) -> None:
+def _async_scenario(scenario: Any, options: dict[str, Any]) -> None:
     from binance_small_liability import AsyncSmallLiabilityClient
 
     loop = asyncio.new_event_loop()
     try:
         client = AsyncSmallLiabilityClient(**CREDENTIALS, **options)
-        scenario(lambda: loop.run_until_complete(client.list_coins()), valkey, admin)
+        scenario(lambda: loop.run_until_complete(client.list_coins()))
         loop.run_until_complete(client.close())
     finally:
         loop.close()

@@ -22,7 +22,7 @@ _BIN = Path(sys.executable).parent
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 # A plain call must work with only these packages.
 RUN_TIME = {
-    *("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna", "tenacity"),
+    *("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna"),
     "typing-extensions",
 }
 PYTEST = {"iniconfig", "packaging", "pluggy", "pygments", "pytest"}

@@ -13,7 +13,7 @@ from tools.contract import ROOT
 _RECORDS = "wrapper/binance_small_liability/_records.py"
 _FIELDS = "tests/contract/test_operations.py::test_a_record_has_the_fields_of_the_contract"
 _OUTPUTS = "tests/project/test_guides.py::test_commands_print_what_the_page_shows"
-_LEFT_BEHIND = (".git", ".venv", "node_modules", ".*_cache", "__pycache__", ".cache", "site")
+_LEFT_BEHIND = (".*", "node_modules", "__pycache__", "site", "reports")
 
 
 class Copy:
