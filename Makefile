@@ -28,7 +28,7 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract check-spec check-live check-page generate mock docs lint mutants bench lock clean
+.PHONY: help setup demo test pytest contract check-spec check-live check-page generate mock docs lint mutants bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,10 @@ setup: $(CONTRACT_TOOLS) ## install the tools, pinned and hash-checked, into thi
 demo: $(CONTRACT_TOOLS) ## list and exchange debts, and list past exchanges, against mocks of Binance
 	@python -m tools.demo
 
-test: $(CONTRACT_TOOLS) lint ## run all checks and tests: drift, lint, types, contract, tests
+test: $(CONTRACT_TOOLS) ## run all checks and tests: drift, lint, types, contract, tests
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+pytest: $(CONTRACT_TOOLS)
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 contract: $(CONTRACT_TOOLS) ## run only the contract tests

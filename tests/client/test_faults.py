@@ -47,7 +47,8 @@ OK = response()
 SKEWED = response({"code": -1021, "msg": "Outside."}, 400)
 
 
-pytestmark = pytest.mark.usefixtures("no_waiting")
+# Other tests measure coverage.
+pytestmark = [pytest.mark.usefixtures("no_waiting"), pytest.mark.no_cover]
 
 
 def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:

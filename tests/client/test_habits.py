@@ -31,6 +31,9 @@ from binance_small_liability.testing import FakeBinance
 from tests.conftest import CREDENTIALS, ETH, ListCoins
 from tests.wire import Answer, WireServer, closed, reset, response, serving
 
+# Other tests measure coverage.
+pytestmark = pytest.mark.no_cover
+
 KEY, SECRET = "CanaryKey0123456789", "CanarySecret0123456789"
 ENOUGH = 1_000_000  # characters
 

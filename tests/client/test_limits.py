@@ -371,13 +371,12 @@ class Recording(LocalLimits):
 
 
 def test_the_limits_learn_what_became_of_each_request() -> None:
-    weighing = response(
-        headers={"X-SAPI-USED-IP-WEIGHT-1M": "300", "Date": "Thu, 01 Jan 1970 00:02:59 GMT"}
-    )
+    dated = {"Date": "Thu, 01 Jan 1970 00:02:59 GMT"}
+    weighing = response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "300", **dated})
     limits = Recording()
 
     def refusal(weight: str, retry_after: str = "1") -> bytes:
-        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after}
+        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after, **dated}
         return response({}, 429, headers)
 
     refusals = refusal("11900"), refusal("12000"), refusal("many"), refusal("12000", "0")
@@ -391,8 +390,8 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
     assert limits.outcomes == [
         *(Outcome("answered", 300, 2), Outcome("lost"), Outcome("answered")),
         # A count that uses up the budget would contradict `Retry-After`.
-        *(Outcome("refused", 11_900), Outcome("refused"), Outcome("refused")),
-        *(Outcome("answered", 12_000), Outcome("answered")),
+        *(Outcome("refused", 11_900, 2), Outcome("refused", None, 2), Outcome("refused", None, 2)),
+        *(Outcome("answered", 12_000, 2), Outcome("answered")),
     ]
     assert (limits.trust[0], set(limits.trust[1:])) == (False, {True})
     limits = Recording()

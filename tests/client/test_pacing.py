@@ -333,6 +333,13 @@ def test_after_a_refusal_the_count_is_still_known() -> None:
     assert budget.reserve(LIST_COINS, START) == SOON
 
 
+def test_refusals_count_before_binance_reported_a_count() -> None:
+    budget = Budget()
+    for _ in range(BUDGET // WEIGHT):
+        budget.settle(_reserved(budget, START), Outcome("refused"))
+    assert budget.reserve(LIST_COINS, START) == 41
+
+
 def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
     budget = Budget()
     lost, beside = _reserved(budget, START), _reserved(budget, START)

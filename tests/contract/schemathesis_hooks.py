@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 import re
 import time
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
@@ -15,7 +14,7 @@ from requests.auth import AuthBase
 from tools.contract import load
 
 _KEY = FakeBinance().api_key
-_SECRET = os.environ.get("FAKE_API_SECRET", FakeBinance().api_secret or "").encode()
+_SECRET = (FakeBinance().api_secret or "").encode()
 # Only the operation of the server time has no security.
 _SIGNED = {
     path

@@ -20,25 +20,17 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from tests.fake.boundless import Boundless
-from tools.contract import OPENAPI_YAML, ROOT, operations, today
+from tools.contract import LIST_PATH, OPENAPI_YAML, ROOT, operations, today
 
 _ST = Path(sys.executable).parent / "st"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
-# Few are enough for a run that must fail.
-_ONE_FAILURE = (
-    "--phases=coverage",
-    "--max-failures=1",
-    "--include-operation-id=getSmallLiabilityExchangeCoinList",
-)
 _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
 _OPERATIONS = list(operations(today()))
 
 
-def _run(
-    folder: Path, config: Path, url: str, *options: str, **env: str
-) -> "subprocess.CompletedProcess[str]":
+def _run(folder: Path, config: Path, url: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [_ST, "--config-file", config, "run", OPENAPI_YAML, "--url", url, *options],
+        [_ST, "--config-file", config, "run", OPENAPI_YAML, "--url", url],
         env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
         cwd=folder,
         capture_output=True,
@@ -53,13 +45,6 @@ def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:
     assert f"Tested: {len(_OPERATIONS)}" in done.stdout
 
 
-def test_a_run_without_credentials_fails(prism_url: str, tmp_path: Path) -> None:
-    """This shows that the other run does not pass on refusals alone."""
-    done = _run(tmp_path, _PRISM_CONFIG, prism_url, *_ONE_FAILURE, MOCK_API_KEY="")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Schema-valid request rejected" in done.stdout
-
-
 @pytest.fixture(scope="module")
 def fake() -> FakeBinance:
     """One account sends hundreds of requests."""
@@ -72,14 +57,6 @@ def test_the_fake_keeps_the_contract(fake: FakeBinance, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Tested: {len(_OPERATIONS)}" in done.stdout
     assert {received.status for received in fake.requests} == {200, 400, 401, 404, 405}
-
-
-def test_a_run_with_wrong_signatures_fails(fake: FakeBinance, tmp_path: Path) -> None:
-    with fake.serve() as url:
-        done = _run(tmp_path, _FAKE_CONFIG, url, *_ONE_FAILURE, FAKE_API_SECRET="no")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Schema-valid request rejected" in done.stdout
-    assert "-1022" in done.stdout
 
 
 class _InProcess(HTTPAdapter):
@@ -107,12 +84,46 @@ class _InProcess(HTTPAdapter):
         return self.build_response(request, raw)
 
 
-@pytest.fixture(scope="module")
-def schema() -> Any:
+def _schema(config: Path) -> Any:
     import schemathesis
 
-    config = schemathesis.Config.from_path(_FAKE_CONFIG)
-    return schemathesis.openapi.from_path(OPENAPI_YAML, config=config)
+    loaded = schemathesis.Config.from_path(config)
+    return schemathesis.openapi.from_path(OPENAPI_YAML, config=loaded)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return _schema(_FAKE_CONFIG)
+
+
+def _assert_reported(schema: Any, url: str, session: requests.Session, refusal: str) -> None:
+    """A valid request that is answered with `refusal` is a failure."""
+    from schemathesis.core.failures import FailureGroup
+    from schemathesis.generation import GenerationMode
+
+    @settings(max_examples=1, derandomize=True, deadline=None, database=None)
+    @given(case=schema[LIST_PATH]["GET"].as_strategy(GenerationMode.POSITIVE))
+    def is_reported(case: Any) -> None:
+        answer = case.call(base_url=url, session=session)
+        assert refusal in answer.text
+        with pytest.raises(FailureGroup) as caught:
+            case.validate_response(answer)
+        assert "Schema-valid request rejected" in "".join(map(str, caught.value.exceptions))
+
+    is_reported()
+
+
+def test_refusals_of_prism_are_reported(prism_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs do not pass on refusals alone."""
+    monkeypatch.setenv("MOCK_API_KEY", "")
+    with requests.Session() as session:
+        _assert_reported(_schema(_PRISM_CONFIG), prism_url, session, "-2014")
+
+
+def test_wrong_signatures_are_reported(schema: Any) -> None:
+    with requests.Session() as session:
+        session.mount("http://", _InProcess(FakeBinance(api_secret="another")))
+        _assert_reported(schema, "http://fake", session, "-1022")
 
 
 # schemathesis's own parametrization gives all operations one node id, and xdist runs only one test
