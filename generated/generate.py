@@ -37,7 +37,7 @@ _ExactLoader.add_constructor(
 
 def contract_as_json(contract: Path) -> str:
     """The contract as JSON with exact numbers and a note in its first line."""
-    document = yaml.load(contract.read_text("utf-8"), _ExactLoader)  # noqa: S506 - it is a CSafeLoader
+    document = yaml.load(contract.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from CSafeLoader
     text = json.dumps(document, indent=1, ensure_ascii=False).removeprefix("{\n")
     numbers = re.sub(r'"\\u0000(.+?)\\u0000"', r"\1", text)
     return f'{{"x-generated": "{NOTE}",\n{numbers}\n'

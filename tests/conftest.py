@@ -27,16 +27,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ListCoins: TypeAlias = Callable[..., list[Coin]]
 
 
-# The slowest files run first, so that no process has one left when the others are done. Those that
-# wait alternate with those that compute.
+# The slowest files run first, so that no process still runs one when the others have finished.
+# Files that mostly wait alternate with files that mostly compute.
 _FIRST = (
-    *("client/test_redis.py", "project/test_packaging.py"),
-    *("client/test_faults.py", "contract/test_schemathesis.py"),
-    *("tools/test_check_spec.py", "project/test_walkthrough.py"),
-    *("client/test_exchange_outcomes.py", "tools/test_check_page.py"),
-    *("project/test_docs.py", "project/test_guides.py"),
-    *("client/test_secrecy.py", "client/test_habits.py"),
-    *("fake/test_script.py", "client/test_aiohttp.py"),
+    "client/test_redis.py",
+    "project/test_packaging.py",
+    "client/test_faults.py",
+    "contract/test_schemathesis.py",
+    "tools/test_check_spec.py",
+    "project/test_walkthrough.py",
+    "client/test_exchange_outcomes.py",
+    "tools/test_check_page.py",
+    "project/test_docs.py",
+    "project/test_guides.py",
+    "client/test_secrecy.py",
+    "client/test_habits.py",
+    "fake/test_script.py",
+    "client/test_aiohttp.py",
 )
 
 
@@ -47,7 +54,6 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the slowest files first."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 

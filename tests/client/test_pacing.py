@@ -28,8 +28,6 @@ from binance_small_liability._operations import LIST_COINS
 WEIGHT = LIST_COINS.weight
 BUDGET = LIST_COINS.weight_per_minute or 0
 UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
-# Measuring coverage would double the time of a simulation.
-simulated = pytest.mark.no_cover
 START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 
 
@@ -38,9 +36,9 @@ class Simulation:
 
     It begins at `start`, and all workers begin within `spread` milliseconds. The shares `lost`,
     `silent` and `cancelled` of the requests get no answer, one without a count, or are given up
-    before they arrive. In the first `outage` milliseconds no answer arrives. With `refusals`,
-    Binance refuses all requests for some seconds in each minute. It also refuses those that exceed
-    the budget.
+    before they arrive. In the first `outage` milliseconds no answer arrives. Binance
+    refuses requests that exceed the budget. With `refusals` it also refuses all requests for some
+    seconds in each minute.
     """
 
     def __init__(
@@ -68,7 +66,7 @@ class Simulation:
         self._outage_until = start + outage
         self._refusals = refusals
         self._refusing_until = 0.0
-        # When the processes may send again, as they know it.
+        # The processes know that they may not send before this time.
         self._cooling_until = 0.0
         self.refused: Counter[int] = Counter()
 
@@ -105,7 +103,8 @@ class Simulation:
         ) -> None:
             if refusal is not None and outcome.kind == "refused":
                 process.cool_down(refusal)
-                end = self.now + (refusal.retry_after or 0) * 1000 - 1  # rounded
+                # 1 ms less, because the simulated clock of Redis is rounded to milliseconds.
+                end = self.now + (refusal.retry_after or 0) * 1000 - 1
                 self._cooling_until = max(self._cooling_until, end)
             process.settle(reservation, outcome)
             self.at(self._random.uniform(0, 50), call)
@@ -164,7 +163,7 @@ class Process:
         run(self._limits.cool_down(LIST_COINS, error))
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skew", [-4_900, -2_000, -1, 0, 500, 999])
 @pytest.mark.parametrize("workers", [1, 4, 64])
 @pytest.mark.parametrize("seed", range(3))
@@ -177,7 +176,7 @@ def test_one_process_uses_its_budget_and_never_more(skew: int, workers: int, see
     simulation.assert_used(minutes=4)
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skew", [-4_900, -2_000, 0, 999])
 @pytest.mark.parametrize("begin", [-100, 0, 200, 500, 999, 2_500, 6_000])
 @pytest.mark.parametrize("workers", [40, 100])
@@ -192,7 +191,7 @@ def test_a_burst_after_the_minute_began_stays_within_the_budget(
     simulation.assert_used(minutes=3)
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("seed", range(5))
 def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
@@ -205,7 +204,7 @@ def test_lost_and_silent_answers_count(skew: int, seed: int) -> None:
     simulation.assert_used(minutes=4, least=0.95)
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("begin", [0, 100, 20_000])
 def test_requests_that_are_given_up_count(skew: int, begin: int) -> None:
@@ -219,7 +218,7 @@ def test_requests_that_are_given_up_count(skew: int, begin: int) -> None:
         assert max(simulation.counts.values()) <= BUDGET, (troubles, simulation.counts)
 
 
-@simulated
+@pytest.mark.no_cover
 def test_the_count_includes_other_users_of_the_address() -> None:
     simulation = Simulation(1)
     process = Process(0)
@@ -233,7 +232,7 @@ def test_the_count_includes_other_users_of_the_address() -> None:
     simulation.assert_used(minutes=4)
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skew", [-4_900, 0, 999])
 @pytest.mark.parametrize("workers", [1, 8, 100])
 @pytest.mark.parametrize("seed", range(4))
@@ -249,7 +248,7 @@ def test_a_process_continues_within_its_budget_after_refusals(
     assert len(simulation.refused) >= 3
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(4))
 def test_after_other_users_exceed_the_budget_nothing_is_sent_in_that_minute(seed: int) -> None:
     simulation = Simulation(seed)

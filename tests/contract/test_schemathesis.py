@@ -97,24 +97,24 @@ def schema() -> Any:
 
 
 def _assert_reported(schema: Any, url: str, session: requests.Session, refusal: str) -> None:
-    """A valid request that is answered with `refusal` is a failure."""
+    """A failure is reported if the answer to a valid request is `refusal`."""
     from schemathesis.core.failures import FailureGroup
     from schemathesis.generation import GenerationMode
 
     @settings(max_examples=1, derandomize=True, deadline=None, database=None)
     @given(case=schema[LIST_PATH]["GET"].as_strategy(GenerationMode.POSITIVE))
-    def is_reported(case: Any) -> None:
+    def check(case: Any) -> None:
         answer = case.call(base_url=url, session=session)
         assert refusal in answer.text
         with pytest.raises(FailureGroup) as caught:
             case.validate_response(answer)
         assert "Schema-valid request rejected" in "".join(map(str, caught.value.exceptions))
 
-    is_reported()
+    check()
 
 
 def test_refusals_of_prism_are_reported(prism_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runs do not pass on refusals alone."""
+    """Without this report, the run above could pass although Prism refuses every request."""
     monkeypatch.setenv("MOCK_API_KEY", "")
     with requests.Session() as session:
         _assert_reported(_schema(_PRISM_CONFIG), prism_url, session, "-2014")

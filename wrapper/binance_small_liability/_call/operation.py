@@ -50,7 +50,8 @@ class Operation(NamedTuple, Generic[T]):
     def function(self) -> Callable[..., Awaitable[object]]:
         """The generated asynchronous function.
 
-        The first call imports it. `import binance_small_liability` would take 8 ms longer.
+        The first call imports it. Otherwise importing this package would take 8 ms longer, a tenth
+        of importing httpx.
         """
         module: Any = import_module(f"binance_small_liability_api.api.{self.generated}")
         return cast(Callable[..., Awaitable[object]], module.asyncio)

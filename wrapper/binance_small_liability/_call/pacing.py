@@ -1,6 +1,6 @@
 """Pacing: the budget of request weight in a calendar minute of Binance's clock.
 
-Only rules: nothing here waits or sends. Each endpoint has a budget per limiter. Source: "Limits" on
+Nothing here sends or waits. Each endpoint has a budget per limiter and minute. Source: "Limits" on
 https://developers.binance.com/docs/margin_trading/general-info
 """
 
@@ -24,7 +24,7 @@ REORDERING = 500  # milliseconds
 SOON = 0.05  # seconds
 
 
-@attrs.frozen
+@attrs.frozen  # not a named tuple, because a reservation in Redis extends it
 class Reservation:
     """Weight that was reserved for one request.
 
@@ -47,7 +47,8 @@ class Outcome(NamedTuple):
     Attributes:
         kind: `released` if nothing was sent, `answered`, `refused` by an answer that says when
             Binance accepts requests again, or `lost` if no answer arrived.
-        used_weight: what the answer reported, if it did.
+        used_weight: the count that the answer reported, if any. A refusal has none that uses up
+            the budget, because `Retry-After` applies instead.
         minute: the minute of the answer's `Date`, counted from the epoch, if there was one.
     """
 

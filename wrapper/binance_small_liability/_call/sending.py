@@ -53,7 +53,7 @@ class Sending(Generic[T]):
 
     async def run(self, *, fresh: bool) -> T:
         """Sends the request; returns the operation's result. Raises SmallLiabilityError."""
-        # Not at the top: see `Operation.function`.
+        # Imported by the first call; the reason is in `Operation.function`.
         from binance_small_liability_api import Client
 
         reservation = await self._turn(fresh)
@@ -168,10 +168,10 @@ class Sending(Generic[T]):
         if isinstance(error, RateLimitError):
             if error.retry_after:
                 # `Retry-After` says when Binance accepts requests again. A count that uses up the
-                # budget would delay them until the next minute.
-                budget = operation.weight_per_minute
-                is_within = count is not None and budget is not None and count < budget
-                self._outcome = Outcome("refused", count if is_within else None, minute)
+                # budget would delay the next request until the next minute.
+                if count is not None and count >= (operation.weight_per_minute or 0):
+                    count = None
+                self._outcome = Outcome("refused", count, minute)
             await self._caller.limits.cool_down(operation, error)
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error

@@ -9,12 +9,12 @@ local id, weight, limit, given, trusted, period, ahead, delay, reordering = unpa
 limit = tonumber(limit)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known, banned, refused = unpack(redis.call('MGET', clock, ban, cooling))
+local known, banned, cooled = unpack(redis.call('MGET', clock, ban, cooling))
 known = tonumber(known or nil)
--- A cool-down's end is a time of this clock.
+-- COOL_DOWN stores "end status code". The end is a time of Redis's clock, not yet corrected.
 local function remaining(text) return text and string.match(text, '%d+') - now or 0 end
-local pause = math.max(remaining(banned), remaining(refused))
-local refusal = remaining(banned) > 0 and banned or refused
+local pause = math.max(remaining(banned), remaining(cooled))
+local cause = remaining(banned) > 0 and banned or cooled
 if given + 0 > 0 then
   local skew = given - now
   -- A difference of more than 10 s means that Redis's clock was changed.
@@ -82,7 +82,7 @@ local used = counted + (#uncounted + #late + 1) * weight
 if id == '' then
   reply = {'settled'}
 elseif pause > 0 then
-  reply = {'cooling', pause, string.match(refusal, ' (.*)')}
+  reply = {'cooling', pause, string.match(cause, ' (.*)')}
 elseif limit > 0 and used > limit then
   reply = {'wait', (minute + 1) * period + ahead - now}
 elseif limit > 0 and used + redis.call('ZCARD', in_flight) * weight > limit then
@@ -104,8 +104,9 @@ COOL_DOWN = """
 local milliseconds, refusal = unpack(ARGV)
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + milliseconds
-local known = redis.call('GET', KEYS[1])
-if not known or string.match(known, '%d+') + 0 < ends then
+-- The key expires too, but tests simulate the clock and not the expiry.
+local stored = redis.call('GET', KEYS[1])
+if not stored or string.match(stored, '%d+') + 0 < ends then
   redis.call('SET', KEYS[1], string.format('%d %s', ends, refusal), 'PX', milliseconds)
 end
 return 1

@@ -60,7 +60,8 @@ _FAILURES = (
 )
 
 
-# Name, kind of outcome, number, minute and time of a reservation; count and minute of the answer.
+# Name, kind of outcome, number, minute and time of a reservation; used weight and minute of its
+# answer.
 Report = tuple[str | int, ...]
 
 
@@ -227,7 +228,7 @@ class SharedLimits:
         reply = None
         try:
             constants = MINUTE, MOST_AHEAD, LONGEST_DELAY, REORDERING
-            limit = operation.weight_per_minute or 0  # none
+            limit = operation.weight_per_minute or 0  # 0: without a budget
             arguments = [name, operation.weight, limit, now, int(is_trusted), *constants]
             arguments += chain(*reports)
             reply = await self._run("reserve", self._keys(operation), arguments)
