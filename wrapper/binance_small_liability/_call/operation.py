@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import cache
 from importlib import import_module
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from binance_small_liability._io.messages import Answer
 
 T = TypeVar("T")
+GeneratedFunction: TypeAlias = Callable[..., Awaitable[object]]
 
 
 class Limiter(StrEnum):
@@ -47,11 +49,17 @@ class Operation(NamedTuple, Generic[T]):
     repeatable: bool = True
 
     @property
-    def function(self) -> Callable[..., Awaitable[object]]:
+    def function(self) -> GeneratedFunction:
         """The generated asynchronous function.
 
         The first call imports it. Otherwise importing this package would take 8 ms longer, a tenth
         of importing httpx.
         """
-        module: Any = import_module(f"binance_small_liability_api.api.{self.generated}")
-        return cast(Callable[..., Awaitable[object]], module.asyncio)
+        return _function(self.generated)
+
+
+@cache  # finding the module again takes 1.4 µs
+def _function(module: str) -> GeneratedFunction:
+    return cast(
+        GeneratedFunction, import_module(f"binance_small_liability_api.api.{module}").asyncio
+    )
