@@ -379,7 +379,7 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
         headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after, **dated}
         return response({}, 429, headers)
 
-    refusals = refusal("11900"), refusal("12000"), refusal("many"), refusal("12000", "0")
+    refusals = refusal("11900"), refusal("11950"), refusal("many"), refusal("12000", "0")
     with (
         _serving(weighing, reset(), response(), *refusals) as server,
         _client(server, max_attempts=9) as client,

@@ -118,6 +118,8 @@ class ConfiguredClient:
             self._open_io(),
             operations.SERVER_TIME,
         )
+        # A child that is forked while another thread imports this code would wait for ever.
+        operations.import_generated()
 
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits

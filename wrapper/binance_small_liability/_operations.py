@@ -111,3 +111,9 @@ SERVER_TIME: Operation[int] = Operation(
     weight_per_minute=None,
     signed=False,
 )
+
+
+def import_generated() -> None:
+    """Imports the generated code, so that a call does not have to."""
+    for operation in (LIST_COINS, EXCHANGE, LIST_EXCHANGES, SERVER_TIME):
+        _ = operation.function

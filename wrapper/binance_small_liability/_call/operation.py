@@ -52,8 +52,8 @@ class Operation(NamedTuple, Generic[T]):
     def function(self) -> GeneratedFunction:
         """The generated asynchronous function.
 
-        The first call imports it. Otherwise importing this package would take 8 ms longer, a tenth
-        of importing httpx.
+        The first client imports it. Otherwise importing this package would take 8 ms longer, a
+        tenth of importing httpx.
         """
         return _function(self.generated)
 

@@ -53,7 +53,7 @@ class Sending(Generic[T]):
 
     async def run(self, *, fresh: bool) -> T:
         """Sends the request; returns the operation's result. Raises SmallLiabilityError."""
-        # Imported by the first call; the reason is in `Operation.function`.
+        # Imported by the first client; the reason is in `Operation.function`.
         from binance_small_liability_api import Client
 
         reservation = await self._turn(fresh)
@@ -169,7 +169,8 @@ class Sending(Generic[T]):
             if error.retry_after:
                 # `Retry-After` says when Binance accepts requests again. A count that uses up the
                 # budget would delay the next request until the next minute.
-                if count is not None and count >= (operation.weight_per_minute or 0):
+                budget = operation.weight_per_minute or 0
+                if count is not None and count + operation.weight > budget:
                     count = None
                 self._outcome = Outcome("refused", count, minute)
             await self._caller.limits.cool_down(operation, error)

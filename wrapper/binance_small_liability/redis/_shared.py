@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import math
 import secrets
 import threading
 import time
@@ -204,7 +205,7 @@ class SharedLimits:
         refusal = f"{error.status_code} {'' if error.code is None else error.code}"
         key = ban if isinstance(error, IpBanError) else cooling
         try:
-            await self._run("cool_down", [key], [round(seconds * 1000), refusal])
+            await self._run("cool_down", [key], [math.ceil(seconds * 1000), refusal])
         except _FAILURES as failure:
             self._failed(failure)
 
