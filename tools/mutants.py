@@ -39,19 +39,9 @@ class Part(NamedTuple):
 PARTS = [
     Part(
         "src/binance_small_liability/_call",
-        ["pacing", "limits", "retry", "answer", "clock", "signing", "keys", "redaction"],
+        ["pacing", "limits", "retry", "answer", "clock", "signing", "keys"],
         "client",
-        [
-            "limits",
-            "retry",
-            "errors",
-            "clock",
-            "signing",
-            "keys",
-            "pacing",
-            "exchange",
-            "redaction",
-        ],
+        ["limits", "retry", "errors", "clock", "signing", "keys", "pacing", "exchange"],
     ),
     Part(
         "src/binance_small_liability/_call",
@@ -67,9 +57,9 @@ PARTS = [
     ),
     Part(
         "src/binance_small_liability",
-        ["_records", "_history", "_operations"],
+        ["_records", "_history", "_operations", "_secrets"],
         "client",
-        ["records", "history", "exchange", "errors"],
+        ["records", "history", "exchange", "errors", "redaction"],
     ),
     Part(
         "src/binance_small_liability/testing",

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from binance_small_liability import ConfigurationError, SmallLiabilityClient
 from binance_small_liability._call.keys import AsymmetricKey
-from binance_small_liability._call.redaction import Hidden
+from binance_small_liability._secrets import Hidden
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 

@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from binance_small_liability._call.redaction import HIDDEN, Hidden, redact
+from binance_small_liability._secrets import HIDDEN, Hidden, redact
 
 ENCODED = "abc%2Bdefg%3D"
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from binance_small_liability import NetworkError, SmallLiabilityClient
 from binance_small_liability._call.keys import HmacKey
-from binance_small_liability._call.redaction import Hidden
 from binance_small_liability._call.signing import encode
+from binance_small_liability._secrets import Hidden
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_private_key

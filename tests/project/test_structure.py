@@ -23,7 +23,7 @@ LAYERS = (
     ("_config", "_records"),
     ("_call",),
     ("_io",),
-    ("_errors",),
+    ("_secrets", "_errors"),
 )
 MOST_REENTRIES = 8
 

@@ -10,7 +10,6 @@ import httpx
 from . import _operations as operations
 from ._call.call import Caller
 from ._call.limits import Limits, LocalLimits
-from ._call.redaction import Hidden
 from ._call.retry import RetryDetails
 from ._config import (
     BASE_URL,
@@ -27,6 +26,7 @@ from ._config import (
 from ._errors import ConfigurationError
 from ._history import list_exchanges
 from ._records import Coin, Exchange
+from ._secrets import Hidden
 
 if TYPE_CHECKING:
     from ._io.messages import Io
@@ -151,6 +151,8 @@ class ConfiguredClient:
         proxy = Hidden.of(options.pop("proxy", None))
         try:
             settings: dict[str, Any] = {**environment(), **options}
+            if isinstance(settings.get("limits"), Hidden):
+                settings["limits"] = _redis_limits(settings["limits"])
             if "proxy" in given:
                 settings["proxy"] = proxy
             elif options.get("transport") is not None:
@@ -181,6 +183,16 @@ class ConfiguredClient:
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied; make another one.")
 
 
+def _redis_limits(url: Hidden) -> "RedisLimits":
+    try:
+        from .redis import RedisLimits
+    except ImportError:
+        raise ConfigurationError(
+            "limits", "needs another package: pip install 'binance-small-liability[redis]'"
+        ) from None
+    return RedisLimits(url)
+
+
 class SmallLiabilityClient(ConfiguredClient):
     """A synchronous client. Threads may share it."""
 
@@ -191,7 +203,7 @@ class SmallLiabilityClient(ConfiguredClient):
         from ._io import threads
 
         self._run = threads.run
-        self._io = threads.ThreadIo(threads.connector(self._config))
+        self._io = threads.ThreadIo(threads.connector(self._config.transport, self._config.proxy))
         return self._io
 
     def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
@@ -278,7 +290,7 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
     def _open_io(self) -> "Io":
         from ._io import tasks
 
-        self._io = tasks.TaskIo(tasks.connector(self._config))
+        self._io = tasks.TaskIo(tasks.connector(self._config.transport, self._config.proxy))
         return self._io
 
     async def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:

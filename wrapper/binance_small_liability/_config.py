@@ -14,11 +14,11 @@ import httpx
 
 from ._call.keys import AsymmetricKey, HmacKey
 from ._call.limits import LONGEST_BAN
-from ._call.redaction import Hidden
 from ._call.retry import RetryDetails
 from ._call.signing import Signer
 from ._errors import ConfigurationError
 from ._io.messages import Connector
+from ._secrets import Hidden
 
 _LAST_PORT = 65_535
 # httpx accepts more, and encodes it: "host%20".
@@ -254,7 +254,7 @@ def _in_quotes(value: str) -> bool:
 def environment() -> dict[str, Any]:
     """The options that the environment sets, hidden where they may be secret.
 
-    Raises ConfigurationError.
+    `limits` is the URL of Redis. Raises ConfigurationError.
     """
     # An empty variable counts as not set.
     found = {option: Hidden(os.environ.get(name) or None) for option, name in VARIABLES.items()}
@@ -267,19 +267,7 @@ def environment() -> dict[str, Any]:
         settings["base_url"] = settings["base_url"].reveal()
     if "private_key" in settings:
         settings["private_key"] = _key_file(settings["private_key"])
-    if "limits" in settings:
-        settings["limits"] = _redis_limits(settings["limits"])
     return settings
-
-
-def _redis_limits(url: Hidden) -> Any:
-    try:
-        from .redis import RedisLimits
-    except ImportError:
-        raise ConfigurationError(
-            "limits", "needs another package: pip install 'binance-small-liability[redis]'"
-        ) from None
-    return RedisLimits(url)
 
 
 def _key_file(name: Hidden) -> Hidden:

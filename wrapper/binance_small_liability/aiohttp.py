@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx
 
-from ._call.redaction import Hidden
 from ._config import check_proxy
 from ._errors import ConfigurationError
 from ._io.http import Body, check_encoding
 from ._io.messages import HEADERS, Answer, Connector, Request, Signature
 from ._io.network import tls
+from ._secrets import Hidden
 
 try:
     import aiohttp

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from binance_small_liability._errors import ConfigurationError
-
-from .redaction import Hidden
+from binance_small_liability._secrets import Hidden
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

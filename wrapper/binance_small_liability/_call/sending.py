@@ -17,11 +17,11 @@ from binance_small_liability._errors import (
     SmallLiabilityError,
 )
 from binance_small_liability._io.messages import Answer, Connection, Request
+from binance_small_liability._secrets import redact
 
 from . import answer as judge
 from .limits import Wait
 from .pacing import MOST_AHEAD, Outcome, Reservation, minute_of
-from .redaction import redact
 from .signing import encode
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from binance_small_liability._io.messages import Signature
+from binance_small_liability._secrets import Hidden
 
 from .keys import Key
-from .redaction import Hidden
 
 
 class Signer:

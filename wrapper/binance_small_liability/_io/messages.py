@@ -5,15 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal, DecimalException
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import attrs
 import httpx
 
 from binance_small_liability._errors import ContractError
-
-if TYPE_CHECKING:
-    from binance_small_liability._call.redaction import Hidden
+from binance_small_liability._secrets import Hidden
 
 API_KEY_HEADER = "X-MBX-APIKEY"
 HEADERS = {
@@ -200,7 +198,7 @@ class Connector(ABC):
         proxy: the URL of the proxy that they use, or None, hidden.
     """
 
-    proxy: "Hidden"
+    proxy: Hidden
 
     @abstractmethod
     def connect(self) -> Connection:

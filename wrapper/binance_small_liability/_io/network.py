@@ -10,17 +10,15 @@ import ssl
 import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore
 import httpx
 
 from binance_small_liability._errors import ConfigurationError
+from binance_small_liability._secrets import Hidden
 
 from .messages import Signature
-
-if TYPE_CHECKING:
-    from binance_small_liability._call.redaction import Hidden
 
 
 class Wire:
@@ -80,7 +78,7 @@ def async_transport(wire: Wire, proxy: Any) -> httpx.AsyncHTTPTransport:
     return opened
 
 
-def check(proxy: "Hidden") -> None:
+def check(proxy: Hidden) -> None:
     """Raises ConfigurationError if no transport can be opened."""
     tls()
     try:

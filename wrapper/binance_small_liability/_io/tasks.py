@@ -4,13 +4,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import anyio
 import httpx
 
 from binance_small_liability._errors import ConfigurationError
+from binance_small_liability._secrets import Hidden
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, IdleConnections
@@ -24,9 +25,6 @@ except ImportError:
     # each time, 0.18 ms per call; this entry ends it at once. It applies to the whole process: a
     # sniffio that is added to the path later is not found.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from binance_small_liability._config import Config
 
 
 class TaskConnection(HttpxConnection):
@@ -54,9 +52,13 @@ class TaskConnection(HttpxConnection):
         await self._transport.aclose()
 
 
-def connector(config: "Config") -> Callable[[], Connection]:
-    """Returns the function that makes a client's connections. Raises ConfigurationError."""
-    given = config.transport
+def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
+    """Returns the function that makes a client's connections. Raises ConfigurationError.
+
+    Args:
+        given: the caller's transport, or None.
+        proxy: the URL of the proxy of our own connections, or None.
+    """
     if isinstance(given, Connector):
         return given.connect
     if isinstance(given, httpx.AsyncBaseTransport):
@@ -65,11 +67,11 @@ def connector(config: "Config") -> Callable[[], Connection]:
         raise ConfigurationError(
             "transport", "must be an httpx.AsyncBaseTransport or an AiohttpTransport"
         )
-    network.check(config.proxy)
+    network.check(proxy)
 
     def connect() -> TaskConnection:
         wire = network.Wire()
-        return TaskConnection(network.async_transport(wire, config.proxy.reveal()), wire)
+        return TaskConnection(network.async_transport(wire, proxy.reveal()), wire)
 
     return connect
 

@@ -4,20 +4,18 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 
 from binance_small_liability._errors import ConfigurationError
+from binance_small_liability._secrets import Hidden
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, IdleConnections
 from .forks import renew_in_children
 from .http import Body, HttpxConnection
 from .messages import Connection
-
-if TYPE_CHECKING:
-    from binance_small_liability._config import Config
 
 T = TypeVar("T")
 
@@ -53,18 +51,22 @@ class ThreadConnection(HttpxConnection):
         self._transport.close()
 
 
-def connector(config: "Config") -> Callable[[], Connection]:
-    """Returns the function that makes a client's connections. Raises ConfigurationError."""
-    given = config.transport
+def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
+    """Returns the function that makes a client's connections. Raises ConfigurationError.
+
+    Args:
+        given: the caller's transport, or None.
+        proxy: the URL of the proxy of our own connections, or None.
+    """
     if isinstance(given, httpx.BaseTransport):
         return lambda: ThreadConnection(given)
     if given is not None:
         raise ConfigurationError("transport", "must be an httpx.BaseTransport")
-    network.check(config.proxy)
+    network.check(proxy)
 
     def connect() -> ThreadConnection:
         wire = network.Wire()
-        return ThreadConnection(network.transport(wire, config.proxy.reveal()), wire)
+        return ThreadConnection(network.transport(wire, proxy.reveal()), wire)
 
     return connect
 

@@ -75,10 +75,8 @@ def _completion(options: Namespace) -> None:
     """Print a script that completes this command in bash or zsh."""
     import shtab
 
-    from .parser import parser
-
     FILE.update(shtab.FILE)
-    write(shtab.complete(parser(), options.shell) + "\n")
+    write(shtab.complete(options.parser, options.shell) + "\n")
 
 
 def _add_completion(parser: ArgumentParser) -> None:

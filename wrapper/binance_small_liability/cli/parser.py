@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         text = command.run.__doc__
         child = children.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.add_arguments(child)
-        child.set_defaults(run=command.run)
+        child.set_defaults(run=command.run, parser=root)
     return root
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from binance_small_liability._call.limits import Limits
-from binance_small_liability._call.redaction import Hidden
 from binance_small_liability._errors import ConfigurationError
+from binance_small_liability._secrets import Hidden
 
 try:
     import redis

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import attrs
 
-from binance_small_liability._call.redaction import HIDDEN
+from binance_small_liability._secrets import HIDDEN
 
 
 @attrs.frozen
