@@ -56,8 +56,9 @@ check-live: $(CONTRACT_TOOLS) ## check whether a live service follows the contra
 check-page: $(PYTHON_TOOLS) ## compare pages of Binance's documentation with openapi.yaml: PAGE="file …", - is standard input
 	@python -m tools.check_page $(PAGE)
 
-generate: $(PYTHON_TOOLS) ## generate the wire client from openapi.yaml
+generate: $(PYTHON_TOOLS) ## generate the wire client and tables of the guides from openapi.yaml
 	python generated/generate.py
+	python -m tools.guides
 
 mock: $(CONTRACT_TOOLS) ## serve openapi.yaml on PORT (4010) until Ctrl-C; STRICT=1 verifies requests
 	@exec $(if $(STRICT),python -m tools.strict_mock $(PORT),$(NODE) node_modules/.bin/prism mock openapi.yaml --port $(PORT) --multiprocess=false)

@@ -26,7 +26,7 @@ from tools.operations import LIST_COINS, OPERATIONS, SERVER_TIME, Operation
 from tools.prism import prisms
 
 _TODAY = load()
-_TIME = _TODAY["components"]["schemas"]["ServerTime"]["properties"]["serverTime"]
+_TIME = _TODAY["components"]["schemas"]["Time"]
 _MADE_UP = "made up"
 # The number of generated answers, so that each alternative of a schema occurs.
 _TIMES_200 = 20

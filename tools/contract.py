@@ -109,7 +109,12 @@ def definition_of(contract: Any, method: str, path: str) -> Any:
     shared = {"security": contract.get("security", []), "parameters": []}
     shared["servers"] = item.get("servers") or contract.get("servers", [])
     parameters = [*item.get("parameters", []), *own.get("parameters", [])]
-    return shared | own | {"parameters": [resolved(contract, each) for each in parameters]}
+    return shared | own | {"parameters": [_parameter_of(contract, each) for each in parameters]}
+
+
+def _parameter_of(contract: Any, node: Any) -> Any:
+    parameter = resolved(contract, node)
+    return {**parameter, "schema": inlined(contract, parameter.get("schema", {}))}
 
 
 def responses(contract: Any, method: str, path: str) -> dict[str, Any]:
@@ -180,6 +185,9 @@ def _operation(contract: Any, method: str, path: str) -> Pairs:
     yield ("limiter",), operation["x-request-weight-by"]
     for name, value in operation.get("x-rules", {}).items():
         yield (f"rule {name}",), plain(value)
+    for each in operation["parameters"]:
+        if "maxItems" in each["schema"]:
+            yield ("rule most-coins",), plain(each["schema"]["maxItems"])
 
 
 def _parameter(contract: Any, given: Any) -> Pairs:
@@ -196,7 +204,7 @@ def _page_type(schema: Any) -> str:
     if "enum" in schema:
         return "ENUM"
     kind = _kind(schema, str(schema.get("type")))
-    names = {"integer": "LONG" if schema.get("format") == "int64" else "INT", "number": "DECIMAL"}
+    names = {"integer": "INT" if schema.get("format") == "int32" else "LONG", "number": "DECIMAL"}
     return names.get(kind, kind.removesuffix(" string")).upper()
 
 

@@ -3,125 +3,146 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from binance_small_liability import Coin, Exchange
+from binance_small_liability_api import operations
+from binance_small_liability_api.operation import Operation as Generated
+from binance_small_liability_api.values import moment
 
-from tools.contract import LIST_PATH, TIME_PATH, definition_of, today
-
-HISTORY_PATH = f"{LIST_PATH}-history"
+from tools.contract import answer_of, definition_of, today
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """An operation that the client uses.
+    """An operation, and how the client calls it.
 
     Attributes:
-        name: the client's method.
-        command: the command of the command line.
-        operation_id: the contract's name.
+        generated: the operation.
         call: makes the client send it; with an asynchronous client, to be awaited.
-        documented: what `call` returns for the first example of a success.
-        repeatable: whether the client may send it again after a lost answer.
+        command: the arguments of the command line that call it.
         possible: makes an answer that was generated from the schema consistent.
         returned: what `call` returns of the record in an answer.
         state: the fake's attribute whose value `call` returns, if it has one.
     """
 
-    name: str
-    operation_id: str
-    method: str
-    path: str
+    generated: Generated[..., Any]
     call: Callable[[Any], Any]
-    documented: Any = None
-    limiter: str = "IP"
-    command: str = ""
-    repeatable: bool = True
+    command: tuple[str, ...]
     possible: Callable[[Any], Any] = lambda payload: payload
     returned: Callable[[Any], Any] = lambda record: record
     state: str = ""
 
     @property
+    def name(self) -> str:
+        """The contract's operationId."""
+        return self.generated.name
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.generated.method
+
+    @property
+    def path(self) -> str:
+        """The path of its URL."""
+        return self.generated.path
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the client may send it again after a lost answer."""
+        return self.method == "GET"
+
+    @property
+    def example(self) -> Any:
+        """The first example of a success."""
+        [media] = answer_of(today(), self.method, self.path, "200")["content"].values()
+        return next(iter(media["examples"].values()))["value"]
+
+    @property
     def body(self) -> bytes:
         """The first example of a success, as JSON."""
-        status = definition_of(today(), self.method, self.path)["responses"]["200"]
-        [media] = status["content"].values()
-        example = next(iter(media["examples"].values()))
-        return json.dumps(example["value"], default=float).encode()
+        return json.dumps(self.example, default=float).encode()
+
+    @property
+    def documented(self) -> Any:
+        """What `call` returns for the first example of a success."""
+        return self.returned(self.generated.read(self.example, set()))
 
     def __str__(self) -> str:
         return self.path if self.method == "GET" else f"{self.method} {self.path}"
 
 
-LIST_COINS = Operation(
-    name="list_coins",
-    operation_id="getSmallLiabilityExchangeCoinList",
-    method="GET",
-    path=LIST_PATH,
-    call=lambda client: client.list_coins(),
-    command="list",
-    documented=[
-        Coin(
-            asset="ETH",
-            principal=Decimal("0.001"),
-            interest=Decimal("0.00083334"),
-            liability_asset="USDT",
-            liability_qty=Decimal("0.3552"),
-        )
-    ],
-    state="coins",
-)
-
-EXCHANGE = Operation(
-    name="exchange",
-    operation_id="smallLiabilityExchange",
-    method="POST",
-    path=LIST_PATH,
-    call=lambda client: client.exchange(["ETH"]),
-    command="exchange",
-    limiter="UID",
-    repeatable=False,
-)
+def samples(operation: Generated[..., Any]) -> dict[str, Any]:
+    """Parameters of a call by their Python names: the contract's examples, else valid values."""
+    documented = {
+        each["name"]: each
+        for each in definition_of(today(), operation.method, operation.path)["parameters"]
+    }
+    made_up = {"time": 1_800_000_000_000, "boolean": True, "decimal": 1}
+    found = {}
+    for name, parameter in operation.parameters.items():
+        sample = documented[parameter.name].get("example", parameter.default)
+        if sample is None and parameter.required:
+            text = parameter.allowed[0] if parameter.allowed else "A"
+            sample = made_up.get(parameter.kind, [text] if parameter.kind == "array" else text)
+            if parameter.kind == "integer":
+                sample = parameter.minimum or 1
+        if sample is not None:
+            found[name] = moment(sample) if parameter.kind == "time" else sample
+    return found
 
 
 def _last_page(payload: Any) -> Any:
     return {**payload, "total": len(payload["rows"])}
 
 
+LIST_COINS = Operation(
+    generated=operations.list_coins,
+    call=lambda client: client.list_coins(),
+    command=("list",),
+    state="coins",
+)
+EXCHANGE = Operation(
+    generated=operations.exchange,
+    call=lambda client: client.exchange(["ETH"]),
+    command=("exchange", "ETH", "--yes"),
+)
 LIST_EXCHANGES = Operation(
-    name="list_exchanges",
-    operation_id="getSmallLiabilityExchangeHistory",
-    method="GET",
-    path=HISTORY_PATH,
+    generated=operations.list_exchanges,
     call=lambda client: client.list_exchanges(),
-    command="history",
-    documented=[
-        Exchange(
-            asset="ETH",
-            amount=Decimal("0.00083434"),
-            target_asset="BUSD",
-            target_amount=Decimal("1.37576819"),
-            biz_type="EXCHANGE_SMALL_LIABILITY",
-            time=datetime(2023, 1, 4, 3, 2, 19, 253_000, tzinfo=UTC),
-        )
-    ],
-    limiter="UID",
+    command=("history",),
     possible=_last_page,
     returned=lambda page: page.rows,
     state="exchanges",
 )
-
-# The operations for which the client has a method.
-OPERATIONS = (LIST_COINS, EXCHANGE, LIST_EXCHANGES)
-READS = tuple(operation for operation in OPERATIONS if operation.repeatable)
-
 # The client requests the time only after Binance refused its clock.
 SERVER_TIME = Operation(
-    name="server_time",
-    operation_id="getServerTime",
-    method="GET",
-    path=TIME_PATH,
+    generated=operations.server_time,
     call=lambda client: client.list_coins(),
+    command=("call", "server_time"),
 )
+_METHODS = {each.generated: each for each in (LIST_COINS, EXCHANGE, LIST_EXCHANGES)}
+
+
+def _read(generated: Generated[..., Any]) -> Operation:
+    """An operation for which the client has no method."""
+    parameters = samples(generated)
+    texts = generated.query(parameters)
+    known = generated.parameters
+    words = [f"{name}={texts[known[name].name]}" for name in parameters]
+    return Operation(
+        generated=generated,
+        call=lambda client: client.call(generated, **parameters),
+        command=("call", generated.name, *words),
+    )
+
+
+# All operations but that of the time.
+OPERATIONS = tuple(
+    _METHODS.get(each) or _read(each)
+    for each in operations.ALL.values()
+    if each is not operations.server_time
+)
+SIGNED = tuple(each for each in OPERATIONS if each.generated.signed)
+READS = tuple(each for each in OPERATIONS if each.repeatable)
+HISTORY_PATH = LIST_EXCHANGES.path

@@ -1,12 +1,5 @@
 # Generated from openapi.yaml by `make generate`. Do not edit.
-"""A client library for accessing Binance small liability exchange
+"""The wire client of the contract: records and operations.
 
 PYTEST_DONT_REWRITE
 """
-
-from .client import AuthenticatedClient, Client
-
-__all__ = (
-    "AuthenticatedClient",
-    "Client",
-)

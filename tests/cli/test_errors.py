@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binance_small_liability.cli import commands
+from binance_small_liability.cli import reads
 from binance_small_liability.cli.main import run
 
 from tests.cli.command import Captured, assert_one_line, fails, shell
@@ -178,7 +178,7 @@ def test_a_bug_is_one_line_and_not_a_failed_write(
     def fail(*_: object) -> str:
         raise error
 
-    monkeypatch.setattr(commands, "render", fail)
+    monkeypatch.setattr(reads, "render", fail)
     with serving(response([])) as server:
         line = fails(capsys, 1, "list", "--base-url", server.url)
     assert f"unexpected {type(error).__name__}" in line

@@ -74,7 +74,7 @@ sys.addaudithook(interrupt)
         "binance_small_liability",
         "attr",
         "httpx",
-        "binance_small_liability_api.models",
+        "binance_small_liability_api.records",
         "binance_small_liability.cli.main",
         "ssl",
         "prettytable",

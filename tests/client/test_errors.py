@@ -23,9 +23,7 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 from binance_small_liability import _errors as errors
-from binance_small_liability._call import sending
-from binance_small_liability._call.answer import error_code
-from binance_small_liability._io.messages import Answer as Received
+from binance_small_liability._call import call
 
 from tests.clients import RunClient
 from tests.conftest import API_KEY, API_SECRET, ListCoins
@@ -164,12 +162,6 @@ def test_what_a_transport_of_the_caller_raises(list_coins: ListCoins, error: Exc
         list_coins(transport=httpx.MockTransport(fail), max_attempts=1)
 
 
-def test_a_code_that_arrived_counts_wherever_it_is() -> None:
-    body = b'{"msg": "Late.", "code": -1021}'
-    assert error_code(Received(400, httpx.Headers(), body)) == -1021
-    assert error_code(Received(400, httpx.Headers(), body, httpx.ReadError("reset"))) == -1021
-
-
 def test_an_error_keeps_the_headers_of_its_answer(list_coins: ListCoins) -> None:
     headers = {"Server": "caf\xe9"}
     answer = response({"code": -1100, "msg": "No."}, 400, headers)
@@ -212,7 +204,7 @@ def test_the_cause_of_an_unknown_outcome_is_complete(client: RunClient, answer: 
 def test_each_new_field_is_reported_once_and_at_most_100_are(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, list_coins: ListCoins
 ) -> None:
-    monkeypatch.setattr(sending, "_reported", set())
+    monkeypatch.setattr(call, "_reported", set())
     coin = json.loads(DOCUMENTED)[0]
     first = response([{**coin, "fee": 1}])
     many = response([{**coin, **{f"new{number}": 1 for number in range(150)}}])

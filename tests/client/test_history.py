@@ -12,17 +12,18 @@ import pytest
 from attrs import evolve
 from binance_small_liability import ConfigurationError, ContractError, NetworkError, _history
 from binance_small_liability._history import MOST_RESTARTS
-from binance_small_liability._records import EARLIEST_TIME, LATEST_TIME
 from binance_small_liability.testing import FakeBinance
 
 from tests.clients import RunClient
 from tests.wire import Answer, Request, reset, response, serving
+from tools.contract import today
 from tools.operations import HISTORY_PATH, LIST_EXCHANGES
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
+TIMES = today()["components"]["schemas"]["Time"]
 EXCHANGED = LIST_EXCHANGES.documented[0]
 NOT_AWARE = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
 TOO_LATE = "must not be later than end"
@@ -288,7 +289,7 @@ def test_an_invalid_time_names_the_place(client: RunClient, time: Any) -> None:
     assert "$.rows[0].timestamp: expected a time in milliseconds" in str(caught.value)
 
 
-@pytest.mark.parametrize("time", [EARLIEST_TIME, LATEST_TIME])
+@pytest.mark.parametrize("time", [TIMES["minimum"], TIMES["maximum"]])
 def test_the_first_and_the_last_moment_are_times(client: RunClient, time: int) -> None:
     with serving(response({"total": 1, "rows": [_row(time)]})) as server:
         [exchange] = client(_list(), base_url=server.url)

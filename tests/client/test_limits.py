@@ -16,13 +16,13 @@ from binance_small_liability import (
     RateLimitError,
     SmallLiabilityClient,
     SmallLiabilityError,
+    operations,
 )
 from binance_small_liability._call.limits import LocalLimits, Wait
 from binance_small_liability._call.pacing import Outcome, Reservation
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
-from binance_small_liability._operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import CREDENTIALS, ListCoins
@@ -151,7 +151,7 @@ def test_a_cool_down_also_stops_requests_for_the_time(is_async: bool) -> None:
             # As if another call had just received the 429.
             run(
                 client._caller.limits.cool_down(
-                    LIST_COINS, RateLimitError(status_code=429, retry_after=30.0)
+                    operations.list_coins, RateLimitError(status_code=429, retry_after=30.0)
                 )
             )
             return response({"code": -1021, "msg": "Late."}, 400)
@@ -200,11 +200,11 @@ def test_without_retries_a_call_does_not_wait_for_a_cool_down() -> None:
 
 def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
     limits = LocalLimits()
-    run(limits.cool_down(LIST_COINS, IpBanError(status_code=418, retry_after=100.0)))
-    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429, retry_after=1.0)))
-    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429)))
+    run(limits.cool_down(operations.list_coins, IpBanError(status_code=418, retry_after=100.0)))
+    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429, retry_after=1.0)))
+    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429)))
     real_time.sleep(50)
-    wait = limits.cooling(LIST_COINS)
+    wait = limits.cooling(operations.list_coins)
     assert wait is not None
     assert isinstance(wait.error, IpBanError)
     assert 45 < wait.seconds <= 50
@@ -212,11 +212,11 @@ def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
 
 def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
     limits = LocalLimits()
-    run(limits.cool_down(EXCHANGE, RateLimitError(status_code=429, retry_after=7.0)))
-    assert limits.cooling(LIST_COINS) is None
-    assert limits.cooling(LIST_EXCHANGES) is not None
-    run(limits.cool_down(EXCHANGE, IpBanError(status_code=418)))
-    wait = limits.cooling(LIST_COINS)
+    run(limits.cool_down(operations.exchange, RateLimitError(status_code=429, retry_after=7.0)))
+    assert limits.cooling(operations.list_coins) is None
+    assert limits.cooling(operations.list_exchanges) is not None
+    run(limits.cool_down(operations.exchange, IpBanError(status_code=418)))
+    wait = limits.cooling(operations.list_coins)
     assert wait is not None
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
 
@@ -225,29 +225,29 @@ def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None
     now = 1_000.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
     limits = LocalLimits()
-    run(limits.cool_down(LIST_COINS, RateLimitError(status_code=429, retry_after=7.0)))
+    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429, retry_after=7.0)))
     now += 6.5
-    wait = limits.cooling(LIST_COINS)
+    wait = limits.cooling(operations.list_coins)
     assert wait is not None
     assert wait.seconds == 0.5
     now += 0.5
-    assert limits.cooling(LIST_COINS) is None
+    assert limits.cooling(operations.list_coins) is None
 
 
 def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
     limits = LocalLimits()
     now = 1_800_000_020_000
-    reservation = run(limits.reserve(EXCHANGE, now, is_trusted=True))
+    reservation = run(limits.reserve(operations.exchange, now, is_trusted=True))
     assert isinstance(reservation, Reservation)
     limits.settle(reservation, Outcome("answered", 180_000))
-    wait = run(limits.reserve(EXCHANGE, now, is_trusted=True))
+    wait = run(limits.reserve(operations.exchange, now, is_trusted=True))
     assert isinstance(wait, Wait)
     assert wait.seconds == 41
     assert wait.error.status_code == 429
     assert wait.error.msg == (
         "Not sent: the budget of exchange, 180000 per minute and UID, is used up."
     )
-    assert isinstance(run(limits.reserve(LIST_COINS, now, is_trusted=True)), Reservation)
+    assert isinstance(run(limits.reserve(operations.list_coins, now, is_trusted=True)), Reservation)
 
 
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from binance_small_liability import RateLimitError
+from binance_small_liability import RateLimitError, operations
 from binance_small_liability._call.limits import Limits, LocalLimits, Wait
 from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
@@ -23,10 +23,9 @@ from binance_small_liability._call.pacing import (
 )
 from binance_small_liability._io import real_time
 from binance_small_liability._io.threads import run
-from binance_small_liability._operations import LIST_COINS
 
-WEIGHT = LIST_COINS.weight
-BUDGET = LIST_COINS.weight_per_minute or 0
+WEIGHT = operations.list_coins.weight
+BUDGET = operations.list_coins.weight_per_minute or 0
 UNCOUNTED, LOST = Outcome("answered"), Outcome("lost")
 START = 29_000_000 * MINUTE + 20_000  # milliseconds; in the middle of a minute
 
@@ -153,14 +152,14 @@ class Process:
         self._limits: Limits = LocalLimits()
 
     def reserve(self, now: int) -> Reservation | float:
-        reserved = run(self._limits.reserve(LIST_COINS, now, is_trusted=True))
+        reserved = run(self._limits.reserve(operations.list_coins, now, is_trusted=True))
         return reserved.seconds if isinstance(reserved, Wait) else reserved
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         self._limits.settle(reservation, outcome)
 
     def cool_down(self, error: RateLimitError) -> None:
-        run(self._limits.cool_down(LIST_COINS, error))
+        run(self._limits.cool_down(operations.list_coins, error))
 
 
 @pytest.mark.no_cover
@@ -269,7 +268,7 @@ def _counted(count: int) -> Outcome:
 
 
 def _reserved(budget: Budget, now: int) -> Reservation:
-    reservation = budget.reserve(LIST_COINS, now)
+    reservation = budget.reserve(operations.list_coins, now)
     assert isinstance(reservation, Reservation)
     return reservation
 
@@ -278,8 +277,8 @@ def test_the_wait_ends_when_the_next_minute_has_begun_on_every_clock() -> None:
     budget = Budget()
     reservation = _reserved(budget, START)
     budget.settle(reservation, _counted(BUDGET))
-    assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
-    assert budget.reserve(LIST_COINS, START + 40_999) == 0.001
+    assert budget.reserve(operations.list_coins, START) == (40_000 + 1_000) / 1000
+    assert budget.reserve(operations.list_coins, START + 40_999) == 0.001
     _reserved(budget, START + 41_000)
 
 
@@ -288,7 +287,7 @@ def test_a_clock_that_was_an_hour_ahead_does_not_block_for_an_hour() -> None:
     budget.settle(_reserved(budget, START + 60 * MINUTE), UNCOUNTED)
     reservation = _reserved(budget, START)
     budget.settle(reservation, _counted(BUDGET))
-    wait = budget.reserve(LIST_COINS, START)
+    wait = budget.reserve(operations.list_coins, START)
     assert isinstance(wait, float)
     assert wait <= 60
 
@@ -310,15 +309,15 @@ def test_the_budget_can_be_used_to_the_last_unit() -> None:
     budget.settle(_reserved(budget, START), _counted(0))
     requests = BUDGET // WEIGHT
     in_flight = [_reserved(budget, START) for _ in range(requests)]
-    assert budget.reserve(LIST_COINS, START) == SOON
+    assert budget.reserve(operations.list_coins, START) == SOON
     for number, reservation in enumerate(in_flight, 1):
         budget.settle(reservation, _counted(number * WEIGHT))
-    assert budget.reserve(LIST_COINS, START) == (40_000 + 1_000) / 1000
+    assert budget.reserve(operations.list_coins, START) == (40_000 + 1_000) / 1000
     # In the next minute they come one after the other.
     now = START + MINUTE
     for number in range(1, requests + 1):
         budget.settle(_reserved(budget, now), _counted(number * WEIGHT))
-    assert budget.reserve(LIST_COINS, now) == (40_000 + 1_000) / 1000
+    assert budget.reserve(operations.list_coins, now) == (40_000 + 1_000) / 1000
 
 
 def test_after_a_refusal_the_count_is_still_known() -> None:
@@ -329,14 +328,14 @@ def test_after_a_refusal_the_count_is_still_known() -> None:
     # Binance may have counted the refused one.
     _reserved(budget, START)
     _reserved(budget, START)
-    assert budget.reserve(LIST_COINS, START) == SOON
+    assert budget.reserve(operations.list_coins, START) == SOON
 
 
 def test_refusals_count_before_binance_reported_a_count() -> None:
     budget = Budget()
     for _ in range(BUDGET // WEIGHT):
         budget.settle(_reserved(budget, START), Outcome("refused"))
-    assert budget.reserve(LIST_COINS, START) == 41
+    assert budget.reserve(operations.list_coins, START) == 41
 
 
 def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
@@ -344,7 +343,9 @@ def test_only_the_answer_to_a_later_request_counts_a_lost_one() -> None:
     lost, beside = _reserved(budget, START), _reserved(budget, START)
     budget.settle(lost, LOST)
     budget.settle(beside, _counted(BUDGET - WEIGHT))
-    assert isinstance(budget.reserve(LIST_COINS, START), float), "the lost one is counted besides"
+    assert isinstance(budget.reserve(operations.list_coins, START), float), (
+        "the lost one is counted besides"
+    )
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,7 @@ def test_an_answer_includes_what_was_made_long_enough_before(
     budget.settle(_reserved(budget, START), outcome)
     now = START + later
     budget.settle(_reserved(budget, now), _counted(BUDGET - WEIGHT))
-    assert isinstance(budget.reserve(LIST_COINS, now), Reservation) is is_included
+    assert isinstance(budget.reserve(operations.list_coins, now), Reservation) is is_included
 
 
 def test_answers_without_a_count_are_counted_in_each_minute() -> None:
@@ -368,7 +369,7 @@ def test_answers_without_a_count_are_counted_in_each_minute() -> None:
     budget.settle(_reserved(budget, START), _counted(WEIGHT))
     for _ in range(BUDGET // WEIGHT):
         budget.settle(_reserved(budget, START + MINUTE), UNCOUNTED)
-    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), float)
+    assert isinstance(budget.reserve(operations.list_coins, START + MINUTE), float)
 
 
 @pytest.mark.parametrize("before", [LONGEST_DELAY, LONGEST_DELAY + 1])
@@ -377,7 +378,7 @@ def test_a_request_lost_shortly_before_a_minute_may_be_counted_in_it(before: int
     begin = START - START % MINUTE + MINUTE
     for _ in range(BUDGET // WEIGHT):
         budget.settle(_reserved(budget, begin - before), LOST)
-    reserved = budget.reserve(LIST_COINS, begin + MOST_AHEAD)
+    reserved = budget.reserve(operations.list_coins, begin + MOST_AHEAD)
     assert isinstance(reserved, Reservation) is (before > LONGEST_DELAY)
     _reserved(budget, begin + MINUTE + MOST_AHEAD)
 
@@ -388,7 +389,7 @@ def test_a_clock_that_was_ahead_does_not_block_the_next_minute() -> None:
     budget.settle(ahead, Outcome("answered", WEIGHT, ahead.minute - 1))
     # The clock has been corrected.
     budget.settle(_reserved(budget, START), _counted(BUDGET))
-    assert budget.reserve(LIST_COINS, START) == 41
+    assert budget.reserve(operations.list_coins, START) == 41
     _reserved(budget, START + 41_000)
 
 
@@ -403,7 +404,7 @@ def test_an_answer_dated_in_the_next_minute_begins_it() -> None:
     budget.settle(following, Outcome("answered", BUDGET - 3 * WEIGHT, following.minute))
     _reserved(budget, START)
     _reserved(budget, START)
-    assert budget.reserve(LIST_COINS, START) == SOON
+    assert budget.reserve(operations.list_coins, START) == SOON
     budget.settle(beside, Outcome("released"))
     _reserved(budget, START)
 
@@ -413,7 +414,7 @@ def test_a_date_of_another_minute_is_not_believed(ahead: int) -> None:
     budget = Budget()
     reservation = _reserved(budget, START)
     budget.settle(reservation, Outcome("answered", BUDGET, reservation.minute + ahead))
-    assert budget.reserve(LIST_COINS, START) == 41
+    assert budget.reserve(operations.list_coins, START) == 41
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,10 @@ def test_a_late_answer_of_the_minute_before(
     minute = None if dated is None else current.minute + dated
     budget.settle(late, Outcome("answered", count, minute))
     # If it was counted after the current one, one more would exceed the budget.
-    assert isinstance(budget.reserve(LIST_COINS, START + MINUTE), Reservation) is is_included
+    assert (
+        isinstance(budget.reserve(operations.list_coins, START + MINUTE), Reservation)
+        is is_included
+    )
 
 
 def test_the_answer_to_a_later_request_includes_a_late_one() -> None:
@@ -463,7 +467,7 @@ def test_a_request_in_flight_for_two_minutes_is_forgotten() -> None:
         now = START + minute * MINUTE
         for _ in range(most):
             _reserved(budget, now)
-        assert budget.reserve(LIST_COINS, now) == SOON
+        assert budget.reserve(operations.list_coins, now) == SOON
 
 
 @pytest.mark.parametrize("later", [2, 3])
@@ -478,7 +482,7 @@ def test_a_forked_child_waits_for_no_answers() -> None:
     limits = LocalLimits()
     for _ in range(2):
         for _ in range(120):
-            reserved = run(limits.reserve(LIST_COINS, START, is_trusted=True))
+            reserved = run(limits.reserve(operations.list_coins, START, is_trusted=True))
             assert isinstance(reserved, Reservation)
         limits._lock.acquire()  # another thread could hold it
         limits.renew()

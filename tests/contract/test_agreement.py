@@ -9,7 +9,6 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
@@ -74,7 +73,7 @@ def _operations() -> dict[str, Operation]:
     found = {}
     for method, path in operations(contract):
         node = definition_of(contract, method, path)
-        signed = node["x-security-type"] != "NONE"
+        signed = bool(node["security"])
         parameters = tuple(node["parameters"])
         operation_id = node["operationId"]
         found[operation_id] = Operation(operation_id, method, path, signed, parameters)
@@ -145,9 +144,17 @@ def _texts(name: str, schema: dict[str, Any], sample: str) -> Iterator[tuple[str
         yield "is not valid", False, _values(name, st.sampled_from(invalid))
 
 
-def _many_names() -> Iterator[tuple[str, bool, Changes]]:
-    many = st.lists(_names, min_size=11, max_size=13, unique=True)
-    yield "is too many different names", False, _values("assetNames", many.map(",".join))
+def _arrays(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, bool, Changes]]:
+    """Lists of different names, which the fake's account accepts."""
+    least, most = schema["minItems"], schema["maxItems"]
+
+    def lists(low: int, high: int) -> Changes:
+        names = st.lists(_names, min_size=low, max_size=high, unique=True)
+        return _values(name, names.map(",".join).map(_ACCEPTED.get(name, str)))
+
+    yield "is valid", True, lists(least, most)
+    yield "has too many items", False, lists(most + 1, most + 3)
+    yield "has an empty item", False, _values(name, st.sampled_from(["A,,B", ",A", "A,"]))
 
 
 def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
@@ -185,10 +192,10 @@ def judged(operation: Operation) -> dict[str, tuple[bool, Changes]]:
         )
         if schema["type"] == "integer":
             kinds = _integers(name, schema)
+        elif schema["type"] == "array":
+            kinds = _arrays(name, schema)
         else:
             kinds = _texts(name, schema, str(parameter.get("example", "A")))
-        if name == "assetNames":
-            kinds = chain(kinds, _many_names())
         for what, accepted, change in kinds:
             changes[f"{name} {what}"] = (accepted, change)
     return changes
@@ -222,13 +229,13 @@ BEYOND_PRISM: dict[str, Changes] = {
     ),
 }
 BEYOND_PRISM_OF_ONE: dict[tuple[str, str], Changes] = {
-    ("smallLiabilityExchange", "Prism knows no account"): _values(
+    ("exchange", "Prism knows no account"): _values(
         "assetNames", st.sampled_from([UNKNOWN, f"ETH,{UNKNOWN}"])
     ),
-    ("smallLiabilityExchange", "Prism does not compare the names"): _values(
+    ("exchange", "Prism does not compare the names"): _values(
         "assetNames", st.sampled_from(["ETH,ETH", "BTC,ETH,BTC"])
     ),
-    ("getServerTime", "Prism accepts unknown parameters"): st.just(
+    ("server_time", "Prism accepts unknown parameters"): st.just(
         lambda sent: sent.and_pair("x", "1")
     ),
 }

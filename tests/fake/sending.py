@@ -31,7 +31,8 @@ def example(parameter: dict[str, Any]) -> str | None:
     if parameter["name"] == "timestamp":
         return "{now}"
     value = parameter.get("example", parameter["schema"].get("default"))
-    return None if value is None else quote(str(value))
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    return None if value is None else quote(text)
 
 
 class Sender:

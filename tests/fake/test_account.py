@@ -1,19 +1,20 @@
 """The effects of operations: coins, exchange, history, and operations without a handler."""
 
+import inspect
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import attrs
 import pytest
-from binance_small_liability import ApiError, Coin, Exchange, SmallLiabilityClient
+from binance_small_liability import ApiError, Coin, Exchange, SmallLiabilityClient, operations
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability.testing._handlers import HANDLERS
 
 from tests.conftest import ETH, ListCoins
 from tests.fake.conftest import StoppedClock
 from tests.fake.sending import UID_WEIGHT, Sender, verdict
-from tools.contract import definition_of, examples, load, operations, today
+from tools.contract import examples, today
 from tools.operations import OPERATIONS, SERVER_TIME, Operation
 
 BTC = attrs.evolve(ETH, asset="BTC", liability_asset="USDC", liability_qty=Decimal("1E-8"))
@@ -198,20 +199,25 @@ def test_the_history_keeps_every_digit(sender: Sender) -> None:
 # Operations and their handlers
 
 
-def test_every_operation_has_a_handler() -> None:
-    contract = load()
-    ids = {
-        definition_of(contract, method, path)["operationId"]
-        for method, path in operations(contract)
-    }
-    assert set(HANDLERS) == ids
+@pytest.mark.parametrize("name", HANDLERS)
+def test_a_handler_names_each_parameter_of_its_operation(name: str) -> None:
+    known = set(inspect.signature(HANDLERS[name]).parameters)
+    needed = set(operations.ALL[name].parameters) - {"recv_window"}
+    assert needed <= known, f"add {needed - known} to {name} in testing/_handlers.py"
+
+
+def test_a_parameter_that_a_handler_does_not_name_is_refused(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HANDLERS, "list_exchanges", lambda _, current: {"current": current})
+    assert verdict(sender.history()) == (400, -1104)
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, SERVER_TIME], ids=lambda each: each.name)
 def test_without_a_handler_the_contract_answers(
     sender: Sender, monkeypatch: pytest.MonkeyPatch, operation: Operation
 ) -> None:
-    monkeypatch.delitem(HANDLERS, operation.operation_id)
+    monkeypatch.delitem(HANDLERS, operation.name)
     documented = examples(today(), operation.method, operation.path)
     first = next(each for each in documented if each.status == "200")
     response = sender.documented(operation)

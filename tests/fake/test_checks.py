@@ -186,13 +186,18 @@ def test_the_checks_know_every_keyword_of_the_contracts_parameters() -> None:
         for parameter in definition_of(contract, method, path)["parameters"]
     ]
     keywords = {
-        "integer": {"type", "format", "minimum", "maximum", "default"},
-        "string": {"type", "pattern", "minLength", "maxLength", "enum", "default"},
+        "boolean": set(),
+        "integer": {"minimum", "maximum"},
+        "number": {"minimum", "maximum"},
+        "string": {"pattern", "minLength", "maxLength", "enum"},
+        "array": {"minItems", "maxItems", "items"},
     }
-    for schema in schemas:
-        assert set(schema) <= keywords[schema["type"]]
-        # A format beyond these would have to be checked, as Prism does.
-        assert schema.get("format", "int64") in ("int32", "int64")
+    # A format beyond these would have to be checked, as Prism does.
+    formats = (None, "int32", "int64", "unix-milliseconds", "decimal")
+    for schema in (*schemas, *(each["items"] for each in schemas if "items" in each)):
+        ignored = {"type", "format", "description", "default"}
+        assert set(schema) <= keywords[schema["type"]] | ignored
+        assert schema.get("format") in formats
 
 
 @pytest.mark.parametrize("comma", [",", "%2C", "%2c"])

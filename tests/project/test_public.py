@@ -35,16 +35,3 @@ def test_the_import_loads_only_what_a_plain_call_needs() -> None:
         "importlib.metadata",
     }
     assert unwanted.isdisjoint(done.stdout.split())
-
-
-def test_the_first_client_imports_the_generated_code() -> None:
-    """Importing the package is faster without it. During a call the import could meet a fork."""
-    code = (
-        "import sys, binance_small_liability as package\n"
-        "before = set(sys.modules)\n"
-        "package.SmallLiabilityClient(api_key='key', api_secret='secret')\n"
-        "for modules in before, set(sys.modules):\n"
-        "    print(any('_api.api.' in name for name in modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["False", "True"]

@@ -1,5 +1,6 @@
 """`make check-live URL=` compares a service with the contract, only reads, and prints no secret."""
 
+import dataclasses
 from collections.abc import Callable
 from types import ModuleType
 
@@ -10,7 +11,7 @@ from binance_small_liability.testing import FakeBinance
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import Request, response, serving
 from tools.contract import LIST_PATH, TIME_PATH, examples, today
-from tools.operations import OPERATIONS, Operation
+from tools.operations import EXCHANGE, OPERATIONS, Operation
 
 Run = Callable[..., tuple[int, list[str], list[Request]]]
 _WEIGHT = {"X-SAPI-USED-IP-WEIGHT-1M": "100"}
@@ -151,10 +152,10 @@ def test_a_post_is_never_sent(check_live: ModuleType) -> None:
 def test_only_reads_are_called(
     run: Run, check_live: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exchange(_: object) -> None:
+    def call(_: object) -> None:
         pytest.fail("the exchange was called")
 
-    post = Operation("exchange", "smallLiabilityExchange", "POST", LIST_PATH, call=exchange)
+    post = dataclasses.replace(EXCHANGE, call=call)
     monkeypatch.setattr(check_live, "OPERATIONS", (*_READS, post))
     status, _, sent = run(response(headers=_WEIGHT))
     assert status == 0

@@ -37,7 +37,7 @@ def _coins(contract: Any) -> list[Any]:
 
 
 def _coin(contract: Any) -> Any:
-    return contract["components"]["schemas"]["SmallLiabilityCoin"]
+    return contract["components"]["schemas"]["Coin"]
 
 
 def _error_examples(contract: Any) -> list[Any]:
@@ -370,7 +370,7 @@ HARMLESS: dict[str, Change] = {
     ),
     "a new path": lambda c: c["paths"].update({"/sapi/v2/coins": c["paths"][LIST_PATH]}),
     "a field of its own kind": lambda c: _retype(
-        "parts", {"type": "array", "items": {"$ref": "#/components/schemas/SmallLiabilityCoin"}}
+        "parts", {"type": "array", "items": {"$ref": "#/components/schemas/Coin"}}
     )(c),
     "a host with a variable": lambda c: c.update(
         servers=[

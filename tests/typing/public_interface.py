@@ -26,6 +26,7 @@ from binance_small_liability import (
     RetryDetails,
     SmallLiabilityClient,
     SmallLiabilityError,
+    operations,
 )
 from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.redis import RedisLimits
@@ -44,6 +45,11 @@ def calls(client: SmallLiabilityClient) -> None:
     client.exchange(7)  # type: ignore[arg-type]
     client.list_exchanges("2026-01-01")  # type: ignore[arg-type]
     client.list_coins(3000)  # type: ignore[call-arg]
+    assert_type(client.call(operations.list_coins, recv_window=3000), list[Coin])
+    assert_type(client.call(operations.list_exchanges, current=1, size=10).rows, list[Exchange])
+    client.call(operations.list_coins, recv_windo=3000)  # type: ignore[call-arg]
+    client.call(operations.list_exchanges, current=1)  # type: ignore[call-arg]
+    client.call(operations.list_exchanges, current="1", size=10)  # type: ignore[arg-type]
 
 
 async def async_calls(client: AsyncSmallLiabilityClient) -> None:
@@ -51,6 +57,8 @@ async def async_calls(client: AsyncSmallLiabilityClient) -> None:
     assert_type(await client.list_exchanges(end=datetime.now(UTC)), list[Exchange])
     await client.exchange(("BTC",))
     await client.exchange([1])  # type: ignore[list-item]
+    assert_type(await client.call(operations.list_coins), list[Coin])
+    await client.call(operations.list_coins, recv_windo=3000)  # type: ignore[call-arg]
 
 
 def sync_clients(fake: FakeBinance) -> None:
@@ -95,12 +103,8 @@ def retried(retry: RetryDetails) -> None:
 
 
 def records(coin: Coin, exchange: Exchange) -> None:
-    assert_type((coin.asset, coin.liability_asset), tuple[str, str])
-    assert_type((coin.principal, coin.interest), tuple[Decimal, Decimal])
-    assert_type(coin.liability_qty, Decimal)
-    assert_type((exchange.asset, exchange.target_asset), tuple[str, str])
-    assert_type((exchange.amount, exchange.target_amount), tuple[Decimal, Decimal])
-    assert_type(exchange.biz_type, str)
+    assert_type(coin.asset, str)
+    assert_type(coin.principal, Decimal)
     assert_type(exchange.time, datetime)
     coin.asset = "BTC"  # type: ignore[misc]
 

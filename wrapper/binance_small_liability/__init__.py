@@ -3,6 +3,9 @@
 For pytest: PYTEST_DONT_REWRITE, because it would warn if this package is imported already.
 """
 
+from binance_small_liability_api.records import Coin, Exchange
+
+from . import operations
 from ._call.retry import RetryDetails
 from ._client import AsyncSmallLiabilityClient, SmallLiabilityClient
 from ._errors import (
@@ -20,7 +23,6 @@ from ._errors import (
     ServerError,
     SmallLiabilityError,
 )
-from ._records import Coin, Exchange
 
 __all__ = [
     "ApiError",
@@ -41,4 +43,5 @@ __all__ = [
     "ServerError",
     "SmallLiabilityClient",
     "SmallLiabilityError",
+    "operations",
 ]

@@ -1,14 +1,17 @@
 """The two clients: one short method per endpoint."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast
 
 import httpx
+from binance_small_liability_api import operations
+from binance_small_liability_api.operation import Operation
+from binance_small_liability_api.records import Coin, Exchange
 
-from . import _operations as operations
-from ._call.call import Caller
+from ._call.arguments import checked_assets, checked_query
+from ._call.call import Arguments, Caller
 from ._call.limits import Limits, LocalLimits
 from ._call.retry import RetryDetails
 from ._config import (
@@ -25,7 +28,6 @@ from ._config import (
 )
 from ._errors import ConfigurationError
 from ._history import list_exchanges
-from ._records import Coin, Exchange
 from ._secrets import Hidden
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from ._io.tasks import TaskIo
     from ._io.threads import ThreadIo
     from .redis import RedisLimits
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
@@ -58,7 +64,7 @@ class ConfiguredClient:
         private_key: str | bytes | PathLike[str] | None = None,
         private_key_password: str | bytes | None = None,
         base_url: str = BASE_URL,
-        recv_window: int = RECV_WINDOW,
+        recv_window: int = RECV_WINDOW.default,
         timeout: float = TIMEOUT,
         max_attempts: int = MAX_ATTEMPTS,
         max_retry_wait: float = MAX_RETRY_WAIT,
@@ -78,7 +84,8 @@ class ConfiguredClient:
             private_key_password: decrypts an encrypted private key.
             base_url: the service's URL; https://api.binance.com by default. Plain http is allowed
                 only for a loopback address.
-            recv_window: milliseconds for which a request stays valid, 1 to 60000; 5000 by default.
+            recv_window: milliseconds for which a request stays valid; by default and at most what
+                the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
                 receiving the whole answer. Binance itself gives up after 10 s.
             max_attempts: the largest number of attempts, 3 by default. 1 turns off retries and
@@ -112,14 +119,17 @@ class ConfiguredClient:
             limits=limits,
         )
         self._caller = Caller(
-            self._config,
-            signer,
-            self._open_limits(signer.api_key),
-            self._open_io(),
-            operations.SERVER_TIME,
+            signer=signer,
+            limits=self._open_limits(signer.api_key),
+            io=self._open_io(),
+            server_time=operations.server_time,
+            base_url=base_url,
+            recv_window=recv_window,
+            timeout=timeout,
+            max_attempts=max_attempts,
+            max_retry_wait=max_retry_wait,
+            on_retry=on_retry,
         )
-        # A child that is forked while another thread imports this code would wait for ever.
-        operations.import_generated()
 
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits
@@ -163,16 +173,44 @@ class ConfiguredClient:
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
             raise ConfigurationError(option, error.problem) from None
 
+    def _read(
+        self,
+        operation: Operation[..., Any],
+        positional: tuple[object, ...],
+        parameters: dict[str, object],
+    ) -> Arguments:
+        """The arguments of a read. Raises ConfigurationError."""
+        if not isinstance(operation, Operation):
+            raise ConfigurationError(
+                "operation", "must be one of binance_small_liability.operations"
+            )
+        if operation.method != "GET":
+            raise ConfigurationError(
+                "operation", f"must be a read; {operation.name} is a {operation.method}"
+            )
+        if positional:
+            raise ConfigurationError("parameters", "must be given by name")
+        checked_query(operation, parameters)
+        return lambda: parameters
+
+    def _exchange(
+        self, assets: Iterable[str], recv_window: int | None
+    ) -> Coroutine[Any, Any, None]:
+        names = checked_assets(assets)
+        parameters = {"asset_names": names, "recv_window": self._recv_window(recv_window)}
+        return self._caller.call(operations.exchange, lambda: parameters, names)
+
     def _recv_window(self, recv_window: int | None) -> int:
         return self._config.recv_window if recv_window is None else check_recv_window(recv_window)
 
     @property
     def used_weight(self) -> int | None:
-        """The request weight that this IP address used in the minute of the last `list_coins`.
+        """The request weight that was used in the minute of the last `list_coins`.
 
-        The source is `X-SAPI-USED-IP-WEIGHT-1M`. None before the first answer. The budget is 12000.
+        Binance counts it for this IP address and this endpoint. None before the first answer. The
+        header and the budget are documented by `binance_small_liability.operations.list_coins`.
         """
-        return self._caller.used_weight.get(operations.LIST_COINS.name)
+        return self._caller.used_weight.get(operations.list_coins.name)
 
     def __repr__(self) -> str:
         # A traceback may show a client whose options were refused.
@@ -206,42 +244,52 @@ class SmallLiabilityClient(ConfiguredClient):
         self._io = threads.ThreadIo(threads.connector(self._config.transport, self._config.proxy))
         return self._io
 
+    def call(self, operation: Operation[P, T], /, *args: P.args, **parameters: P.kwargs) -> T:
+        """Makes any read of the contract, with limits, retries, clock and errors as usual.
+
+        Args:
+            operation: one of `binance_small_liability.operations` whose method is GET. Its
+                documentation lists the parameters, with bounds, and the request weight.
+            args: nothing: parameters are given by name.
+            parameters: of the operation. None counts as missing.
+
+        Raises:
+            ConfigurationError: the operation is not a read, or a parameter is wrong; nothing was
+                sent.
+            SmallLiabilityError: the call failed; the subclass is the reason.
+        """
+        return self._run(self._caller.call(operation, self._read(operation, args, parameters)))
+
     def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
         """The coins whose small debts can be exchanged; an empty list if there are none.
 
-        Request weight: 100 of 12000 per minute and IP address. Source:
-        https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-Coin-List
+        The operation is `binance_small_liability.operations.list_coins`.
 
         Args:
-            recv_window: milliseconds for which this request stays valid, 1 to 60000.
+            recv_window: milliseconds for which this request stays valid.
 
         Raises:
             SmallLiabilityError: the call failed; the subclass is the reason.
         """
-        window = self._recv_window(recv_window)
-        return self._run(self._caller.call(operations.LIST_COINS, recv_window=window))
+        return self.call(operations.list_coins, recv_window=recv_window)
 
     def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
         """Exchanges the small debts in `assets` for a debt in a coin that Binance chooses.
 
-        A return means that Binance accepted the exchange. `list_exchanges` shows the result.
-        Request weight: 3000 of 180000 per minute and account. Source:
-        https://developers.binance.com/docs/margin_trading/trade/Small-Liability-Exchange
+        A return means that Binance accepted the exchange. `list_exchanges` shows the result. The
+        operation is `binance_small_liability.operations.exchange`; it documents how many assets one
+        exchange takes.
 
         Args:
-            assets: 1 to 10 names of coins, without duplicates.
-            recv_window: milliseconds for which this request stays valid, 1 to 60000.
+            assets: names of coins, without duplicates.
+            recv_window: milliseconds for which this request stays valid.
 
         Raises:
             ConfigurationError: `assets` are wrong; nothing was sent.
             OutcomeUnknownError: the exchange may have taken effect; do not repeat it.
             SmallLiabilityError: the exchange did not take effect; the subclass is the reason.
         """
-        names = operations.checked_assets(assets)
-        window = self._recv_window(recv_window)
-        self._run(
-            self._caller.call(operations.EXCHANGE, names, **operations.exchanging(names, window))
-        )
+        return self._run(self._exchange(assets, recv_window))
 
     def list_exchanges(
         self,
@@ -252,13 +300,13 @@ class SmallLiabilityClient(ConfiguredClient):
     ) -> list[Exchange]:
         """All past exchanges of a time range, oldest first.
 
-        Request weight: 100 of 180000 per minute and account, for each page of 100. Source:
-        https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-History
+        The operation is `binance_small_liability.operations.list_exchanges`. It is called once for
+        each page.
 
         Args:
             start: the earliest time, an aware datetime; 30 days before `end` by default.
             end: the latest time, an aware datetime; now by default.
-            recv_window: milliseconds for which each request stays valid, 1 to 60000.
+            recv_window: milliseconds for which each request stays valid.
 
         Raises:
             SmallLiabilityError: a page could not be read; the subclass is the reason.
@@ -293,10 +341,13 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
         self._io = tasks.TaskIo(tasks.connector(self._config.transport, self._config.proxy))
         return self._io
 
+    async def call(self, operation: Operation[P, T], /, *args: P.args, **parameters: P.kwargs) -> T:
+        """See `SmallLiabilityClient.call`."""
+        return await self._caller.call(operation, self._read(operation, args, parameters))
+
     async def list_coins(self, *, recv_window: int | None = None) -> list[Coin]:
         """See `SmallLiabilityClient.list_coins`."""
-        window = self._recv_window(recv_window)
-        return await self._caller.call(operations.LIST_COINS, recv_window=window)
+        return await self.call(operations.list_coins, recv_window=recv_window)
 
     async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
         """See `SmallLiabilityClient.exchange`.
@@ -304,9 +355,7 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
         If the task is cancelled after sending began, the cancellation passes through, and a warning
         with the assets and the time of sending is logged: the outcome is unknown.
         """
-        names = operations.checked_assets(assets)
-        window = self._recv_window(recv_window)
-        await self._caller.call(operations.EXCHANGE, names, **operations.exchanging(names, window))
+        return await self._exchange(assets, recv_window)
 
     async def list_exchanges(
         self,

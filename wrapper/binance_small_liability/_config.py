@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import attrs
 import httpx
+from binance_small_liability_api.operation import ParameterError
+from binance_small_liability_api.operations import list_coins
 
 from ._call.keys import AsymmetricKey, HmacKey
 from ._call.limits import LONGEST_BAN
@@ -26,8 +28,8 @@ _HOST = re.compile(rb"[A-Za-z0-9._:-]*")
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
-RECV_WINDOW = 5_000  # milliseconds
-MAX_RECV_WINDOW = 60_000  # milliseconds
+# The same for all signed requests.
+RECV_WINDOW = list_coins.parameters["recv_window"]
 # Binance gives up after 10 s and reports -1007.
 TIMEOUT = 15.0  # seconds
 MAX_ATTEMPTS = 3
@@ -36,11 +38,13 @@ MAX_RETRY_WAIT = 60.0  # seconds
 
 def check_recv_window(value: int, option: str = "recv_window") -> int:
     """`value`, if it is a number of milliseconds that Binance accepts."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_RECV_WINDOW:
-        raise ConfigurationError(
-            option, f"must be a whole number of milliseconds from 1 to {MAX_RECV_WINDOW}"
-        )
-    return value
+    try:
+        RECV_WINDOW.text(option, value)
+    except ParameterError as error:
+        problem = error.problem
+    else:
+        return value
+    raise ConfigurationError(option, problem)
 
 
 def _recv_window(_: Any, attribute: "attrs.Attribute[int]", value: int) -> None:
@@ -163,7 +167,7 @@ class Config:
     """The options of a client, except its credentials."""
 
     base_url: str = attrs.field(default=BASE_URL, validator=_base_url)
-    recv_window: int = attrs.field(default=RECV_WINDOW, validator=_recv_window)
+    recv_window: int = attrs.field(default=RECV_WINDOW.default, validator=_recv_window)
     timeout: float = attrs.field(default=TIMEOUT, validator=_above_zero)
     max_attempts: int = attrs.field(default=MAX_ATTEMPTS, validator=_from_one)
     max_retry_wait: float = attrs.field(default=MAX_RETRY_WAIT, validator=_from_zero)

@@ -1,18 +1,22 @@
 """Reads all past exchanges, 30 days at a time, page by page."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
+from binance_small_liability_api.operations import list_exchanges as operation
+from binance_small_liability_api.records import Exchange, ExchangePage
+from binance_small_liability_api.values import milliseconds, moment
+
+from ._call.arguments import checked_time
 from ._call.call import Caller
 from ._errors import ConfigurationError, ContractError
-from ._operations import LIST_EXCHANGES
-from ._records import EARLIEST_TIME, Exchange, ExchangePage, milliseconds
 
 # The largest range is not documented. Sibling endpoints allow 30 days.
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
 # A clock that is off by more makes TLS fail, too.
 MOST_SKEW = 24 * 60 * 60 * 1000  # milliseconds
-PAGE_SIZE = 100  # the contract's maximum
+BEGINNING = milliseconds(datetime(2017, 1, 1, tzinfo=UTC))  # Binance began in 2017
+PAGE_SIZE = operation.parameters["size"].maximum
 # With 10 coins every 6 hours, an account fills 12 pages in 30 days.
 MOST_PAGES = 200
 MOST_RESTARTS = 5
@@ -22,8 +26,8 @@ async def list_exchanges(
     caller: Caller, start: datetime | None, end: datetime | None, recv_window: int
 ) -> list[Exchange]:
     """All exchanges from `start` to `end`, oldest first. Each page is retried on its own."""
-    first = None if start is None else _milliseconds("start", start)
-    last = None if end is None else _milliseconds("end", end)
+    first = None if start is None else checked_time("start", start)
+    last = None if end is None else checked_time("end", end)
     if first is not None and last is not None and first > last:
         raise ConfigurationError("start", "must not be later than end")
 
@@ -55,15 +59,7 @@ def _bounds(
         # has not requested its time yet.
         last = max(now + recv_window, first or 0)
     last = min(last, now + MOST_SKEW)
-    return max(last - WINDOW if first is None else first, EARLIEST_TIME), last
-
-
-def _milliseconds(option: str, moment: datetime) -> int:
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ConfigurationError(
-            option, "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
-        )
-    return milliseconds(moment)
+    return max(last - WINDOW if first is None else first, BEGINNING), last
 
 
 def _fixed(start: int, end: int) -> Callable[[], tuple[int, int]]:
@@ -117,17 +113,17 @@ class _Window:
         raise ContractError(f"The history has more than {MOST_PAGES} pages for 30 days")
 
     async def _page(self, current: int) -> ExchangePage:
-        page = await self._caller.call(
-            LIST_EXCHANGES,
-            at_sending=self._times,
-            current=current,
-            size=PAGE_SIZE,
-            recv_window=self._recv_window,
-        )
+        page = await self._caller.call(operation, lambda: self._parameters(current))
         self._bounds = _fixed(self.start, self.latest)
         return page
 
-    def _times(self) -> dict[str, int]:
+    def _parameters(self, current: int) -> dict[str, object]:
         self.start, self.latest = self._bounds()
         self.end = min(self.start + WINDOW, self.latest)
-        return {"start_time": self.start, "end_time": self.end}
+        return {
+            "current": current,
+            "size": PAGE_SIZE,
+            "start_time": moment(self.start),
+            "end_time": moment(self.end),
+            "recv_window": self._recv_window,
+        }

@@ -1,122 +1,118 @@
-"""One call from start to end: attempts, the corrected clock, and retries.
+"""One call from start to end. Read it from top to bottom.
 
-`sending.py` sends one request. Nothing here does I/O: the call is a coroutine that uses an `Io`.
-The asynchronous client awaits it. The synchronous client runs it with an `Io` that never suspends.
+    run       attempts, and the waits between them
+    attempt   one request, and a second one if the clock had to be corrected
+    send      one request, in four steps:
+      turn      reserves request weight and borrows a connection
+      request   encodes, stamps and signs
+      judge     decides what the answer says
+      result    reads a success
+
+Nothing here does I/O: a call is a coroutine that uses an `Io`. The asynchronous client awaits it.
+The synchronous client runs it with an `Io` that never suspends.
 """
 
+import copy
 import logging
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
+import attrs
 import httpx
+from binance_small_liability_api.operation import Operation
+from binance_small_liability_api.values import Mismatch, milliseconds
 
 from binance_small_liability._errors import (
     ApiError,
     ClockSkewError,
+    ContractError,
     NetworkError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeout,
     SmallLiabilityError,
 )
-from binance_small_liability._io.messages import Io, Signature
+from binance_small_liability._io.messages import Answer, Connection, Io, Request, Signature
+from binance_small_liability._secrets import redact
 
+from .answer import Verdict, judge
+from .arguments import checked_query
 from .clock import Clock, Correction
-from .limits import Limits
-from .operation import Operation
+from .limits import Limits, Wait
+from .pacing import MOST_AHEAD, Outcome, Reservation, minute_of
 from .retry import RetryDetails, may_retry, wait_before_retry
-from .sending import Sending
-from .signing import Signer
-
-if TYPE_CHECKING:
-    from binance_small_liability._config import Config
+from .signing import Signer, encode
 
 T = TypeVar("T")
+Arguments = Callable[[], Mapping[str, object]]
 
 log = logging.getLogger("binance_small_liability")
+request_log = logging.getLogger("binance_small_liability.requests")
+
+_SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
+_MOST_REPORTS = 100
+# The unknown fields that this process has already logged.
+_reported: set[str] = set()
 
 
+@attrs.define(kw_only=True, eq=False)
 class Caller:
     """What the calls of one client share.
 
     Attributes:
+        server_time: the operation that asks for Binance's time.
+        base_url: the service's URL.
+        recv_window: milliseconds for which a request stays valid, unless a call says otherwise.
+        timeout: seconds for one attempt.
+        max_attempts: the largest number of attempts.
+        max_retry_wait: the longest wait before a retry or for a limit, in seconds.
+        on_retry: called before each retry.
         clock: the estimate of Binance's clock.
-        max_wait: the longest wait for a limit, in seconds.
         used_weight: Binance's latest count of request weight, by the name of the operation.
     """
 
-    def __init__(
-        self,
-        config: "Config",
-        signer: Signer,
-        limits: Limits,
-        io: Io,
-        server_time: Operation[int],
-    ) -> None:
-        self.config = config
-        self.signer = signer
-        self.limits = limits
-        self.io = io
-        self.clock = Clock()
-        self.used_weight: dict[str, int] = {}
-        self.base_url = config.base_url.rstrip("/")
-        self.host = httpx.URL(config.base_url).host
-        self.max_wait = config.max_retry_wait if config.max_attempts > 1 else 0.0
-        self._server_time = server_time
+    signer: Signer
+    limits: Limits
+    io: Io
+    server_time: Operation[..., Any]
+    base_url: str
+    recv_window: int
+    timeout: float
+    max_attempts: int
+    max_retry_wait: float
+    on_retry: Callable[[RetryDetails], object] | None
+    clock: Clock = attrs.field(factory=Clock)
+    used_weight: dict[str, int] = attrs.field(factory=dict)
 
     async def call(
         self,
-        operation: Operation[T],
+        operation: Operation[..., T],
+        arguments: Arguments,
         subject: tuple[str, ...] = (),
-        *,
-        at_sending: Callable[[], dict[str, Any]] = dict,
-        **arguments: Any,
     ) -> T:
         """Makes one call. Raises SmallLiabilityError.
 
         Args:
             operation: the endpoint.
+            arguments: returns the parameters by their Python names; called for each request.
             subject: the assets whose debts the call exchanges.
-            at_sending: returns arguments that depend on the clock; called for each request.
-            arguments: for the generated function, without `client` and `timestamp`.
         """
-        call = Call(self, operation, subject, lambda: {**arguments, **at_sending()})
-        while True:
-            try:
-                return await call.attempt()
-            except SmallLiabilityError as error:
-                error.attempts = call.attempts
-                wait = call.wait_after(error)
-                if wait is None:
-                    raise
-                self._report(call.attempts, wait, error)
-            await self.io.sleep(wait)
+        return await Call(self, operation, arguments, subject).run()
 
     async def correct_clock(self, before: Correction) -> Correction:
         """Asks for Binance's time, unless another call has corrected the clock since `before`."""
         async with self.io.correcting_clock():
             if self.clock.correction is before:
-                call = Call(self, self._server_time)
+                call = Call(self, self.server_time, dict)
                 try:
-                    time = await call.send(1, fresh=False)
-                    call.stop(time)
+                    time = await call.send(fresh=False)
+                    call.stop(milliseconds(time.server_time))
                     log.warning("The clock is corrected by %+d ms", self.clock.correction.offset)
                 except SmallLiabilityError as error:
-                    self.clock.fail(f"{self._server_time.name} failed: {_reason(error)}")
+                    self.clock.fail(f"{self.server_time.path} failed: {_reason(error)}")
             return self.clock.correction
-
-    def _report(self, attempt: int, wait: float, error: SmallLiabilityError) -> None:
-        status = error.status_code if isinstance(error, ApiError) else None
-        log.info(
-            "Attempt %d failed with %s (HTTP status %s); trying again in %.3f s",
-            attempt,
-            type(error).__name__,
-            status,
-            wait,
-        )
-        if self.config.on_retry is not None:
-            try:
-                self.config.on_retry(RetryDetails(attempt, wait, type(error), status))
-            except Exception:  # an error in a service's statistics must not fail its call
-                log.exception("on_retry failed")
 
 
 class Call(Generic[T]):
@@ -127,34 +123,50 @@ class Call(Generic[T]):
             belongs to the same attempt. An attempt that a limit stopped does not count.
         signatures: the signatures of all requests so far. An answer may repeat any of them.
         timestamp: the timestamp of the last request, in milliseconds.
+        stop: ends the measurement of the clock that the last request began.
     """
 
     def __init__(
         self,
         caller: Caller,
-        operation: Operation[T],
+        operation: Operation[..., T],
+        arguments: Arguments,
         subject: tuple[str, ...] = (),
-        arguments: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.caller = caller
         self.operation = operation
-        self.subject = subject
         self.arguments = arguments
+        self.subject = subject
+        # A request that changes an account is not repeated after a lost answer.
+        self.repeatable = operation.method == "GET"
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0
-        self.stop: Callable[[int], None] = self.caller.clock.stopwatch()
+        self.stop: Callable[[int], None] = caller.clock.stopwatch()
         self._begun = 0
         self._correction: Correction | None = None
 
-    async def attempt(self) -> T:
+    async def run(self) -> T:
+        """All attempts."""
+        while True:
+            try:
+                return await self._attempt()
+            except SmallLiabilityError as error:
+                error.attempts = self.attempts
+                wait = self._wait_after(error)
+                if wait is None:
+                    raise
+                self._report_retry(wait, error)
+            await self.caller.io.sleep(wait)
+
+    async def _attempt(self) -> T:
         """One attempt, and its repetition if the clock had to be corrected."""
         self._begun += 1
-        fresh = self._begun > 1 or not self.operation.repeatable
+        fresh = self._begun > 1 or not self.repeatable
         while True:
             before = self.caller.clock.correction
             try:
-                return await self.send(self._begun, fresh=fresh)
+                return await self.send(fresh=fresh)
             except ClockSkewError as error:
                 if self._correction is None:
                     self._correction = await self.caller.correct_clock(before)
@@ -164,21 +176,230 @@ class Call(Generic[T]):
                 error.offset = None if error.problem else self._correction.offset
                 raise
 
-    async def send(self, number: int, *, fresh: bool) -> T:
-        """Sends the request of attempt `number`, over a new connection if `fresh`."""
-        return await Sending(self, number).run(fresh=fresh)
+    async def send(self, *, fresh: bool) -> T:
+        """Sends one request, over a new connection if `fresh`. Raises SmallLiabilityError."""
+        reservation, connection = await self._turn(fresh)
+        self.attempts = max(self._begun, 1)
+        outcome: Outcome | None = None
+        error: SmallLiabilityError | None = None
+        try:
+            answer = await connection.exchange(self._request(), self.caller.timeout)
+            verdict = judge(answer, self.operation, self._redact)
+            outcome = self._outcome(verdict)
+            await self._judge(answer, verdict)
+            return self._result(answer)
+        except httpx.HTTPError as cause:
+            error = self._network_error(cause, sent=connection.sent)
+        except SmallLiabilityError:
+            raise
+        except BaseException:
+            self._warn(connection.sent)
+            raise
+        finally:
+            try:
+                unanswered = Outcome("lost" if connection.sent else "released")
+                self.caller.limits.settle(reservation, outcome or unanswered)
+            finally:
+                await self._give_back(connection)
+        # Raised outside the handler: the transport's own error may show secrets.
+        raise error from error.__cause__
 
-    def wait_after(self, error: SmallLiabilityError) -> float | None:
+    # The steps of `send`.
+
+    async def _turn(self, fresh: bool) -> tuple[Reservation, Connection]:
+        """Reserves weight and borrows a connection, as soon as the limits allow it."""
+        caller, limits = self.caller, self.caller.limits
+        longest = caller.max_retry_wait if caller.max_attempts > 1 else 0.0
+        waited = 0.0
+        while True:
+            wait = limits.cooling(self.operation)
+            if wait is None:
+                connection = await self._borrow(fresh)
+                reserved: Reservation | Wait | None = None
+                try:
+                    # Checked only now, because a limit may be reached while a call waits for a
+                    # connection.
+                    reserved = await limits.reserve(
+                        self.operation, caller.clock.now(), is_trusted=caller.clock.is_trusted
+                    )
+                finally:
+                    if not isinstance(reserved, Reservation):
+                        await caller.io.give_back(connection)
+                if isinstance(reserved, Reservation):
+                    return reserved, connection
+                wait = reserved
+            waited += wait.seconds
+            if waited > longest:
+                refusal = copy.copy(wait.error)
+                refusal.retry_after = wait.seconds
+                raise refusal
+            await caller.io.sleep(wait.seconds)
+
+    def _request(self) -> Request:
+        """Encodes, stamps and signs the request."""
+        caller, operation = self.caller, self.operation
+        parameters = self.arguments()
+        if "recv_window" in operation.parameters and parameters.get("recv_window") is None:
+            parameters = {**parameters, "recv_window": caller.recv_window}
+        query = checked_query(operation, parameters)
+        if operation.signed:
+            now, before = caller.clock.now(), self.timestamp
+            # A retry within the same millisecond must not look like a replay.
+            self.timestamp = before + 1 if 0 <= before - now < _SOON else now
+            query["timestamp"] = str(self.timestamp)
+        else:
+            # Only now, because the wait for a turn is not part of the round trip.
+            self.stop = caller.clock.stopwatch()
+        encoded = encode(query)
+        signature = None
+        if operation.has_key:
+            signature = caller.signer.sign(encoded, operation)
+            self.signatures.append(signature)
+        url = caller.base_url.rstrip("/") + operation.path
+        if encoded:
+            url = f"{url}?{encoded.decode('ascii')}"
+        return Request(operation.method, url, signature)
+
+    async def _judge(self, answer: Answer, verdict: Verdict) -> None:
+        """Raises the error that the answer reports, if any."""
+        caller, operation, error = self.caller, self.operation, verdict.error
+        request_log.info("%s %s: HTTP %d", operation.method, operation.path, answer.status_code)
+        if verdict.used_weight is not None:
+            caller.used_weight[operation.name] = verdict.used_weight
+        if isinstance(error, RateLimitError):
+            await caller.limits.cool_down(operation, error)
+        if error is not None and not self.repeatable and verdict.leaves_outcome_unknown:
+            raise self._outcome_unknown(error) from error
+        if answer.broken is not None and self.repeatable and not answer.is_client_error:
+            raise answer.broken
+        if isinstance(error, ClockSkewError):
+            caller.clock.is_trusted = False
+        if error is not None:
+            raise error
+
+    def _result(self, answer: Answer) -> T:
+        """Reads a success. Raises ContractError."""
+        unknown: set[str] = set()
+        if not self.operation.is_documented:
+            result = self.operation.read(None, unknown)
+        elif answer.status_code != 200:
+            raise ContractError(f"HTTP {answer.status_code} is not in the contract")
+        else:
+            result = self._read(answer, unknown)
+        self.caller.clock.is_trusted |= self.operation.signed
+        self._report_unknown(unknown)
+        return result
+
+    # What the steps use.
+
+    def _read(self, answer: Answer, unknown: set[str]) -> T:
+        try:
+            return self.operation.read(answer.json(), unknown)
+        except Mismatch as mismatch:
+            problem = str(mismatch)
+        raise ContractError(f"The answer breaks the contract at {problem}")
+
+    async def _borrow(self, fresh: bool) -> Connection:
+        try:
+            return await self.caller.io.borrow(self.caller.timeout, fresh=fresh)
+        except httpx.PoolTimeout as cause:
+            self.attempts = max(self._begun, 1)
+            error = self._network_error(cause, sent=False)
+        raise error from error.__cause__
+
+    async def _give_back(self, connection: Connection) -> None:
+        try:
+            await self.caller.io.give_back(connection)
+        except BaseException:
+            # The call ends without its result.
+            self._warn(connection.sent)
+            raise
+
+    def _outcome(self, verdict: Verdict) -> Outcome:
+        """What became of the request, for the limits."""
+        count = verdict.used_weight
+        minute = None if verdict.date is None else minute_of(verdict.date)
+        if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
+            # `Retry-After` says when Binance accepts requests again. A count that uses up the
+            # budget would delay the next request until the next minute.
+            budget = self.operation.weight_per_minute or 0
+            if count is not None and count + self.operation.weight > budget:
+                count = None
+            return Outcome("refused", count, minute)
+        return Outcome("answered", count, minute)
+
+    def _wait_after(self, error: SmallLiabilityError) -> float | None:
         """Seconds until the next attempt, or None if there is none."""
-        config = self.caller.config
-        longest = config.max_retry_wait
+        longest = self.caller.max_retry_wait
         # A limit held the last attempt back: the call has waited as long as it may.
         was_held_back = self.attempts < self._begun
-        is_last = self._begun >= config.max_attempts
+        is_last = self._begun >= self.caller.max_attempts
         if is_last or was_held_back or not may_retry(error, longest):
             return None
         jitter = random.random()  # noqa: S311 - it need not be secret
         return wait_before_retry(error, self.attempts, longest, jitter)
+
+    def _report_retry(self, wait: float, error: SmallLiabilityError) -> None:
+        status = error.status_code if isinstance(error, ApiError) else None
+        log.info(
+            "Attempt %d failed with %s (HTTP status %s); trying again in %.3f s",
+            self.attempts,
+            type(error).__name__,
+            status,
+            wait,
+        )
+        if self.caller.on_retry is not None:
+            try:
+                self.caller.on_retry(RetryDetails(self.attempts, wait, type(error), status))
+            except Exception:  # an error in a service's statistics must not fail its call
+                log.exception("on_retry failed")
+
+    def _report_unknown(self, unknown: Iterable[str]) -> None:
+        """Logs fields that are not in the contract, each once per process."""
+        for name in unknown:
+            if name not in _reported and len(_reported) < _MOST_REPORTS:
+                _reported.add(name)
+                log.warning(
+                    "The API has changed: %s has a new field %.80r; regenerate",
+                    self.operation.name,
+                    self._redact(name),
+                )
+
+    def _redact(self, text: str) -> str:
+        secrets = [self.caller.signer.api_key.reveal()]
+        return redact(text, [*secrets, *(each.value for each in self.signatures if each.value)])
+
+    def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
+        # A new error, because the frames, causes and request of the original may show secrets.
+        transport_kind = type(cause) if isinstance(cause, httpx.TransportError) else httpx.ReadError
+        cause = transport_kind(self._redact(str(cause)))
+        kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
+        host = httpx.URL(self.caller.base_url).host
+        error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
+        error.__cause__ = cause
+        if self.repeatable or not sent:
+            return error
+        return self._outcome_unknown(error)
+
+    def _outcome_unknown(self, cause: SmallLiabilityError) -> OutcomeUnknownError:
+        cause.attempts = self.attempts
+        error = OutcomeUnknownError(assets=self.subject, sent_at=self._sent_at())
+        error.__cause__ = cause
+        return error
+
+    def _sent_at(self) -> datetime:
+        # Binance accepts a timestamp that is up to 1000 ms ahead of its clock.
+        earliest = self.timestamp - MOST_AHEAD
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=earliest)
+
+    def _warn(self, sent: bool) -> None:
+        if sent and not self.repeatable:
+            log.warning(
+                "%s of %s was interrupted after sending began at %s; its outcome is unknown",
+                self.operation.name,
+                ", ".join(self.subject),
+                self._sent_at().isoformat(),
+            )
 
 
 def _reason(error: SmallLiabilityError) -> str:

@@ -8,16 +8,18 @@ import copy
 import threading
 from typing import Any, NamedTuple, Protocol
 
+from binance_small_liability_api.operation import Operation
+
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io import real_time
 from binance_small_liability._io.forks import renew_in_children
 
-from .operation import Limiter, Operation
 from .pacing import Budget, Outcome, Reservation
 
 # Bans last from 2 minutes to 3 days. Source: the page above.
 SHORTEST_BAN = 2 * 60  # seconds
 LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
+LIMITERS = ("IP", "UID")
 
 
 class Wait(NamedTuple):
@@ -30,11 +32,11 @@ class Wait(NamedTuple):
 class Limits(Protocol):
     """What a call asks before it sends a request, and what it reports afterwards."""
 
-    def cooling(self, operation: Operation[Any]) -> Wait | None:
+    def cooling(self, operation: Operation[..., Any]) -> Wait | None:
         """The cool-down that this client knows, if there is one."""
 
     async def reserve(
-        self, operation: Operation[Any], now: int, *, is_trusted: bool
+        self, operation: Operation[..., Any], now: int, *, is_trusted: bool
     ) -> Reservation | Wait:
         """Reserves the weight of one request.
 
@@ -47,7 +49,7 @@ class Limits(Protocol):
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         """Notes what became of the request."""
 
-    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
+    async def cool_down(self, operation: Operation[..., Any], error: RateLimitError) -> None:
         """Notes a refusal. A 429 stops the operation's limiter, a 418 stops every operation."""
 
     async def close(self) -> None:
@@ -61,7 +63,7 @@ class LocalLimits:
         self._lock = threading.Lock()
         self._budgets: dict[str, Budget] = {}
         # By limiter: when the cool-down ends, as `real_time.monotonic()` counts, and what began it.
-        self._cooling: dict[Limiter, tuple[float, RateLimitError]] = {}
+        self._cooling: dict[str, tuple[float, RateLimitError]] = {}
         renew_in_children(self)
 
     def renew(self) -> None:
@@ -70,7 +72,7 @@ class LocalLimits:
         for budget in self._budgets.values():
             budget.forget_in_flight()
 
-    def cooling(self, operation: Operation[Any]) -> Wait | None:
+    def cooling(self, operation: Operation[..., Any]) -> Wait | None:
         """The cool-down of the operation's limiter, if there is one."""
         if not self._cooling or operation.limiter not in self._cooling:
             return None
@@ -80,7 +82,7 @@ class LocalLimits:
 
     async def reserve(
         self,
-        operation: Operation[Any],
+        operation: Operation[..., Any],
         now: int,
         *,
         is_trusted: bool,  # noqa: ARG002 - one client has one clock
@@ -99,13 +101,13 @@ class LocalLimits:
         with self._lock:
             self._budget(reservation.operation).settle(reservation, outcome)
 
-    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
+    async def cool_down(self, operation: Operation[..., Any], error: RateLimitError) -> None:
         """Sends nothing before the `Retry-After` of `error` has passed."""
         seconds = cool_down_seconds(error)
         if not seconds:
             return
         end = real_time.monotonic() + seconds
-        limiters = Limiter if isinstance(error, IpBanError) else (operation.limiter,)
+        limiters = LIMITERS if isinstance(error, IpBanError) else (operation.limiter,)
         with self._lock:
             for limiter in limiters:
                 if limiter not in self._cooling or end > self._cooling[limiter][0]:
@@ -115,7 +117,7 @@ class LocalLimits:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _budget(self, operation: Operation[Any]) -> Budget:
+    def _budget(self, operation: Operation[..., Any]) -> Budget:
         return self._budgets.setdefault(operation.name, Budget())
 
 
@@ -126,7 +128,7 @@ def cool_down_seconds(error: RateLimitError) -> float | None:
     return SHORTEST_BAN if isinstance(error, IpBanError) else None
 
 
-def budget_used_up(operation: Operation[Any]) -> RateLimitError:
+def budget_used_up(operation: Operation[..., Any]) -> RateLimitError:
     """The error of a call that would exceed the budget. Nothing was sent."""
     budget = f"{operation.weight_per_minute} per minute and {operation.limiter}"
     return RateLimitError(

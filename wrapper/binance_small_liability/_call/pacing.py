@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import attrs
-
-from .operation import Operation
+from binance_small_liability_api.operation import Operation
 
 MINUTE = 60_000  # milliseconds
 # Binance refuses a timestamp that is 1000 ms ahead of its clock. So 1000 ms after a minute began on
@@ -35,7 +34,7 @@ class Reservation:
         at: when it was made, in milliseconds.
     """
 
-    operation: Operation[Any]
+    operation: Operation[..., Any]
     number: int
     minute: int
     at: int
@@ -89,7 +88,7 @@ class Budget:
         # The last reservation that was made before the latest of these became known.
         self._last_unclear = 0
 
-    def reserve(self, operation: Operation[Any], now: int) -> Reservation | float:
+    def reserve(self, operation: Operation[..., Any], now: int) -> Reservation | float:
         """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
         minute = (now - MOST_AHEAD) // MINUTE
         # A `Date` may begin a minute before our clock does. If our clock is further behind, it was

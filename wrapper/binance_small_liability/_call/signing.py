@@ -4,8 +4,11 @@ The payload is the query string exactly as it is sent. Source: "Endpoint securit
 https://developers.binance.com/docs/margin_trading/general-info
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from binance_small_liability_api.operation import Operation
 
 from binance_small_liability._io.messages import Signature
 from binance_small_liability._secrets import Hidden
@@ -20,11 +23,13 @@ class Signer:
         self.api_key = api_key
         self._key = key
 
-    def sign(self, query: bytes) -> Signature:
-        """The signature of a query that `encode` returned."""
-        return Signature(self.api_key.reveal(), query, self._key.sign(query))
+    def sign(self, query: bytes, operation: Operation[..., Any]) -> Signature:
+        """What a request of `operation` with this query, which `encode` returned, needs."""
+        value = self._key.sign(query) if operation.signed else None
+        target = operation.path.encode("ascii") + (b"?" + query if query else b"")
+        return Signature(self.api_key.reveal(), target, value)
 
 
-def encode(parameters: dict[str, Any]) -> bytes:
+def encode(parameters: Mapping[str, str]) -> bytes:
     """Percent-encodes parameters, in their order. A comma becomes %2C and a space %20."""
     return urlencode(parameters, quote_via=quote).encode("ascii")

@@ -14,6 +14,7 @@ from binance_small_liability._errors import ContractError
 from binance_small_liability._secrets import Hidden
 
 API_KEY_HEADER = "X-MBX-APIKEY"
+_KEY_HEADER = API_KEY_HEADER.encode("ascii")
 HEADERS = {
     "Accept": "*/*",
     # A small compressed answer could expand to a very large one.
@@ -42,7 +43,7 @@ _decoder = json.JSONDecoder(
 
 @attrs.define(eq=False)
 class Answer:
-    """Status, headers and body of one answer. It offers what the generated parser reads.
+    """Status, headers and body of one answer.
 
     Attributes:
         status_code: the HTTP status.
@@ -56,11 +57,6 @@ class Answer:
     content: bytes = attrs.field(repr=False)
     broken: httpx.HTTPError | None = None
     _payload: Any = attrs.field(init=False, repr=False)
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.content.decode("utf-8", errors="replace")
 
     @property
     def is_success(self) -> bool:
@@ -98,7 +94,7 @@ class Answer:
 
 
 class Signature:
-    """Key and signature of one request. Only its methods show them.
+    """Key and, if the request is signed, signature of one request. Only its methods show them.
 
     They are added to the bytes just before these are sent, below everything that logs or traces.
     httpx, aiohttp and their instrumentation see the request without them.
@@ -107,9 +103,15 @@ class Signature:
     # A closure, because `vars()` and reprs of containers show attributes.
     __slots__ = ("_reveal",)
 
-    def __init__(self, api_key: str, query: bytes, value: str) -> None:
-        """`value` is the percent-encoded signature of `query`."""
-        self._reveal: Callable[[], tuple[str, bytes, str]] = lambda: (api_key, query, value)
+    def __init__(self, api_key: str, target: bytes, value: str | None) -> None:
+        """Keeps them.
+
+        Args:
+            api_key: the API key.
+            target: the end of the URL: path and query.
+            value: the percent-encoded signature of the query, or None.
+        """
+        self._reveal: Callable[[], tuple[str, bytes, str | None]] = lambda: (api_key, target, value)
 
     def attach(self, head: bytes) -> bytes | None:
         """`head` with signature and key, or None if it is not the head of this request.
@@ -117,21 +119,13 @@ class Signature:
         Args:
             head: the first bytes of a request: request line and headers.
         """
-        key, query, value = self._reveal()
-        before, found, after = head.partition(b"?%b HTTP/1.1\r\n" % query)
+        key, target, value = self._reveal()
+        before, found, after = head.partition(b"%b HTTP/1.1\r\n" % target)
         if not found:
             return None
-        return (
-            b"%b?%b&signature=%b HTTP/1.1\r\n%b: %b\r\n"
-            % (
-                before,
-                query,
-                value.encode("ascii"),
-                API_KEY_HEADER.encode("ascii"),
-                key.encode("ascii"),
-            )
-            + after
-        )
+        signature = b"" if value is None else b"&signature=%b" % value.encode("ascii")
+        line = b"%b%b%b HTTP/1.1\r\n" % (before, target, signature)
+        return b"%b%b: %b\r\n%b" % (line, _KEY_HEADER, key.encode("ascii"), after)
 
     @property
     def api_key(self) -> str:
@@ -139,8 +133,8 @@ class Signature:
         return self._reveal()[0]
 
     @property
-    def value(self) -> str:
-        """The signature, percent-encoded."""
+    def value(self) -> str | None:
+        """The signature, percent-encoded; None if the request is not signed."""
         return self._reveal()[2]
 
     def __repr__(self) -> str:
@@ -153,7 +147,7 @@ class Request(NamedTuple):
     Attributes:
         method: the HTTP method.
         url: with the query, without signature.
-        signature: None for a request that is not signed.
+        signature: None for a request without API key.
     """
 
     method: str
@@ -163,9 +157,8 @@ class Request(NamedTuple):
     @property
     def signed_url(self) -> str:
         """The URL with the signature, for a transport of the caller."""
-        return (
-            self.url if self.signature is None else f"{self.url}&signature={self.signature.value}"
-        )
+        value = None if self.signature is None else self.signature.value
+        return self.url if value is None else f"{self.url}&signature={value}"
 
 
 class Connection(Protocol):

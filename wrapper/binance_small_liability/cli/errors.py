@@ -7,7 +7,8 @@ import traceback
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from binance_small_liability._call.operation import Limiter
+from binance_small_liability_api.operations import ALL
+
 from binance_small_liability._config import VARIABLES
 from binance_small_liability._errors import (
     ApiError,
@@ -24,7 +25,8 @@ from .formats import printable
 
 PROGRAM = "binance-small-liability"
 _CODES = "https://developers.binance.com/docs/margin_trading/error-code"
-_HEADERS = ("Date", "Content-Type", "Retry-After", *(limiter.header for limiter in Limiter))
+_WEIGHTS = {each.weight_header for each in ALL.values() if each.weight_header}
+_HEADERS = ("Date", "Content-Type", "Retry-After", *sorted(_WEIGHTS))
 # Variables that set the proxy of other programs, but not of this one.
 _FOREIGN_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 

@@ -3,18 +3,21 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
-from datetime import timedelta
+
+from binance_small_liability_api.operations import exchange as operation
+from binance_small_liability_api.records import Coin
+from binance_small_liability_api.values import moment
 
 from binance_small_liability._call.pacing import MOST_AHEAD
 from binance_small_liability._client import SmallLiabilityClient
 from binance_small_liability._errors import OutcomeUnknownError
-from binance_small_liability._operations import MOST_ASSETS
-from binance_small_liability._records import EPOCH, Coin
 
 from .connection import add_connection, client
 from .errors import PROGRAM, CommandError, WrongUseError
 from .formats import render
 from .output import write
+
+_MOST = operation.parameters["asset_names"].maximum or 1
 
 
 def add_exchange(parser: ArgumentParser) -> None:
@@ -46,10 +49,10 @@ def exchange(options: Namespace) -> None:
 
 
 def _check_number(names: list[str]) -> None:
-    if len(names) > MOST_ASSETS:
+    if len(names) > _MOST:
         raise WrongUseError(
-            f"Binance exchanges at most {MOST_ASSETS} coins at a time, not {len(names)}; name at"
-            f" most {MOST_ASSETS} of: {' '.join(names)}"
+            f"Binance exchanges at most {_MOST} coins at a time, not {len(names)}; name at"
+            f" most {_MOST} of: {' '.join(names)}"
         )
 
 
@@ -90,7 +93,7 @@ def _send(binance: SmallLiabilityClient, names: list[str]) -> None:
         binance.exchange(names)
     except KeyboardInterrupt as interrupt:
         # Whether the request was already sent is not known here.
-        sent_at = EPOCH + timedelta(milliseconds=earliest)
+        sent_at = moment(earliest)
         raise OutcomeUnknownError(assets=names, sent_at=sent_at) from interrupt
     accepted = f"Binance accepted the exchange of {', '.join(names)}"
     try:

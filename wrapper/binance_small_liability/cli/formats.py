@@ -3,6 +3,7 @@
 The columns are the fields of the records' class.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,11 +15,24 @@ import attrs
 _MOST_ZEROS = 100
 
 
-def render(kind: type[attrs.AttrsInstance], records: Iterable[Any], form: str) -> str:
-    """Records of class `kind` in one of `FORMATS`, ending with a line break."""
+def render(kind: type[Any] | None, values: Iterable[Any], form: str) -> str:
+    """Records of class `kind`, or other values, in one of `FORMATS`, ending with a line break."""
+    if kind is None:
+        return FORMATS[form](["value"], [(value,) for value in values])
     columns = [field.name for field in attrs.fields(kind)]
-    rows = [attrs.astuple(record, recurse=False) for record in records]
+    rows = [attrs.astuple(record, recurse=False) for record in values]
     return FORMATS[form](columns, rows)
+
+
+def render_json(value: Any) -> str:
+    """Any value as JSON. json.dumps escapes what is not ASCII, for readers of any character set."""
+    return json.dumps(value, default=_plain, indent=2) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        return attrs.asdict(value, recurse=False)
+    return _exact(value)
 
 
 def printable(text: str) -> str:
@@ -36,6 +50,8 @@ def _exact(value: object) -> str:
     if isinstance(value, datetime):
         utc = value.astimezone(UTC).replace(tzinfo=None)
         return utc.isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, (list, bool)) or attrs.has(type(value)):
+        return json.dumps(value, default=_plain)
     return str(value)
 
 
@@ -67,11 +83,7 @@ def _csv(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
 
 
 def _json(columns: list[str], rows: Sequence[tuple[Any, ...]]) -> str:
-    import json
-
-    objects = [dict(zip(columns, row, strict=True)) for row in rows]
-    # json.dumps escapes what is not ASCII, so the reader's character set does not matter.
-    return json.dumps(objects, default=_exact, indent=2) + "\n"
+    return render_json([dict(zip(columns, row, strict=True)) for row in rows])
 
 
 FORMATS: dict[str, Callable[[list[str], Sequence[tuple[Any, ...]]], str]] = {

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 import redis
+from binance_small_liability_api.operation import Operation
 
 from binance_small_liability._call.limits import (
     LocalLimits,
@@ -23,7 +24,6 @@ from binance_small_liability._call.limits import (
     budget_used_up,
     cool_down_seconds,
 )
-from binance_small_liability._call.operation import Limiter, Operation
 from binance_small_liability._call.pacing import (
     LONGEST_DELAY,
     MINUTE,
@@ -98,7 +98,7 @@ class SharedLimits:
         self._scope = scope
         self._account = account
         self._local = LocalLimits()
-        self._operations: dict[str, Operation[Any]] = {}
+        self._operations: dict[str, Operation[..., Any]] = {}
         self._is_down = False
         self._down_until = 0.0
         self._inherited: list[_Connected | None] = []
@@ -122,12 +122,12 @@ class SharedLimits:
         self._connected = None
         self._begin()
 
-    def cooling(self, operation: Operation[Any]) -> Wait | None:
+    def cooling(self, operation: Operation[..., Any]) -> Wait | None:
         """The cool-down that this client knows, if there is one."""
         return self._local.cooling(operation)
 
     async def reserve(
-        self, operation: Operation[Any], now: int, *, is_trusted: bool
+        self, operation: Operation[..., Any], now: int, *, is_trusted: bool
     ) -> Reservation | Wait:
         """Reserves weight in this process and in Redis."""
         local = await self._local.reserve(operation, now, is_trusted=is_trusted)
@@ -152,7 +152,7 @@ class SharedLimits:
         return shared
 
     def _read(
-        self, operation: Operation[Any], name: str, reply: Any, local: Reservation
+        self, operation: Operation[..., Any], name: str, reply: Any, local: Reservation
     ) -> Reservation | Wait:
         kind, *values = (each.decode() if isinstance(each, bytes) else each for each in reply)
         if kind == "reserved":
@@ -186,7 +186,7 @@ class SharedLimits:
         report = (reservation.name, outcome.kind, *then, count, minute)
         self._keep(reservation.operation, report)
 
-    def _keep(self, operation: Operation[Any], *reports: Report) -> None:
+    def _keep(self, operation: Operation[..., Any], *reports: Report) -> None:
         """Keeps reports for the next round trip."""
         with self._lock:
             self._operations[operation.name] = operation
@@ -195,7 +195,7 @@ class SharedLimits:
         if not self._closing.is_set():
             self._flush_soon()
 
-    async def cool_down(self, operation: Operation[Any], error: RateLimitError) -> None:
+    async def cool_down(self, operation: Operation[..., Any], error: RateLimitError) -> None:
         """Stops the limiter, or after a 418 the whole scope, until `Retry-After` has passed."""
         await self._local.cool_down(operation, error)
         seconds = cool_down_seconds(error)
@@ -209,14 +209,14 @@ class SharedLimits:
         except _FAILURES as failure:
             self._failed(failure)
 
-    def _keys(self, operation: Operation[Any]) -> list[str]:
+    def _keys(self, operation: Operation[..., Any]) -> list[str]:
         scope = f"{_PREFIX}:ip:{self._scope}"
-        owner = scope if operation.limiter is Limiter.IP else f"{_PREFIX}:uid:{self._account}"
+        owner = scope if operation.limiter == "IP" else f"{_PREFIX}:uid:{self._account}"
         budget = f"{owner}:{operation.name}"
         return [budget, f"{budget}:in-flight", f"{scope}:clock", f"{scope}:ban", f"{owner}:cooling"]
 
     async def _round_trip(
-        self, operation: Operation[Any], name: str, now: int, *, is_trusted: bool
+        self, operation: Operation[..., Any], name: str, now: int, *, is_trusted: bool
     ) -> Any:
         """Reports outcomes and, unless `name` is empty, reserves weight.
 

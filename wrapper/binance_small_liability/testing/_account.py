@@ -1,7 +1,8 @@
 """The fake's account, and its clock."""
 
+from binance_small_liability_api.records import Coin, Exchange
+
 from binance_small_liability._io import real_time
-from binance_small_liability._records import Coin, Exchange
 
 
 class Account:
@@ -16,12 +17,14 @@ class Account:
         clock_skew: milliseconds by which its clock is ahead of this machine's.
     """
 
-    def __init__(self, coins: list[Coin], hours_between_exchanges: float) -> None:
+    def __init__(
+        self, coins: list[Coin], hours_between_exchanges: float, exchange_body: bytes
+    ) -> None:
         self.coins = coins
         self.exchanges: list[Exchange] = []
         self.quote_quantity = False
         self.hours_between_exchanges = hours_between_exchanges
-        self.exchange_body = b"{}"
+        self.exchange_body = exchange_body
         self.clock_skew = 0
 
     @property

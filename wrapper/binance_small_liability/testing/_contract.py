@@ -36,12 +36,15 @@ class Operation:
     id: str  # the contract's operationId
     method: str
     path: str
+    has_key: bool
     signed: bool
     weight: int
     limiter: str  # what the weight is counted by: IP or UID
     weight_per_minute: int | None  # None if the endpoint has no budget of its own
+    weight_header: str | None
     rules: dict[str, Any]
     parameters: dict[str, Any]
+    schemas: dict[str, Any]  # of the parameters
     answers: list[Example]
 
     def answer(
@@ -82,16 +85,23 @@ class Contract:
 
     def _operation(self, path: str, method: str, node: Any) -> Operation:
         parameters = [self._resolved(parameter) for parameter in node.get("parameters", [])]
+        schemes = self._document["components"]["securitySchemes"]
+        security = node.get("security", self._document["security"])
+        sent_in = {schemes[name]["in"] for alternative in security for name in alternative}
+        success = self._resolved(node["responses"]["200"]).get("headers", {})
         return Operation(
             id=node["operationId"],
             method=method.upper(),
             path=path,
-            signed=node["x-security-type"] != "NONE",
+            has_key="header" in sent_in,
+            signed="query" in sent_in,
             weight=node["x-request-weight"],
             limiter=node["x-request-weight-by"],
             weight_per_minute=node.get("x-request-weight-per-minute"),
+            weight_header=next((name for name in success if "WEIGHT" in name.upper()), None),
             rules=node.get("x-rules", {}),
             parameters={parameter["name"]: parameter for parameter in parameters},
+            schemas={each["name"]: self._schema(each["schema"]) for each in parameters},
             answers=[
                 Example(status, name, media_type, example["value"], self._headers(response))
                 for status, reference in node["responses"].items()
@@ -104,6 +114,10 @@ class Contract:
     def _headers(self, response: Any) -> dict[str, Any]:
         headers = response.get("headers", {})
         return {name: self._resolved(header)["example"] for name, header in headers.items()}
+
+    def _schema(self, schema: Any) -> Any:
+        whole = self._resolved(schema)
+        return {**whole, "items": self._resolved(whole["items"])} if "items" in whole else whole
 
     def _resolved(self, node: Any) -> Any:
         while "$ref" in node:

@@ -1,5 +1,6 @@
 """`FakeBinance`: how one request passes through limits, checks, script and handler."""
 
+import inspect
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,15 +9,16 @@ from typing import Any
 
 import attrs
 import httpx
+from binance_small_liability_api import operations
 
 from binance_small_liability._errors import ConfigurationError
-from binance_small_liability._records import Coin, Reader
 
 from . import _replies as replies
 from ._account import Account
 from ._checks import CheckedRequest, fault
 from ._contract import Operation, packaged_contract
 from ._handlers import HANDLERS, Refused
+from ._json import exact_json
 from ._received import ReceivedRequest, note_status, received
 from ._script import Script, Step
 from ._servers import InProcess, Serving, Wait, patience
@@ -42,8 +44,8 @@ class FakeBinance(Account, Script):
             have reported. By default it is a number, as documented.
         hours_between_exchanges: hours after an exchange in which the next one is refused, 6 by
             default; 0 turns this off.
-        exchange_body: the body that answers an exchange, `b"{}"` by default. Binance does not
-            document it.
+        exchange_body: the body that answers an exchange, at first the contract's first example.
+            Binance does not document it.
         clock_skew: milliseconds by which its clock is ahead of this machine's.
         weight_limit: the budget per minute of each operation that has one; None, the default, means
             the contract's budgets.
@@ -71,10 +73,12 @@ class FakeBinance(Account, Script):
         """
         contract = packaged_contract()
         Script.__init__(self, contract)
-        operations = contract.operations
-        documented = operations["getSmallLiabilityExchangeCoinList"].answer(status=200).value
-        coins: list[Coin] = Reader[list[Coin]](list[Coin]).read(documented)[0]
-        Account.__init__(self, coins, operations["smallLiabilityExchange"].rules["once-in-hours"])
+        documented = contract.operations["list_coins"].answer(status=200).value
+        exchange = contract.operations["exchange"]
+        hours = exchange.rules["once-in-hours"]
+        body = exact_json(exchange.answer(status=200).value).encode()
+        coins = operations.list_coins.read(documented, set())
+        Account.__init__(self, coins, hours, body)
         if public_key is None:
             api_secret = API_SECRET if api_secret is None else api_secret
             self._verify = hmac_verifier(api_secret)
@@ -192,7 +196,12 @@ class FakeBinance(Account, Script):
     def _take_effect(self, checked: CheckedRequest) -> Any:
         """The body of the usual answer; None means the contract's example. Raises Refused."""
         handler = HANDLERS.get(checked.operation.id)
-        return None if handler is None else handler(self, checked.parameters)
+        if handler is None:
+            return None
+        arguments = checked.arguments
+        if not arguments.keys() <= inspect.signature(handler).parameters.keys():
+            raise Refused(-1104)
+        return handler(self, **arguments)
 
     def _record(self, request: httpx.Request, target: bytes) -> ReceivedRequest:
         secrets = {
@@ -223,9 +232,7 @@ class _Incoming:
 
 
 def _weight_headers(operation: Operation, charge: Charge) -> dict[str, str]:
-    if operation.weight_per_minute is None:
-        return {}
-    return {f"X-SAPI-USED-{operation.limiter}-WEIGHT-1M": str(charge.used)}
+    return {} if operation.weight_header is None else {operation.weight_header: str(charge.used)}
 
 
 def _play(

@@ -1,13 +1,8 @@
-"""JSON whose numbers keep all their digits, and records as payloads."""
+"""JSON whose numbers keep all their digits."""
 
 import json
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
-
-import attrs
-
-from binance_small_liability._records import milliseconds, wire_name
 
 
 def exact_json(value: Any) -> str:
@@ -22,20 +17,3 @@ def exact_json(value: Any) -> str:
             return "[" + ",".join(map(exact_json, value)) + "]"
         case _:
             return json.dumps(value, ensure_ascii=False)
-
-
-def payload(record: attrs.AttrsInstance) -> dict[str, Any]:
-    """A record as Binance writes it: amounts as strings, times in milliseconds."""
-    return {
-        wire_name(field): _wire(getattr(record, field.name)) for field in attrs.fields(type(record))
-    }
-
-
-def _wire(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return f"{value:f}"  # the contract's strings have no exponent
-        case datetime():
-            return milliseconds(value)
-        case _:
-            return value

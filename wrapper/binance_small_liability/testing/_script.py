@@ -7,7 +7,6 @@ import attrs
 import httpx
 
 from ._contract import Contract, Example, Operation
-from ._handlers import HANDLERS
 from ._replies import reply
 
 # Makes a response from the headers that every answer of the operation has.
@@ -36,9 +35,9 @@ class Step:
 class Script:
     """Steps, which happen in the order in which they were added, each to one request.
 
-    A step applies to the next signed request, or with `operation` to the next request of that
-    operation: the name of the client's method (`"exchange"`), `"server_time"`, or the contract's
-    operationId. So a client that asks for the time in between does not use a step.
+    A step applies to the next signed request, or with `operation`, a name of the contract such as
+    `"exchange"`, to the next request of that operation. So a client that asks for the time in
+    between does not use a step.
 
     Requests that the checks or limits refuse do not use a step. By default a step applies before
     the request takes effect: if the exchange fails, is dropped, or its client gives up, it never
@@ -130,14 +129,12 @@ class Script:
         self._steps += [Step(self._operation_id(operation), after_effect, delay=seconds)] * times
 
     def _operation_id(self, name: str | None) -> str | None:
-        """The operationId for the name of an operation."""
+        """`name`, if it is an operationId. Raises ValueError."""
         if name is None:
             return None
-        names = {handler.__name__: operation_id for operation_id, handler in HANDLERS.items()}
-        operation_id = names.get(name, name)
-        if operation_id not in self._contract.operations:
+        if name not in self._contract.operations:
             raise ValueError(f"The contract has no operation {name!r}")
-        return operation_id
+        return name
 
     def _candidates(self, operation_id: str | None) -> list[Operation]:
         operations = self._contract.operations

@@ -1,2 +1,0 @@
-# Generated from openapi.yaml by `make generate`. Do not edit.
-"""Contains endpoint functions for accessing the API"""

@@ -1,0 +1,277 @@
+"""What can be generated: every kind of value, and one line for what cannot be expressed."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import yaml
+
+from tools.contract import ROOT
+
+DECIMAL = {"type": "string", "format": "decimal"}
+TIME = {"type": "integer", "format": "unix-milliseconds", "minimum": 0, "maximum": 10**13}
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+MS = 1_767_225_600_000
+# Wire name, schema, a payload, and the value that it becomes. The payload is also what is written.
+FIELDS: list[tuple[str, Any, Any, Any]] = [
+    ("text", {"type": "string"}, "", ""),
+    ("sideEffectType", {"type": "string", "enum": ["BUY", "SELL"]}, "BUY", "BUY"),
+    ("amount", DECIMAL, "0.10", Decimal("0.10")),
+    ("price", {"type": "number"}, Decimal("1.50"), Decimal("1.50")),
+    ("either", {"oneOf": [{"type": "number"}, DECIMAL]}, 3, Decimal(3)),
+    ("eitherType", {"type": ["string", "number"], "format": "decimal"}, "3", Decimal(3)),
+    ("at", TIME, MS, MOMENT),
+    ("written", {"type": "string", "format": "date-time"}, "2026-01-01T00:00:00+00:00", MOMENT),
+    ("count", {"type": "integer", "format": "int64", "minimum": -5, "maximum": 5}, -5, -5),
+    ("isOpen", {"type": "boolean"}, False, False),
+    ("amounts", {"type": "array", "items": DECIMAL}, ["1", "2.0"], [Decimal(1), Decimal("2.0")]),
+    ("names", {"type": "array", "items": {"type": "string"}}, ["a"], ["a"]),
+    ("maybe", {"type": ["string", "null"], "format": "decimal"}, None, None),
+    ("maybeTime", {"anyOf": [TIME, {"type": "null"}]}, MS, MOMENT),
+    ("maybeEither", {"oneOf": [{"type": "null"}, {"type": "number"}, DECIMAL]}, 1, Decimal(1)),
+]
+WRONG: list[tuple[str, Any, str]] = [
+    ("text", None, "expected a string, got null"),
+    ("sideEffectType", "HOLD", "expected one of BUY, SELL, got a string"),
+    ("amount", "NaN", "expected a decimal, got a string"),
+    ("amount", True, "expected a decimal, got a boolean"),
+    ("price", 1.5, "expected a decimal, got a number"),
+    ("at", -1, "expected a time in milliseconds, got a number"),
+    ("at", 10**13 + 1, "expected a time in milliseconds, got a number"),
+    ("written", "2026-01-01T00:00:00", "expected a time with an offset, got a string"),
+    ("written", 1, "expected a time, got a number"),
+    ("count", 6, "expected a whole number, got a number"),
+    ("count", -6, "expected a whole number, got a number"),
+    ("count", Decimal(1), "expected a whole number, got a number"),
+    ("isOpen", 1, "expected a boolean, got a number"),
+    ("amounts", ["1", {}], "[1]: expected a decimal, got an object"),
+    ("amounts", "1", "expected an array, got a string"),
+    ("maybe", [], "expected a decimal, got an array"),
+]
+PARAMETERS: list[tuple[str, Any, Any, Any]] = [
+    ("side", {"type": "string", "enum": ["BUY", "SELL"]}, "BUY", "BUY"),
+    ("isIsolated", {"type": "boolean"}, True, "true"),
+    ("quoteQty", DECIMAL, Decimal("1E-8"), "0.00000001"),
+    ("fromTime", TIME, MOMENT, str(MS)),
+    ("limit", {"type": "integer", "minimum": 1, "maximum": 9}, 9, "9"),
+    (
+        "symbols",
+        {"type": "array", "maxItems": 2, "items": {"type": "string", "pattern": "^[A-Z]+$"}},
+        ["A", "B"],
+        "A,B",
+    ),
+]
+
+
+def _snake(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+def _contract(schema: Any, parameters: Any = ()) -> Any:
+    """Today's contract with one more read."""
+    contract = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
+    operation = deepcopy(contract["paths"]["/sapi/v1/margin/exchange-small-liability"]["get"])
+    operation |= {"operationId": "newer", "parameters": list(parameters)}
+    media = {"schema": schema, "examples": {"documented": {"value": []}}}
+    operation["responses"]["200"]["content"] = {"application/json": media}
+    contract["paths"]["/sapi/v1/newer"] = {"get": operation}
+    return contract
+
+
+@pytest.fixture(scope="module")
+def generator() -> Any:
+    """The generator as a module."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "generated/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look for their module.
+    sys.modules["generate"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _written(contract: Any, folder: Path) -> Path:
+    path = folder / "openapi.yaml"
+    path.write_text(yaml.safe_dump(contract))
+    return path
+
+
+@pytest.fixture(scope="module")
+def newer(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The operation of a read with all kinds of values, each required and not required."""
+    folder = tmp_path_factory.mktemp("generated")
+    properties = {name: schema for name, schema, _, _ in FIELDS}
+    optional = {f"{name}Optional": schema for name, schema, _, _ in FIELDS}
+    inner = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    schema = {
+        "type": "object",
+        "required": [*properties, "inner", "rows"],
+        "properties": {
+            # Fields that are not required may be in any position.
+            **optional,
+            **properties,
+            "inner": {**inner, "x-public-name": "inside"},
+            "rows": {"type": "array", "items": inner},
+        },
+    }
+    parameters = [
+        {"name": name, "in": "query", "required": False, "explode": False, "schema": schema}
+        for name, schema, _, _ in PARAMETERS
+    ]
+    generator.generate(_written(_contract(schema, parameters), folder), folder / "newer_api")
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("newer_api.operations").newer
+    sys.path.remove(str(folder))
+
+
+def _payload() -> dict[str, Any]:
+    return {
+        **{name: value for name, _, value, _ in FIELDS},
+        "inner": {"x": 1},
+        "rows": [{"x": 2}, {"x": 3}],
+    }
+
+
+def test_every_kind_of_value_is_read_and_written(newer: Any) -> None:
+    payload = _payload()
+    record = newer.read(payload, set())
+    for name, _, _, value in FIELDS:
+        assert getattr(record, _snake(name)) == value
+        assert getattr(record, _snake(f"{name}Optional")) is None
+    assert (record.inside.x, [row.x for row in record.rows]) == (1, [2, 3])
+    assert record.to_dict() == payload
+    payload |= {f"{name}Optional": value for name, _, value, _ in FIELDS}
+    record = newer.read(payload, set())
+    for name, _, _, value in FIELDS:
+        assert getattr(record, _snake(f"{name}Optional")) == value
+    written = record.to_dict()
+    # A field that is not required is left out instead of null.
+    assert written == {k: v for k, v in payload.items() if v is not None or k == "maybe"}
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        record.text = "other"
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), WRONG)
+def test_a_wrong_value_names_its_place(newer: Any, name: str, value: Any, problem: str) -> None:
+    separator = "" if problem.startswith("[") else ": "
+    for field in (name, f"{name}Optional"):
+        if value is None and field != name:
+            continue
+        with pytest.raises(ValueError, match=re.escape(f"$.{field}{separator}{problem}")):
+            newer.read({**_payload(), field: value}, set())
+
+
+def test_missing_and_unknown_fields_are_named(newer: Any) -> None:
+    payload = _payload()
+    unknown: set[str] = set()
+    newer.read({**payload, "fee": 1, "rows": [{"x": 2, "tier": 3}]}, unknown)
+    assert unknown == {"fee", "tier"}
+    with pytest.raises(ValueError, match=re.escape("$.rows[0].x: missing")):
+        newer.read({**payload, "rows": [{}]}, set())
+    with pytest.raises(ValueError, match=re.escape("$: expected an object, got an array")):
+        newer.read([], set())
+
+
+@pytest.mark.parametrize(("name", "value", "text"), [(n, v, t) for n, _, v, t in PARAMETERS])
+def test_every_kind_of_parameter_is_encoded(newer: Any, name: str, value: Any, text: str) -> None:
+    assert newer.query({_snake(name): value}) == {name: text}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"side": "HOLD"}, "side must be BUY or SELL"),
+        ({"is_isolated": 1}, "is_isolated must be True or False"),
+        ({"quote_qty": 0.1}, "quote_qty must be a Decimal"),
+        ({"quote_qty": Decimal("NaN")}, "quote_qty must be a Decimal"),
+        ({"from_time": MOMENT.replace(tzinfo=None)}, "from_time must be an aware datetime"),
+        ({"limit": 10}, "limit must be a whole number from 1 to 9"),
+        ({"limit": True}, "limit must be a whole number"),
+        ({"symbols": ["A", "B", "C"]}, "symbols must be a list with a number of items to 2"),
+        ({"symbols": ["a"]}, "symbols must match"),
+        ({"symbols": "A"}, "symbols must be a list of texts"),
+        ({"symbol": "A"}, "symbol is not a parameter of newer, which has: side, is_isolated"),
+    ],
+)
+def test_a_wrong_parameter_is_named(newer: Any, given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        newer.query(given)
+
+
+def _nested(schema: Any) -> Any:
+    rows = {"type": "array", "items": {"type": "object", "properties": {"odd": schema}}}
+    return _contract({"type": "object", "properties": {"rows": rows}})
+
+
+def _parameter(**parts: Any) -> Any:
+    return _contract({}, [{"name": "odd", "in": "query", "schema": {"type": "string"}, **parts}])
+
+
+def _without(key: str) -> Any:
+    contract = _contract({})
+    del contract["paths"]["/sapi/v1/newer"]["get"][key]
+    return contract
+
+
+@pytest.mark.parametrize(
+    ("contract", "place"),
+    [
+        (lambda: _nested({"type": "quaternion"}), "200.rows[].odd: type quaternion"),
+        (lambda: _nested({"type": "string", "format": "byte"}), "200.rows[].odd: type string"),
+        (lambda: _nested({"type": "integer", "format": "unix"}), "200.rows[].odd: type integer"),
+        (lambda: _nested({}), "200.rows[].odd: type None"),
+        (lambda: _nested({"type": "object"}), "200.rows[].odd: type object"),
+        (lambda: _nested({"type": "array"}), "200.rows[].odd: type array"),
+        (lambda: _nested({"allOf": [DECIMAL]}), "200.rows[].odd: type None"),
+        (lambda: _nested({"type": ["string", "integer"]}), "200.rows[].odd: type string"),
+        (lambda: _nested({"$ref": "#/components/schemas/Nothing"}), "KeyError('Nothing')"),
+        (lambda: _parameter(**{"in": "header"}), "parameter odd: it must be a value in the query"),
+        (
+            lambda: _parameter(schema={"type": "array", "items": {"type": "string"}}),
+            "parameter odd: a list must be of strings, with explode: false",
+        ),
+        (lambda: _without("x-request-weight"), "KeyError('x-request-weight')"),
+        (lambda: _without("operationId"), "KeyError('operationId')"),
+    ],
+)
+def test_what_cannot_be_expressed_is_one_line_with_its_place(
+    generator: Any, contract: Callable[[], Any], place: str, tmp_path: Path
+) -> None:
+    with pytest.raises(generator.Inexpressible) as caught:
+        generator.generate(_written(contract(), tmp_path), tmp_path / "newer_api")
+    assert "GET /sapi/v1/newer" in str(caught.value)
+    assert place in str(caught.value)
+    assert not (tmp_path / "newer_api").exists()
+
+
+def test_the_program_stops_with_one_line(tmp_path: Path) -> None:
+    path = _written(_nested({"type": "quaternion"}), tmp_path)
+    script = ROOT / "generated/generate.py"
+    done = subprocess.run(
+        [sys.executable, script, "--contract", path, "--package", tmp_path / "api"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"{path}: GET /sapi/v1/newer 200.rows[].odd: type quaternion")
+
+
+def test_numbers_of_the_contract_stay_exact() -> None:
+    text = (ROOT / "generated/binance_small_liability_api/openapi.json").read_text("utf-8")
+    numbers = json.loads(text.partition("\n")[2].join(("{", "")), parse_float=str)
+    examples = numbers["paths"]["/sapi/v1/margin/exchange-small-liability"]["get"]["responses"]
+    several = examples["200"]["content"]["application/json"]["examples"]["several"]["value"]
+    assert several[2]["liabilityQty"] == "1.0E-8"

@@ -1,0 +1,191 @@
+"""Writes the parts of README and guides that repeat the contract or the code.
+
+A marked part is between `<!-- NAME: written by make generate -->` and `<!-- end -->`. In a block of
+`console`, the output of a command is what it prints against a fake Binance.
+
+    python -m tools.guides
+"""
+
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import binance_small_liability
+from binance_small_liability.operations import ALL
+from binance_small_liability.testing import FakeBinance
+
+from tools.contract import ROOT
+
+PAGES = ROOT / "docs/pages"
+PROGRAM = "binance-small-liability"
+_MARKED = re.compile(
+    r"(?P<begin>^<!-- (?P<name>[\w-]+): written by make generate -->\n).*?(?=^<!-- end -->$)",
+    re.MULTILINE | re.DOTALL,
+)
+_FENCE = re.compile(
+    r"(?:^ *<!-- (?P<marker>not run|needs): (?P<reason>[^\n]+?) -->\n)?"
+    r'^(?P<indent> *)```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n'
+    r"(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Block(NamedTuple):
+    """A block of code in a page."""
+
+    language: str
+    title: str
+    text: str
+    marker: str
+    reason: str
+
+
+def pages() -> list[Path]:
+    """README and guides, without what `make docs` copies."""
+    guides = sorted(PAGES.glob("*.md"))
+    return [ROOT / "README.md", *(page for page in guides if page.name != "benchmarks.md")]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The blocks of code in a page."""
+    return [
+        Block(
+            match["language"],
+            match["title"] or "",
+            textwrap.dedent(match["text"]),
+            match["marker"] or "",
+            match["reason"] or "",
+        )
+        for match in _FENCE.finditer(page.read_text("utf-8"))
+    ]
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """The commands in a block of console, and the outputs that it shows."""
+    for shown in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = shown.partition("\n")
+        yield command, output
+
+
+def written(page: Path) -> str:
+    """The page as it should be."""
+    text = _MARKED.sub(lambda part: part["begin"] + PARTS[part["name"]](), page.read_text("utf-8"))
+    return _FENCE.sub(_with_outputs, text)
+
+
+def _with_outputs(block: "re.Match[str]") -> str:
+    """A block of console with what its commands print. Each block has a new fake Binance."""
+    if block["language"] != "console" or f"$ {PROGRAM} " not in block["text"]:
+        return block[0]
+    fake = FakeBinance()
+    outputs = []
+    with fake.serve() as url, tempfile.TemporaryDirectory() as folder:
+        variables = {
+            "BINANCE_BASE_URL": url,
+            "BINANCE_API_KEY": fake.api_key,
+            "BINANCE_API_SECRET": str(fake.api_secret),
+        }
+        lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+        Path(folder, "mock.env").write_text(lines)
+        for command, shown in commands(block["text"]):
+            program, *arguments = shlex.split(command)
+            output = shown
+            if program == PROGRAM:
+                output = subprocess.run(
+                    [sys.executable, "-m", "binance_small_liability", *arguments],
+                    env={**os.environ, **variables},
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout
+            outputs.append(f"$ {command}\n{output}")
+    return f"```console\n{''.join(outputs)}```"
+
+
+def _limits() -> str:
+    counted = {"IP": "IP address", "UID": "account (UID)"}
+    lines = ["| call | counted by | weight | budget per minute | calls per minute |"]
+    lines.append("|---|---|---|---|---|")
+    for each in ALL.values():
+        if each.weight_per_minute is not None:
+            calls = each.weight_per_minute // each.weight
+            lines.append(
+                f"| `{each.name}` | {counted[each.limiter]} | {each.weight:,}"
+                f" | {each.weight_per_minute:,} | {calls:,} |"
+            )
+    return _lines(lines)
+
+
+def _operations() -> str:
+    lines = ["| operation | parameters |", "|---|---|"]
+    for each in ALL.values():
+        if each.method == "GET":
+            names = [
+                f"`{name}`" if parameter.required else f"`{name}` (optional)"
+                for name, parameter in each.parameters.items()
+            ]
+            lines.append(f"| `{each.name}` | {', '.join(names) or '–'} |")
+    return _lines(lines)
+
+
+def _reference() -> str:
+    return "\n".join(f"::: binance_small_liability_api.operations.{name}\n" for name in ALL)
+
+
+def _errors() -> str:
+    lines = ["| error | what happened |", "|---|---|"]
+    for error in _error_classes():
+        summary = str(inspect.getdoc(error)).partition("\n")[0]
+        lines.append(f"| `{error.__name__}` | {summary.removesuffix('.')} |")
+    return _lines(lines)
+
+
+def _error_reference() -> str:
+    return "\n".join(
+        f"::: binance_small_liability.{error.__name__}\n" for error in _error_classes()
+    )
+
+
+def _error_classes() -> Iterator[type[Exception]]:
+    """The public errors, each after its parent."""
+
+    def visit(error: type[Exception]) -> Iterator[type[Exception]]:
+        yield error
+        for child in error.__subclasses__():
+            if child.__name__ in binance_small_liability.__all__:
+                yield from visit(child)
+
+    yield from visit(binance_small_liability.SmallLiabilityError)
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "limits": _limits,
+    "operations": _operations,
+    "operation-reference": _reference,
+    "errors": _errors,
+    "error-reference": _error_reference,
+}
+
+
+def outdated() -> list[Path]:
+    """The pages that `make generate` would change."""
+    return [page for page in pages() if written(page) != page.read_text("utf-8")]
+
+
+if __name__ == "__main__":
+    for page in outdated():
+        page.write_text(written(page), "utf-8")
