@@ -9,9 +9,10 @@ the two contracts.
 
 import json
 import logging
+import operator
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,7 @@ def _departures(api: Api, operation: Operation) -> Iterator[str]:
     hosts = _hosts(api.contract, operation)
     if hosts and host not in hosts:
         yield f"{host} is no longer among the servers"
+    yield from _limits(api.contract, operation)
     for status, promised in responses(_TODAY, operation.method, operation.path).items():
         answer = answer_of(api.contract, operation.method, operation.path, status)
         if answer is None:
@@ -168,6 +170,21 @@ def _departures(api: Api, operation: Operation) -> Iterator[str]:
             yield from (
                 f"{status} {fault}" for fault in _faults(api, operation, status, promised, answer)
             )
+
+
+def _limits(contract: Any, operation: Operation) -> Iterator[str]:
+    """Limits with which today's client would send too much, and be refused and banned."""
+    ours = definition_of(_TODAY, operation.method, operation.path)
+    theirs = definition_of(contract, operation.method, operation.path)
+    worse: dict[str, Callable[[Any, Any], bool]] = {
+        "x-request-weight": operator.gt,
+        "x-request-weight-per-minute": operator.lt,
+        "x-request-weight-by": operator.ne,
+    }
+    for name, is_worse in worse.items():
+        # A contract of somebody else may say nothing about limits.
+        if name in ours and name in theirs and is_worse(theirs[name], ours[name]):
+            yield f"{name} is {theirs[name]} instead of {ours[name]}: the client would be refused"
 
 
 def _times(contract: Any) -> Iterator[str]:

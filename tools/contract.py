@@ -204,6 +204,8 @@ def _page_type(schema: Any) -> str:
     if "enum" in schema:
         return "ENUM"
     kind = _kind(schema, str(schema.get("type")))
+    if kind == "array":  # joined by commas
+        return "STRING"
     names = {"integer": "INT" if schema.get("format") == "int32" else "LONG", "number": "DECIMAL"}
     return names.get(kind, kind.removesuffix(" string")).upper()
 

@@ -155,7 +155,15 @@ def _reworded(node: Any) -> Any:
 
 
 # Each change, with a pattern of the line that must report it.
+def _limit(**changes: Any) -> Change:
+    named = {f"x-request-weight{key}".replace("_", "-"): value for key, value in changes.items()}
+    return lambda contract: _get(contract).update(named)
+
+
 BREAKING: dict[str, tuple[Change, str]] = {
+    "ten times the weight": (_limit(**{"": 1000}), "x-request-weight is 1000 instead of 100"),
+    "half the budget": (_limit(_per_minute=6000), "x-request-weight-per-minute is 6000 instead"),
+    "another limiter": (_limit(_by="UID"), "x-request-weight-by is UID instead of IP"),
     "a field is renamed": (_rename_everywhere, r"principal: missing"),
     "a field is renamed only in the schema": (
         lambda c: _rename_in_schema(_coin(c), "interest", "interestAmount"),
@@ -328,11 +336,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
     "the time moves": (_move(TIME_PATH), rf"{TIME_PATH}: .*hasn't been found"),
     "serverTime is renamed only in the schema": (
         lambda c: _rename_in_schema(_time(c), "serverTime", "now"),
-        rf"{TIME_PATH}: 200 made up: .*without a time",
+        rf"{TIME_PATH}: 200 made up: .*\$\.serverTime: missing",
     ),
     "serverTime becomes a string only in the schema": (
         lambda c: _time(c)["properties"].update(serverTime={"type": "string"}),
-        rf"{TIME_PATH}: 200 made up: .*without a time",
+        rf"{TIME_PATH}: 200 made up: .*\$\.serverTime: expected a time",
     ),
 }
 
@@ -461,15 +469,17 @@ def test_a_verdict_that_it_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[
         f"BREAKS: {LIST_PATH}: 200 documented and 3 more: ContractError: The answer breaks the"
         " contract at $[0].liabilityQty: missing (1 attempt)"
     )
-    assert said[-1] == "Regenerating would change models/small_liability_coin.py"
+    assert said[-1] == "Regenerating would change records/coin.py"
 
 
 def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(_edited(tmp_path, "summary: Nothing to exchange", "summary: None")) == 0
     assert capsys.readouterr().out == "survives\nRegenerating would change nothing\n"
-    # The wrapper imports from a folder with the name of the tag.
-    report = regenerating(_edited(tmp_path, "tags: [margin]", "tags: [loans]"))
-    assert report == "Regenerating would change api/loans, api/margin"
+    report = regenerating(_edited(tmp_path, "operationId: list_coins", "operationId: coins"))
+    assert report == (
+        "Regenerating would change operations/__init__.py, operations/coins.py,"
+        " operations/list_coins.py"
+    )
 
 
 @pytest.mark.parametrize(
