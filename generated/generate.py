@@ -13,10 +13,10 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jinja2 import StrictUndefined
@@ -37,6 +37,7 @@ ALL = """from typing import Any
 from ..operation import Operation
 ALL: dict[str, Operation[..., Any]] = {{each.name: each for each in ({},)}}
 """
+EVEN = {"minimum": 'float("-inf")', "maximum": 'float("inf")'}  # where there is no bound
 STAMP = "timestamp"  # the parameter that is added when a request is signed
 RUFF = [sys.executable, "-m", "ruff"]
 STYLE = ["--isolated", "--no-cache", "--quiet", "--target-version=py311", "--line-length=100"]
@@ -46,8 +47,7 @@ class Inexpressible(Exception):
     """The templates cannot express a part of the contract. The message names the place."""
 
 
-@dataclass
-class Kind:
+class Kind(NamedTuple):
     """How the generated code treats the values of a schema: pieces of Python.
 
     Attributes:
@@ -59,28 +59,23 @@ class Kind:
 
     type: str
     read: str
-    write: Callable[[str], str] = lambda value: value
+    write: Callable[[str], str] = str
     uses: tuple[str, ...] = ()
 
 
-@dataclass
-class Record:
-    """An object in an answer, and the pages that describe it."""
-
-    name: str
-    schema: Any
-    sources: list[str]
-    fields: list[dict[str, Any]] = field(default_factory=list)
-    uses: set[str] = field(default_factory=set)
-
-
 class Contract:
-    """The contract, as the templates see it. Raises Inexpressible."""
+    """The contract, as the templates see it. Raises Inexpressible.
+
+    Attributes:
+        records: the objects in answers, by their names.
+        operations: the operations, by their names.
+    """
 
     def __init__(self, document: Any) -> None:
-        self.document = document
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, dict[str, Any]] = {}
         self.operations: dict[str, dict[str, Any]] = {}
+        self._document = document
+        self._source = ""  # the page of the operation that is read
         for path, item in document["paths"].items():
             for method, node in item.items():
                 place = f"{method.upper()} {path}"
@@ -94,33 +89,31 @@ class Contract:
         """`node` with what it refers to; keys beside a reference take precedence."""
         if "$ref" not in node:
             return node
-        target = self.document
+        target = self._document
         for key in node["$ref"].removeprefix("#/").split("/"):
             target = target[key]
         return {**self._whole(target), **{k: v for k, v in node.items() if k != "$ref"}}
 
     def _operation(self, place: str, node: Any) -> dict[str, Any]:
         method, _, path = place.partition(" ")
-        name = PythonIdentifier(node["operationId"], "")
-        schemes = self.document["components"]["securitySchemes"]
-        security = node.get("security", self.document["security"])
+        self._source = node["externalDocs"]["url"]
+        schemes = self._document["components"]["securitySchemes"]
+        security = node.get("security", self._document["security"])
         sent_in = {schemes[name]["in"] for alternative in security for name in alternative}
         success = self._whole(node["responses"]["200"])
         schema = success["content"]["application/json"]["schema"]
-        source = node["externalDocs"]["url"]
-        headers = [name for name in success.get("headers", ()) if "WEIGHT" in name.upper()]
+        name = ClassName(node["operationId"], "")
+        answer = self._kind(schema, f"{place} 200", name) if schema else Kind("None", "nothing")
+        headers = [header for header in success.get("headers", ()) if "WEIGHT" in header.upper()]
         parameters = [self._whole(each) for each in node.get("parameters", ())]
-        answer = Kind("None", "nothing")
-        if schema:
-            answer = self._kind(schema, f"{place} 200", ClassName(name, ""), source)
         return {
-            "name": name,
+            "name": PythonIdentifier(node["operationId"], ""),
             "method": method,
             "path": path,
             "summary": node["summary"],
             "description": _text(node),
-            "source": source,
-            "parameters": [self._parameter(place, each) for each in parameters if _is_given(each)],
+            "source": self._source,
+            "parameters": [self._parameter(place, p) for p in parameters if p["name"] != STAMP],
             "answer": answer,
             "has_key": "header" in sent_in,
             "signed": "query" in sent_in,
@@ -133,15 +126,16 @@ class Contract:
     def _parameter(self, place: str, node: Any) -> dict[str, Any]:
         place = f"{place} parameter {node['name']}"
         schema = self._whole(node["schema"])
-        kind = self._kind(schema, place, "", "")
+        kind = self._kind(schema, place, "")
         is_list = schema["type"] == "array"
         items = self._whole(schema["items"]) if is_list else schema
-        names = {"int": "integer", "datetime": "time", "Decimal": "decimal", "bool": "boolean"}
         if node["in"] != "query" or kind.uses or "None" in kind.type:
             raise Inexpressible(f"{place}: it must be a value in the query")
         if is_list and (node.get("explode", True) or items["type"] != "string"):
             raise Inexpressible(f"{place}: a list must be of strings, with explode: false")
+        names = {"int": "integer", "datetime": "time", "Decimal": "decimal", "bool": "boolean"}
         facts = {
+            "name": node["name"],
             "kind": "array" if is_list else names.get(kind.type, "string"),
             "required": node.get("required", False),
             "default": schema.get("default"),
@@ -152,29 +146,27 @@ class Contract:
         }
         return {
             "name": _identifier(node, node["name"]),
-            "wire_name": node["name"],
-            "type": kind.type,
-            "required": facts["required"],
+            "type": kind.type if facts["required"] else f"{kind.type} | None = None",
             "description": _text(node) + _bounds(facts),
             "facts": {k: v for k, v in facts.items() if v not in (None, False, (), "")},
         }
 
-    def _kind(self, given: Any, place: str, name: str, source: str) -> Kind:
+    def _kind(self, given: Any, place: str, name: str) -> Kind:
         """How the values of a schema are treated. `name` is that of an object without a name."""
         if "$ref" in given:
             name = given["$ref"].rpartition("/")[2]
         schema = self._whole(given)
         choices = schema.get("oneOf") or schema.get("anyOf")
-        if choices is None and isinstance(schema.get("type"), list):
+        if isinstance(schema.get("type"), list):
             choices = [{**schema, "type": each} for each in schema["type"]]
         if choices is not None:
-            return self._choice([self._whole(each) for each in choices], place, name, source)
+            return self._choice([self._whole(each) for each in choices], place, name)
         match schema:
             case {"type": "array", "items": items}:
-                return _list(self._kind(items, f"{place}[]", f"{name}Item", source))
+                return _list(self._kind(items, f"{place}[]", f"{name}Item"))
             case {"type": "object", "properties": _}:
                 record = ClassName(name, "")
-                self._add_record(record, schema, place, source)
+                self._add_record(record, schema, place)
                 return Kind(record, f"{record}.from_dict", "{}.to_dict()".format, (record,))
             case {"type": "string", "enum": texts}:
                 allowed = ", ".join(repr(each) for each in texts if each is not None)
@@ -184,62 +176,53 @@ class Contract:
             case {"type": "string", "format": "date-time"}:
                 return Kind("datetime", "date_time", "{}.isoformat()".format)
             case {"type": "string"} if "format" not in schema:
-                shortest = schema.get("minLength", 0)
-                return Kind("str", f"text_of({shortest})" if shortest else "text")
+                return Kind("str", f"text({schema.get('minLength', 0)})")
             case {"type": "integer", "format": "unix-milliseconds", "minimum": low, "maximum": top}:
                 return Kind(
                     "datetime", f"unix_milliseconds({low}, {top})", "milliseconds({})".format
                 )
             case {"type": "integer"} if schema.get("format") in (None, "int32", "int64"):
-                bounds = f"{schema.get('minimum')}, {schema.get('maximum')}"
-                return Kind("int", f"integer({bounds})")
+                low, top = (schema.get(each, EVEN[each]) for each in ("minimum", "maximum"))
+                return Kind("int", f"integer({low}, {top})")
             case {"type": "number"}:
                 return Kind("Decimal", "decimal")
             case {"type": "boolean"}:
                 return Kind("bool", "boolean")
         raise Inexpressible(f"{place}: {_shown(schema)} cannot be expressed")
 
-    def _choice(self, choices: list[Any], place: str, name: str, source: str) -> Kind:
-        """A number or a decimal string, or either of two types of which one is null."""
+    def _choice(self, choices: list[Any], place: str, name: str) -> Kind:
+        """A number or a decimal string, or one of two types of which one is null."""
         present = [each for each in choices if each.get("type") != "null"]
-        kinds = [self._kind(each, place, name, source) for each in present]
+        kinds = [self._kind(each, place, name) for each in present]
         types = sorted(str(each.get("type")) for each in present)
         is_decimal = types == ["number", "string"] and {kind.type for kind in kinds} == {"Decimal"}
-        if len(kinds) == 1 or is_decimal:
-            # The first choice is what the fake writes.
-            return kinds[0] if present == choices else _nullable(kinds[0])
-        raise Inexpressible(f"{place}: {' or '.join(map(_shown, choices))} cannot be expressed")
+        if len(kinds) != 1 and not is_decimal:
+            raise Inexpressible(f"{place}: {' or '.join(map(_shown, choices))} cannot be expressed")
+        # The first choice is what the fake writes.
+        return kinds[0] if present == choices else _nullable(kinds[0])
 
-    def _add_record(self, name: str, schema: Any, place: str, source: str) -> None:
+    def _add_record(self, name: str, schema: Any, place: str) -> None:
         if name in self.records:
-            if self.records[name].schema != schema:
+            if self.records[name]["schema"] != schema:
                 raise Inexpressible(f"{place}: {name} is also the name of another record")
-            self._add_source(name, source)
             return
-        record = self.records[name] = Record(name, schema, [source])
+        record = {"name": name, "schema": schema, "description": _text(schema)}
+        self.records[name] = record | {"source": self._source}
+        fields = []
         for wire_name, given in schema["properties"].items():
-            kind = self._kind(given, f"{place}.{wire_name}", f"{name} {wire_name}", source)
-            record.uses.update(set(kind.uses) - {name})
-            record.fields.append(
+            kind = self._kind(given, f"{place}.{wire_name}", f"{name} {wire_name}")
+            required = wire_name in schema.get("required", ())
+            fields.append(
                 {
                     "name": _identifier(given, wire_name),
                     "wire_name": wire_name,
-                    "kind": kind,
-                    "required": wire_name in schema.get("required", ()),
+                    "kind": kind if required else _nullable(kind),
+                    "required": required,
                     "description": _text(self._whole(given)),
                 }
             )
-
-    def _add_source(self, name: str, source: str) -> None:
-        record = self.records[name]
-        if source not in record.sources:
-            record.sources.append(source)
-            for used in record.uses:
-                self._add_source(used, source)
-
-
-def _is_given(parameter: Any) -> bool:
-    return bool(parameter["name"] != STAMP)
+        uses = {used for each in fields for used in each["kind"].uses} - {name}
+        self.records[name] |= {"fields": fields, "uses": sorted(uses)}
 
 
 def _list(item: Kind) -> Kind:
@@ -255,6 +238,8 @@ def _nullable(kind: Kind) -> Kind:
         written = kind.write(value)
         return value if written == value else f"None if {value} is None else {written}"
 
+    if kind.type.endswith("None"):
+        return kind
     return Kind(f"{kind.type} | None", f"nullable({kind.read})", write, kind.uses)
 
 
@@ -272,12 +257,11 @@ def _text(node: Any) -> str:
 
 def _bounds(facts: dict[str, Any]) -> str:
     """The bounds of a parameter as a sentence."""
-    low, top, default = (facts[name] for name in ("minimum", "maximum", "default"))
-    if facts["kind"] == "time" or (low is None and top is None):
+    if facts["kind"] == "time" or facts["minimum"] is facts["maximum"]:
         return ""
     items = " items" if facts["kind"] == "array" else ""
-    by_default = "" if default is None else f", {default} by default"
-    return f" {low} to {top}{items}{by_default}."
+    default = "" if facts["default"] is None else f", {facts['default']} by default"
+    return f" {facts['minimum']} to {facts['maximum']}{items}{default}."
 
 
 def doc(text: str, column: int, hanging: int = 0) -> str:
@@ -316,25 +300,22 @@ def modules(path: Path) -> Iterator[tuple[str, str]]:
     data = GeneratorData.from_dict(document, config=config)
     if isinstance(data, GeneratorError):
         raise Inexpressible(f"{data.header}: {data.detail}")
-    collections = data.endpoint_collections_by_tag.values()
-    for error in [*data.errors, *(each for found in collections for each in found.parse_errors)]:
+    for error in chain(
+        data.errors, *(each.parse_errors for each in data.endpoint_collections_by_tag.values())
+    ):
         raise Inexpressible(f"{error.header}: {error.detail}")
     environment = Project(openapi=data, config=config, custom_template_path=TEMPLATES).env
     environment.undefined = StrictUndefined
-    environment.globals.update(doc=doc, py=repr, snake=snake_case, text=_text)
+    environment.globals.update(doc=doc, py=repr, snake=snake_case)
     yield "__init__", INIT
     for name in ("values", "operation"):
         yield name, (TEMPLATES / f"{name}.py").read_text("utf-8")
-    things: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("record", contract.records),
-        ("operation", contract.operations),
-    )
-    for kind, named in things:
+    for kind, things in (("record", contract.records), ("operation", contract.operations)):
         template = environment.get_template(f"{kind}.py.jinja")
-        imports = "".join(f"from .{snake_case(name)} import {name} as {name}\n" for name in named)
-        known = ALL.format(", ".join(named)) if kind == "operation" else ""
-        yield f"{kind}s/__init__", f'"""The {kind}s of the contract."""\n{imports}{known}'
-        for name, thing in named.items():
+        imports = [f"from .{snake_case(name)} import {name} as {name}\n" for name in things]
+        known = ALL.format(", ".join(things)) if kind == "operation" else ""
+        yield f"{kind}s/__init__", f'"""The {kind}s of the contract."""\n{"".join(imports)}{known}'
+        for name, thing in things.items():
             yield f"{kind}s/{snake_case(name)}", template.render(it=thing)
 
 

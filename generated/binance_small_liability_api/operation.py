@@ -13,6 +13,14 @@ from .values import LATEST, Read, milliseconds, moment, nothing
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_EXPECTED = {
+    "integer": "a whole number",
+    "time": "an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)",
+    "decimal": "a Decimal, because a float is not exact",
+    "boolean": "True or False",
+    "string": "a text",
+    "array": "a list of texts",
+}
 
 
 class ParameterError(ValueError):
@@ -55,51 +63,42 @@ class Parameter:
 
     def text(self, name: str, value: Any) -> str:
         """`value` as Binance reads it. Raises ParameterError, which calls it `name`."""
-        try:
-            match self.kind, value:
-                case "integer", int() if not isinstance(value, bool):
-                    return str(self._within(value, "a whole number", str))
-                case "time", datetime() if value.utcoffset() is not None:
-                    return str(self._within(milliseconds(value), "a time", _iso))
-                case "decimal", Decimal() | int() if Decimal(value).is_finite():
-                    return f"{Decimal(value):f}"
-                case "boolean", bool():
-                    return "true" if value else "false"
-                case "string", str():
-                    return self._checked(value)
-                case "array", list() | tuple() if all(isinstance(item, str) for item in value):
-                    self._within(len(value), "a list with a number of items", str)
-                    return ",".join(map(self._checked, value))
-            problem = f"must be {_EXPECTED[self.kind]}"
-        except ValueError as error:
-            problem = str(error)
-        # Raised outside the handler, so that the error has no other one as its context.
-        raise ParameterError(name, problem)
-
-    def _within(self, number: int, what: str, shown: Callable[[int], str]) -> int:
-        least, most = self.minimum, self.maximum
-        if (least is not None and number < least) or (most is not None and number > most):
-            bounds = "" if least is None else f" from {shown(least)}"
-            bounds += "" if most is None else f" to {shown(most)}"
-            raise ValueError(f"must be {what}{bounds}")
-        return number
-
-    def _checked(self, text: str) -> str:
-        if not text or (self.allowed and text not in self.allowed):
-            raise ValueError(f"must be {' or '.join(self.allowed) or 'a text that is not empty'}")
-        if not re.search(self.pattern, text):
-            raise ValueError(f"must match {self.pattern}")
+        problem = f"must be {_EXPECTED[self.kind]}"
+        match self.kind, value:
+            case "integer", int() if not isinstance(value, bool):
+                problem, text = self._outside(value, problem), str(value)
+            case "time", datetime() if value.utcoffset() is not None:
+                time = milliseconds(value)
+                problem, text = self._outside(time, "must be a time", _iso), str(time)
+            case "decimal", Decimal() | int() if Decimal(value).is_finite():
+                problem, text = "", f"{Decimal(value):f}"
+            case "boolean", bool():
+                problem, text = "", str(value).lower()
+            case "string", str():
+                problem, text = self._odd(value), value
+            case "array", list() | tuple() if all(isinstance(item, str) for item in value):
+                problem = self._outside(len(value), "must have a number of items")
+                problem, text = problem or max(map(self._odd, value), default=""), ",".join(value)
+        if problem:
+            raise ParameterError(name, problem)
         return text
 
+    def _outside(self, number: int, problem: str, shown: Callable[[int], str] = str) -> str:
+        """`problem` with the bounds, unless `number` is within them."""
+        least, most = self.minimum, self.maximum
+        if (least is None or least <= number) and (most is None or number <= most):
+            return ""
+        bounds = [f"from {shown(least)}"] if least is not None else []
+        bounds += [f"to {shown(most)}"] if most is not None else []
+        return f"{problem} {' '.join(bounds)}"
 
-_EXPECTED = {
-    "integer": "a whole number",
-    "time": "an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)",
-    "decimal": "a Decimal, because a float is not exact",
-    "boolean": "True or False",
-    "string": "a text",
-    "array": "a list of texts",
-}
+    def _odd(self, text: str) -> str:
+        """The problem of a text that is not allowed."""
+        if self.allowed and text not in self.allowed:
+            return f"must be {' or '.join(self.allowed)}"
+        if not text or not re.search(self.pattern, text):
+            return f"must match {self.pattern}" if self.pattern else "must not be empty"
+        return ""
 
 
 def _iso(time: int) -> str:

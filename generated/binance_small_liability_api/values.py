@@ -40,9 +40,7 @@ def wrong(expected: str, value: object) -> Mismatch:
 
 def decimal(value: Any, _: set[str]) -> Decimal:
     """Reads a number or a decimal string: Binance mixes them, and both are exact here."""
-    if type(value) is str and _DECIMAL.fullmatch(value):
-        return Decimal(value)
-    if type(value) is int or type(value) is Decimal:
+    if (type(value) is str and _DECIMAL.fullmatch(value)) or type(value) in (int, Decimal):
         return Decimal(value)
     raise wrong("a decimal", value)
 
@@ -54,16 +52,20 @@ def boolean(value: Any, _: set[str]) -> bool:
     return value
 
 
-def text(value: Any, _: set[str]) -> str:
-    """Reads a string."""
-    if type(value) is not str:
-        raise wrong("a string", value)
-    return value
+def date_time(value: Any, _: set[str]) -> datetime:
+    """Reads a time of RFC 3339, with its offset, as an aware datetime in UTC."""
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise wrong("a time", value) from None
+    if time.tzinfo is None:
+        raise wrong("a time with an offset", value)
+    return time.astimezone(UTC)
 
 
-def text_of(shortest: int) -> Read[str]:
+def text(shortest: int = 0) -> Read[str]:
     """A reader of strings with at least `shortest` characters."""
-    expected = "a string that is not empty" if shortest == 1 else f"{shortest} characters or more"
+    expected = ("a string", "a string that is not empty")[min(shortest, 1)]
 
     def read(value: Any, _: set[str]) -> str:
         if type(value) is not str or len(value) < shortest:
@@ -84,15 +86,11 @@ def one_of(*allowed: str) -> Read[Any]:
     return read
 
 
-def integer(least: int | None = None, most: int | None = None) -> Read[int]:
+def integer(least: float, most: float) -> Read[int]:
     """A reader of whole numbers."""
 
     def read(value: Any, _: set[str]) -> int:
-        if (
-            type(value) is not int
-            or (least is not None and value < least)
-            or (most is not None and value > most)
-        ):
+        if type(value) is not int or not least <= value <= most:
             raise wrong("a whole number", value)
         return value
 
@@ -108,17 +106,6 @@ def unix_milliseconds(least: int, most: int) -> Read[datetime]:
         return moment(value)
 
     return read
-
-
-def date_time(value: Any, _: set[str]) -> datetime:
-    """Reads a time of RFC 3339, with its offset, as an aware datetime in UTC."""
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise wrong("a time", value) from None
-    if time.tzinfo is None:
-        raise wrong("a time with an offset", value)
-    return time.astimezone(UTC)
 
 
 def array(read_item: Read[T]) -> Read[list[T]]:

@@ -198,7 +198,7 @@ def test_every_kind_of_parameter_is_encoded(newer: Any, name: str, value: Any, t
         ({"from_time": MOMENT.replace(tzinfo=None)}, "from_time must be an aware datetime"),
         ({"limit": 10}, "limit must be a whole number from 1 to 9"),
         ({"limit": True}, "limit must be a whole number"),
-        ({"symbols": ["A", "B", "C"]}, "symbols must be a list with a number of items to 2"),
+        ({"symbols": ["A", "B", "C"]}, "symbols must have a number of items to 2"),
         ({"symbols": ["a"]}, "symbols must match"),
         ({"symbols": "A"}, "symbols must be a list of texts"),
         ({"symbol": "A"}, "symbol is not a parameter of newer, which has: side, is_isolated"),

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,11 +17,14 @@ from tools.contract import ROOT
 
 PACKAGE = ROOT / "wrapper/binance_small_liability"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# From the top down. A layer imports only layers below it. Modules without a layer are at the top.
+# From the top down. A module imports only its own layer and layers below it, at any place of its
+# code, also only for types. Within a layer there is no circle.
 LAYERS = (
-    ("_client", "_history"),
-    ("_operations",),
-    ("_config", "_records"),
+    ("__main__", "cli", "testing"),
+    ("__init__", "operations"),
+    ("_client",),
+    ("_history", "aiohttp", "redis"),
+    ("_config",),
     ("_call",),
     ("_io",),
     ("_secrets", "_errors"),
@@ -28,29 +32,48 @@ LAYERS = (
 MOST_REENTRIES = 8
 
 
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
 def _layer(module: str) -> int:
-    top = module.removeprefix("binance_small_liability").lstrip(".").partition(".")[0]
-    return next((index for index, names in enumerate(LAYERS) if top in names), -1)
+    [layer] = [index for index, names in enumerate(LAYERS) if module.split(".")[1] in names]
+    return layer
 
 
 def _imports(path: Path) -> set[str]:
-    """The modules of this package that a module imports when it is imported."""
-    tree = ast.parse(path.read_text("utf-8"))
-    package = "binance_small_liability." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    """The modules of this package that a module names in an import."""
+    names = {_name(module).removesuffix(".__init__") for module in MODULES}
     found = set()
-    for node in tree.body:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: -node.level] if node.level else []
-            name = ".".join([*base, node.module or ""]).rstrip(".")
-            found |= {f"{name}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.startswith("binance_small_liability.")}
+            base = _name(path).split(".")[: -node.level] if node.level else []
+            source = ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
+            # `from . import tasks` names a module, `from .tasks import TaskIo` a part of one.
+            targets = [f"{source}.{alias.name}" for alias in node.names]
+            found |= {target if target in names else source for target in targets}
+    package = {
+        name: f"{name}.__init__"
+        for name in names
+        if (PACKAGE.parent / name.replace(".", "/")).is_dir()
+    }
+    return {package.get(name, name) for name in found & names} - {_name(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
-    own = _layer("." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts))
     for name in _imports(path):
-        assert own <= _layer(name), f"{path.name} imports {name}, which is above it"
+        assert _layer(_name(path)) <= _layer(name), f"{path.name} imports {name}, which is above it"
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    imports = {_name(path): _imports(path) for path in MODULES}
+    with suppress(StopIteration):
+        while True:
+            # Take away modules whose imports are gone, until only circles are left.
+            leaf = next(name for name, imported in imports.items() if not imported & imports.keys())
+            del imports[leaf]
+    assert imports == {}
 
 
 def test_one_module_at_most_touches_private_attributes_of_libraries() -> None:

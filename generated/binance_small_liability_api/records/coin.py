@@ -4,20 +4,14 @@ from typing import Any, Self
 
 import attrs
 
-from ..values import Mismatch, decimal, text_of, wrong
+from ..values import Mismatch, decimal, text, wrong
 
-_read_asset = text_of(1)
+_read_asset = text(1)
 _read_principal = decimal
 _read_interest = decimal
-_read_liability_asset = text_of(1)
+_read_liability_asset = text(1)
 _read_liability_qty = decimal
-_KNOWN = {
-    "asset",
-    "principal",
-    "interest",
-    "liabilityAsset",
-    "liabilityQty",
-}
+_KNOWN = {"asset", "principal", "interest", "liabilityAsset", "liabilityQty"}
 
 
 @attrs.frozen
@@ -66,10 +60,11 @@ class Coin:
 
     def to_dict(self) -> dict[str, Any]:
         """The payload. It lacks the fields that are None and not required."""
-        payload: dict[str, Any] = {}
-        payload["asset"] = self.asset
-        payload["principal"] = format(self.principal, "f")
-        payload["interest"] = format(self.interest, "f")
-        payload["liabilityAsset"] = self.liability_asset
-        payload["liabilityQty"] = self.liability_qty
+        payload: dict[str, Any] = {
+            "asset": self.asset,
+            "principal": format(self.principal, "f"),
+            "interest": format(self.interest, "f"),
+            "liabilityAsset": self.liability_asset,
+            "liabilityQty": self.liability_qty,
+        }
         return payload

@@ -9,25 +9,18 @@ from ..values import (
     Mismatch,
     decimal,
     milliseconds,
-    text_of,
+    text,
     unix_milliseconds,
     wrong,
 )
 
-_read_asset = text_of(1)
+_read_asset = text(1)
 _read_amount = decimal
-_read_target_asset = text_of(1)
+_read_target_asset = text(1)
 _read_target_amount = decimal
-_read_biz_type = text_of(1)
+_read_biz_type = text(1)
 _read_time = unix_milliseconds(1483228800000, 4102444800000)
-_KNOWN = {
-    "asset",
-    "amount",
-    "targetAsset",
-    "targetAmount",
-    "bizType",
-    "timestamp",
-}
+_KNOWN = {"asset", "amount", "targetAsset", "targetAmount", "bizType", "timestamp"}
 
 
 @attrs.frozen
@@ -77,11 +70,12 @@ class Exchange:
 
     def to_dict(self) -> dict[str, Any]:
         """The payload. It lacks the fields that are None and not required."""
-        payload: dict[str, Any] = {}
-        payload["asset"] = self.asset
-        payload["amount"] = format(self.amount, "f")
-        payload["targetAsset"] = self.target_asset
-        payload["targetAmount"] = format(self.target_amount, "f")
-        payload["bizType"] = self.biz_type
-        payload["timestamp"] = milliseconds(self.time)
+        payload: dict[str, Any] = {
+            "asset": self.asset,
+            "amount": format(self.amount, "f"),
+            "targetAsset": self.target_asset,
+            "targetAmount": format(self.target_amount, "f"),
+            "bizType": self.biz_type,
+            "timestamp": milliseconds(self.time),
+        }
         return payload

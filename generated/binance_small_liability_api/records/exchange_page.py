@@ -8,10 +8,7 @@ from .exchange import Exchange
 
 _read_total = integer(0, 9007199254740991)
 _read_rows = array(Exchange.from_dict)
-_KNOWN = {
-    "total",
-    "rows",
-}
+_KNOWN = {"total", "rows"}
 
 
 @attrs.frozen
@@ -49,7 +46,8 @@ class ExchangePage:
 
     def to_dict(self) -> dict[str, Any]:
         """The payload. It lacks the fields that are None and not required."""
-        payload: dict[str, Any] = {}
-        payload["total"] = self.total
-        payload["rows"] = [item.to_dict() for item in self.rows]
+        payload: dict[str, Any] = {
+            "total": self.total,
+            "rows": [item.to_dict() for item in self.rows],
+        }
         return payload

@@ -12,9 +12,7 @@ from ..values import (
 )
 
 _read_server_time = unix_milliseconds(1483228800000, 4102444800000)
-_KNOWN = {
-    "serverTime",
-}
+_KNOWN = {"serverTime"}
 
 
 @attrs.frozen
@@ -49,6 +47,7 @@ class ServerTime:
 
     def to_dict(self) -> dict[str, Any]:
         """The payload. It lacks the fields that are None and not required."""
-        payload: dict[str, Any] = {}
-        payload["serverTime"] = milliseconds(self.server_time)
+        payload: dict[str, Any] = {
+            "serverTime": milliseconds(self.server_time),
+        }
         return payload
