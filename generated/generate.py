@@ -1,8 +1,8 @@
 """Generates the wire client from the contract, and adds the contract as JSON.
 
-openapi-python-client checks the contract and makes the Python names; the templates decide what is
-written. The client is made in a new folder, which then replaces the old one, so that no old file
-stays.
+openapi-python-client checks the contract and makes the Python names. `templates/` decides what is
+written; `runtime/` is copied, because generated modules use it. The client is made in a new folder,
+which then replaces the old one, so that no old file stays.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from openapi_python_client.strings import ClassName, PythonIdentifier, snake_cas
 HERE = Path(__file__).resolve().parent
 CONTRACT = HERE.parent / "openapi.yaml"
 PACKAGE = HERE / "binance_small_liability_api"
-TEMPLATES = HERE / "templates"
+TEMPLATES, RUNTIME = HERE / "templates", HERE / "runtime"
 NOTE = "Generated from openapi.yaml by `make generate`. Do not edit."
 # With this in its docstring, pytest does not warn if the package is already imported.
 INIT = '"""The wire client of the contract: records and operations.\n\nPYTEST_DONT_REWRITE\n"""\n'
@@ -308,8 +308,8 @@ def modules(path: Path) -> Iterator[tuple[str, str]]:
     environment.undefined = StrictUndefined
     environment.globals.update(doc=doc, py=repr, snake=snake_case)
     yield "__init__", INIT
-    for name in ("values", "operation"):
-        yield name, (TEMPLATES / f"{name}.py").read_text("utf-8")
+    for module in RUNTIME.glob("*.py"):
+        yield module.stem, module.read_text("utf-8")
     for kind, things in (("record", contract.records), ("operation", contract.operations)):
         template = environment.get_template(f"{kind}.py.jinja")
         imports = [f"from .{snake_case(name)} import {name} as {name}\n" for name in things]

@@ -57,12 +57,18 @@ def test_times_are_written_as_elsewhere(capsys: Captured, fake: FakeBinance) -> 
         (("exchange", "nonsense"), "exchange is a POST; `call` only reads"),
         (("list_debts",), "invalid choice: 'list_debts'"),
         (("list_coins", "recv_window"), "recv_window is not a parameter of list_coins"),
-        (("list_coins", "recvWindow=5"), "recvWindow is not a parameter of list_coins, which has: "),
+        (
+            ("list_coins", "recvWindow=5"),
+            "recvWindow is not a parameter of list_coins, which has: ",
+        ),
         (("server_time", "x=1"), "x is not a parameter of server_time, which has: none"),
         (("list_coins", "recv_window=5", "recv_window=6"), "recv_window is given twice"),
         (("list_coins", "recv_window=five"), "recv_window=five: the value must be a whole number"),
         (("list_coins", "recv_window=0"), "recv_window must be a whole number from 1 to"),
-        (("list_exchanges", "start_time=soon"), "start_time=soon: the value must be like 2026-01-31"),
+        (
+            ("list_exchanges", "start_time=soon"),
+            "start_time=soon: the value must be like 2026-01-31",
+        ),
         (("list_exchanges", "current=1"), "size is missing; list_exchanges needs it"),
     ],
 )
