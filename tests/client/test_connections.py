@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from binance_small_liability._io.tasks import TaskIo
 from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.clients import CREDENTIALS, RunClient, run_async, run_sync
+from tests.clients import CREDENTIALS, RunClient, in_turn, run_async, run_sync
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
 from tools.contract import LIST_PATH
 
@@ -101,72 +102,128 @@ def test_an_idle_connection_is_used_again_and_closed_after_5_s(
         nonlocal passed
         passed += seconds
 
-    def both(client: Any) -> Any:
-        if isinstance(client, SmallLiabilityClient):
-            client.list_coins()
-            after(4)
-            client.list_coins()
-            after(6)
-            return client.list_coins()
-
-        async def calls() -> None:
-            await client.list_coins()
-            after(4)
-            await client.list_coins()
-            after(6)
-            await client.list_coins()
-
-        return calls()
-
-    client(both, base_url=server.url)
+    call = in_turn(
+        lambda client: client.list_coins(),
+        lambda _: after(4),
+        lambda client: client.list_coins(),
+        lambda _: after(6),
+        lambda client: client.list_coins(),
+    )
+    client(call, base_url=server.url)
     first, second, third = (request.connection for request in server.requests)
     assert first == second != third
 
 
 def test_an_exchange_uses_a_fresh_connection(client: RunClient) -> None:
-    def both(client: Any) -> Any:
-        if isinstance(client, SmallLiabilityClient):
-            client.list_coins()
-            return client.exchange(["ETH"])
-
-        async def calls() -> None:
-            await client.list_coins()
-            await client.exchange(["ETH"])
-
-        return calls()
-
+    call = in_turn(lambda client: client.list_coins(), lambda client: client.exchange(["ETH"]))
     with serving(response()) as server:
-        client(both, base_url=server.url)
+        client(call, base_url=server.url)
     first, second = server.requests
     assert first.connection != second.connection
 
 
+# What arrives in addition to the answer of the first question. The table says when.
+_ANOTHER = response(DOCUMENTED.replace(b"ETH", b"WRONG"))
+_SURPLUS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
+    "at once": lambda first: (first + _ANOTHER, b""),
+    "at once, over TLS in two records": lambda first: (first, _ANOTHER),
+    "after no content": lambda _: (b"HTTP/1.1 204 No Content\r\n\r\n" + _ANOTHER, b""),
+    "while idle": lambda first: (first, _ANOTHER),
+    "the end, while idle": lambda first: (first, b""),
+}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("name", _SURPLUS)
+def test_what_follows_an_answer_reaches_no_other_call(
+    client: RunClient, name: str, tls: bool, tls_server: ssl.SSLContext
+) -> None:
+    asked, idle, arrived = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Answer:
+        return _named_after_its_question(request) if asked.is_set() else first_answer(request)
+
+    def first_answer(request: Request) -> Answer:
+        asked.set()
+        at_once, later = _SURPLUS[name](_named_after_its_question(request))
+
+        def act(connection: socket.socket) -> None:
+            if "idle" in name:
+                connection.sendall(at_once)
+                idle.wait()
+            else:
+                _cork(connection, 1)
+                connection.sendall(at_once)
+            connection.sendall(later)
+            _cork(connection, 0)
+            if "end" in name:
+                connection.shutdown(socket.SHUT_WR)
+            arrived.set()
+            connection.recv(1)
+
+        return act
+
+    def is_idle(_: Any) -> None:
+        idle.set()
+        arrived.wait()
+
+    call = in_turn(
+        lambda c: c.list_coins(recv_window=1), is_idle, lambda c: c.list_coins(recv_window=2)
+    )
+    with serving(answer, tls_server if tls else None) as server:
+        *_, [coin] = client(call, base_url=server.url, max_attempts=1)
+    assert coin.asset == "N2"
+    first, second = server.requests
+    assert first.connection != second.connection
+
+
+def _cork(connection: socket.socket, on: int) -> None:
+    # What is sent in between leaves in one segment.
+    if hasattr(socket, "TCP_CORK"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_forked_children_get_their_own_answers(server: WireServer) -> None:
+@pytest.mark.parametrize("transport", ["sync", "None", "AiohttpTransport()"])
+# uWSGI forks in C, and Python is not told.
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.PyDLL(None).fork"])
+def test_forked_children_get_their_own_answers(
+    server: WireServer, fork: str, transport: str
+) -> None:
     code = f"""
-import os, sys
-from binance_small_liability import SmallLiabilityClient
-client = SmallLiabilityClient(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
-client.list_coins()
+import asyncio, ctypes, os, sys
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
+options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+if {transport!r} == "sync":
+    call = SmallLiabilityClient(**options).list_coins
+else:
+    client = AsyncSmallLiabilityClient(**options, transport={transport.replace("sync", "None")})
+    loop = asyncio.new_event_loop()
+    call = lambda **arguments: loop.run_until_complete(client.list_coins(**arguments))
+call()
 children = []
-for child in range(4):
-    pid = os.fork()
+for child in range(1, 5):
+    pid = {fork}()
     if not pid:
         for number in range(1, 6):
             window = child * 100 + number
-            [coin] = client.list_coins(recv_window=window)
+            [coin] = call(recv_window=window)
             if coin.asset != f"N{{window}}":
                 os._exit(1)
         os._exit(0)
     children.append(pid)
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-client.list_coins()
-sys.exit(any(codes))
+call()
+os._exit(any(codes))
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
-    first, *_, last = server.requests
+    first, *of_children, last = server.requests
     assert first.connection == last.connection, "the parent lost its connection"
-    assert len({request.connection for request in server.requests}) == 5
+    assert len(of_children) == 20
+    connections = {request.connection for request in of_children}
+    assert len(connections) == 4
+    assert first.connection not in connections
 
 
 @pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
@@ -369,8 +426,8 @@ class Lent:
         self.usable = True
         self.closed = False
 
-    async def exchange(self, request: messages.Request, timeout: float) -> messages.Answer:
-        raise AssertionError(f"only lent, yet {request} was sent, within {timeout} s")
+    async def exchange(self, *arguments: Any) -> messages.Answer:
+        raise AssertionError(f"only lent, yet used for {arguments}")
 
     async def close(self) -> None:
         self.closed = True
@@ -387,9 +444,9 @@ async def _lend(io: ThreadIo | TaskIo) -> None:
     assert await io.borrow(0.01, fresh=False) is second, "the most recently used one comes first"
     third = await io.borrow(0.01, fresh=True)
     assert third not in (first, second)
+    assert isinstance(third, Lent)
     third.usable = False
     await io.give_back(third)
-    assert isinstance(third, Lent)
     assert third.closed
     assert isinstance(second, Lent)
     assert isinstance(first, Lent)
