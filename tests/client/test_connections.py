@@ -1,9 +1,12 @@
 """Each connection is lent to one call at a time: stale connections, forks, event loops."""
 
 import asyncio
+import base64
 import contextlib
 import os
+import pickle
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -13,14 +16,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from binance_small_liability import (
+    ApiError,
     AsyncSmallLiabilityClient,
     ConfigurationError,
     NetworkError,
     RequestTimeout,
     SmallLiabilityClient,
+    SmallLiabilityError,
 )
 from binance_small_liability._io import messages
 from binance_small_liability._io.tasks import TaskIo
@@ -226,23 +233,181 @@ os._exit(any(codes))
     assert first.connection not in connections
 
 
-@pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
-def test_an_async_client_works_in_several_event_loops(server: WireServer, transport: str) -> None:
-    # In its own process, because Python warns of connections that a closed event loop left open.
+@pytest.mark.parametrize(
+    ("transport", "runners"),
+    [("None", "run_asyncio, run_trio"), ("AiohttpTransport()", "run_asyncio, run_asyncio")],
+)
+def test_an_event_loop_that_ended_leaves_nothing_open(
+    server: WireServer, transport: str, runners: str
+) -> None:
+    # In its own process, to count the descriptors.
     code = f"""
-import asyncio
+import asyncio, os, trio
 from binance_small_liability import AsyncSmallLiabilityClient
 from binance_small_liability.aiohttp import AiohttpTransport
+
+def run_asyncio(function, *arguments):
+    return asyncio.run(function(*arguments))
+
+def run_trio(function, *arguments):
+    return trio.run(function, *arguments)
+
+async def call(window):
+    [coin] = await client.list_coins(recv_window=window)
+    assert coin.asset == f"N{{window}}"
+
 client = AsyncSmallLiabilityClient(
     base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64, transport={transport}
 )
-for window in (1, 2, 3):
-    [coin] = asyncio.run(client.list_coins(recv_window=window))
-    assert coin.asset == f"N{{window}}"
-asyncio.run(client.close())
+counts = []
+for window in range(1, 11):
+    for run in ({runners}):
+        run(call, window)
+    counts.append(len(os.listdir("/dev/fd")))
+assert counts[0] == counts[-1], counts
+run(client.close)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert len({request.connection for request in server.requests}) == 3
+    assert _run("-W", "error", "-c", code) == ""
+    assert len({request.connection for request in server.requests}) == 20
+
+
+def _run(*arguments: str) -> str:
+    """What a Python process wrote to its standard error."""
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """
+def using():
+    with SmallLiabilityClient(**options) as client:
+        yield client.list_coins()
+held = using()
+next(held)
+""",
+        """
+class Service:
+    def __init__(self):
+        self.client = SmallLiabilityClient(**options)
+        self.client.list_coins()
+    def __del__(self):
+        self.client.close()
+service = Service()
+""",
+        """
+async def using():
+    async with AsyncSmallLiabilityClient(**options) as client:
+        yield await client.list_coins()
+held, loop = using(), asyncio.new_event_loop()
+loop.run_until_complete(anext(held))
+""",
+    ],
+    ids=["a generator", "__del__", "an asynchronous generator"],
+)
+def test_a_client_that_is_closed_as_python_ends_is_silent(server: WireServer, code: str) -> None:
+    start = f"""
+import asyncio
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+"""
+    assert _run("-c", start + code) == ""
+
+
+@pytest.mark.parametrize("through_a_proxy", [False, True])
+@pytest.mark.parametrize("kind", ["httpx", "trio", "aiohttp"])
+def test_a_call_cancelled_in_the_tls_handshake_closes_its_socket(
+    kind: str, through_a_proxy: bool
+) -> None:
+    shaking_hands = threading.Event()
+    left: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            if through_a_proxy:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.recv(65_536)  # its first message
+            shaking_hands.set()
+            connection.settimeout(10)
+            left.append(connection.recv(65_536))
+
+    async def call() -> None:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.list_coins)
+                await anyio.to_thread.run_sync(shaking_hands.wait)
+                scope.cancel()
+        # Not later, when the garbage is collected or the event loop ends.
+        await anyio.to_thread.run_sync(thread.join)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"127.0.0.1:{listener.getsockname()[1]}"
+    proxy = f"http://{url}" if through_a_proxy else None
+    options: dict[str, Any] = {"proxy": proxy}
+    if kind == "aiohttp":
+        options = {"transport": AiohttpTransport(proxy=proxy)}
+    client = AsyncSmallLiabilityClient(base_url=f"https://{url}", **options, **CREDENTIALS)
+    anyio.run(call, backend="trio" if kind == "trio" else "asyncio")
+    listener.close()
+    assert left == [b""]
+
+
+@pytest.mark.parametrize("replies", [[], [b"rubbish"], [b"\5"], [b"\5\0", b"\5\0\0\x63"]], ids=str)
+@pytest.mark.parametrize("client", ["sync", "async"], indirect=True)
+@pytest.mark.usefixtures("no_waiting")
+def test_what_is_no_socks_proxy_is_a_network_error(client: RunClient, replies: list[bytes]) -> None:
+    class Proxy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            attempts.append(self.client_address)
+            for reply in replies:
+                self.request.recv(65_536)
+                self.request.sendall(reply)
+
+    attempts: list[Any] = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        proxy = f"socks5://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(NetworkError):
+            client(lambda c: c.list_coins(), base_url="https://api.example", proxy=proxy)
+        server.shutdown()
+    assert len(attempts) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "password", "received"),
+    [
+        (403, "user", "hunter2", b"user:hunter2"),
+        (407, "a%3Ab", "c%40d%E2%82%AC", "a:b:c@d€".encode()),
+        (503, "", "hunter2", b":hunter2"),
+    ],
+)
+@pytest.mark.parametrize("base_url", ["http://localhost:9", "https://api.example"])
+def test_a_proxy_receives_the_password_and_refuses(
+    client: RunClient, base_url: str, status: int, name: str, password: str, received: bytes
+) -> None:
+    with serving(response({}, status)) as server:
+        proxy = server.url.replace("//", f"//{name}:{password}@")
+        with pytest.raises(SmallLiabilityError) as caught:
+            client(lambda c: c.list_coins(), base_url=base_url, proxy=proxy, max_attempts=1)
+    if base_url.startswith("https"):
+        assert f"ProxyError: {status} Status" in str(caught.value)
+    else:
+        assert isinstance(caught.value, ApiError)
+    [request] = server.requests
+    basic = base64.b64encode(received).decode()
+    assert request.header("Proxy-Authorization") == f"Basic {basic}"
+    assert request.header("Authorization") is None
+    shown = repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + str(caught.value)
+    for secret in (password, received.decode(), basic):
+        assert secret not in shown
 
 
 def test_without_sniffio_an_async_call_works(server: WireServer) -> None:
