@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import Any, TypeAlias
 
-from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability import (
+    AsyncSmallLiabilityClient,
+    SmallLiabilityClient,
+    SmallLiabilityError,
+)
 from binance_small_liability.aiohttp import AiohttpTransport
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -35,3 +40,30 @@ def run_aiohttp(call: Callable[[Any], Any], **options: Any) -> Any:
 
 
 CLIENTS: dict[str, RunClient] = {"sync": run_sync, "async": run_async, "aiohttp": run_aiohttp}
+
+
+def in_turn(*steps: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Calls of one client, one after another. Errors of the package are results, too."""
+
+    def caught(step: Callable[[Any], Any], client: Any) -> Any:
+        try:
+            return step(client)
+        except SmallLiabilityError as error:
+            return error
+
+    async def awaited(client: Any) -> list[Any]:
+        results = []
+        for step in steps:
+            try:
+                result = step(client)
+                results.append(await result if isawaitable(result) else result)
+            except SmallLiabilityError as error:
+                results.append(error)
+        return results
+
+    def run(client: Any) -> Any:
+        if isinstance(client, AsyncSmallLiabilityClient):
+            return awaited(client)
+        return [caught(step, client) for step in steps]
+
+    return run

@@ -1,17 +1,23 @@
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import coverage
 import pytest
 from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
-from binance_small_liability._io import real_time
+from binance_small_liability._io import network, real_time
 from binance_small_liability.aiohttp import AiohttpTransport
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.clients import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, RunClient
 from tools.operations import LIST_COINS
@@ -107,6 +113,40 @@ def no_waiting() -> Iterator[None]:
     """Clients skip their waits."""
     with real_time.skipping():
         yield
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Makes a TLS context for a server that the clients trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    network.tls.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    yield context
+    network.tls.cache_clear()
 
 
 @pytest.fixture(params=CLIENTS)

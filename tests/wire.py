@@ -3,6 +3,7 @@
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -78,14 +79,18 @@ class WireServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 1024
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(
+        self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
+        self.tls = tls
         self.requests: list[Request] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        scheme, host = ("https", "localhost") if self.tls else ("http", "127.0.0.1")
+        return f"{scheme}://{host}:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Logs nothing: tests make clients give up on purpose."""
@@ -94,6 +99,16 @@ class WireServer(socketserver.ThreadingTCPServer):
 class _Handler(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
     server: WireServer
+
+    def setup(self) -> None:
+        if self.server.tls is not None:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        if self.server.tls is not None:
+            self.connection.close()
 
     def handle(self) -> None:
         # Measuring its coverage would take longer than answering.
@@ -119,9 +134,11 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def serving(answer: bytes | Callable[[Request], Answer]) -> Iterator[WireServer]:
+def serving(
+    answer: bytes | Callable[[Request], Answer], tls: ssl.SSLContext | None = None
+) -> Iterator[WireServer]:
     """A server that gives one answer, or what a function of the request returns."""
-    with WireServer((lambda _: answer) if isinstance(answer, bytes) else answer) as server:
+    with WireServer((lambda _: answer) if isinstance(answer, bytes) else answer, tls) as server:
         # A short poll, because the end of each test waits for it.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
         thread.start()

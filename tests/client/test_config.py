@@ -105,6 +105,14 @@ pytestmark = pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmall
         ("base_url", "https://api.binance.com/a b", "holds a space"),
         ("base_url", "https://api.binance.com%20", "is not a URL"),
         ("base_url", "https://<host>", "is not a URL"),
+        ("base_url", "https://a..b", "is not a URL"),
+        ("base_url", f"https://{'a' * 64}.example", "is not a URL"),
+        ("base_url", f"https://{'a.' * 127}example", "is not a URL"),
+        ("base_url", "https://api.binance.com/".ljust(8_001, "a"), "more than 8000 characters"),
+        ("proxy", "http://a..example", "is not a proxy"),
+        ("api_key", "`hunter2`", "is in quotes"),
+        ("api_secret", "hunter2`", "is in quotes"),
+        *(("api_secret", f"hunter2{sign}x", "no key contains") for sign in "`;,|&<(\\@:?$'\""),
     ],
 )
 def test_wrong_configuration(client: Client, option: str, value: Any, problem: str) -> None:
@@ -133,6 +141,7 @@ def test_wrong_configuration(client: Client, option: str, value: Any, problem: s
         "test-api-key",
         "s=ecret",
         "from-the-file",
+        "base64/+==",
     ],
 )
 def test_real_keys_and_those_of_tests_are_accepted(client: Client, token: str) -> None:
@@ -162,6 +171,9 @@ def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
         "http://127.0.0.1",
         "http://[::1]:80",
         "https://proxy.example/binance",
+        "https://api_1.example.",
+        f"https://{'a' * 63}.example",
+        "https://[2001:db8::1]:8443",
     ],
 )
 def test_right_base_urls(client: Client, base_url: str) -> None:
@@ -183,6 +195,8 @@ def test_a_recv_window_per_call_is_checked_too(client: Client) -> None:
         ("BINANCE_API_SECRET", " ", "is blank"),
         ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),
         ("BINANCE_API_SECRET", '"secret"', "is in quotes"),
+        ("BINANCE_API_KEY", "`key`", "is in quotes"),
+        ("BINANCE_API_KEY", "key;", "no key contains"),
         ("BINANCE_BASE_URL", '"https://api.binance.com"', "is in quotes"),
         ("BINANCE_BASE_URL", "https://api.binance.com ", "holds a space"),
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),

@@ -1,32 +1,40 @@
 """Each connection is lent to one call at a time: stale connections, forks, event loops."""
 
 import asyncio
+import base64
 import contextlib
 import os
+import pickle
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from binance_small_liability import (
+    ApiError,
     AsyncSmallLiabilityClient,
     ConfigurationError,
     NetworkError,
     RequestTimeout,
     SmallLiabilityClient,
+    SmallLiabilityError,
 )
 from binance_small_liability._io import messages
 from binance_small_liability._io.tasks import TaskIo
 from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.clients import CREDENTIALS, RunClient, run_async, run_sync
+from tests.clients import CREDENTIALS, RunClient, in_turn, run_async, run_sync
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
 from tools.contract import LIST_PATH
 
@@ -101,91 +109,305 @@ def test_an_idle_connection_is_used_again_and_closed_after_5_s(
         nonlocal passed
         passed += seconds
 
-    def both(client: Any) -> Any:
-        if isinstance(client, SmallLiabilityClient):
-            client.list_coins()
-            after(4)
-            client.list_coins()
-            after(6)
-            return client.list_coins()
-
-        async def calls() -> None:
-            await client.list_coins()
-            after(4)
-            await client.list_coins()
-            after(6)
-            await client.list_coins()
-
-        return calls()
-
-    client(both, base_url=server.url)
+    call = in_turn(
+        lambda client: client.list_coins(),
+        lambda _: after(4),
+        lambda client: client.list_coins(),
+        lambda _: after(6),
+        lambda client: client.list_coins(),
+    )
+    client(call, base_url=server.url)
     first, second, third = (request.connection for request in server.requests)
     assert first == second != third
 
 
 def test_an_exchange_uses_a_fresh_connection(client: RunClient) -> None:
-    def both(client: Any) -> Any:
-        if isinstance(client, SmallLiabilityClient):
-            client.list_coins()
-            return client.exchange(["ETH"])
-
-        async def calls() -> None:
-            await client.list_coins()
-            await client.exchange(["ETH"])
-
-        return calls()
-
+    call = in_turn(lambda client: client.list_coins(), lambda client: client.exchange(["ETH"]))
     with serving(response()) as server:
-        client(both, base_url=server.url)
+        client(call, base_url=server.url)
     first, second = server.requests
     assert first.connection != second.connection
 
 
+# What arrives in addition to the answer of the first question. The table says when.
+_ANOTHER = response(DOCUMENTED.replace(b"ETH", b"WRONG"))
+_SURPLUS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
+    "at once": lambda first: (first + _ANOTHER, b""),
+    "at once, over TLS in two records": lambda first: (first, _ANOTHER),
+    "after no content": lambda _: (b"HTTP/1.1 204 No Content\r\n\r\n" + _ANOTHER, b""),
+    "while idle": lambda first: (first, _ANOTHER),
+    "the end, while idle": lambda first: (first, b""),
+}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("name", _SURPLUS)
+def test_what_follows_an_answer_reaches_no_other_call(
+    client: RunClient, name: str, tls: bool, tls_server: ssl.SSLContext
+) -> None:
+    asked, idle, arrived = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Answer:
+        return _named_after_its_question(request) if asked.is_set() else first_answer(request)
+
+    def first_answer(request: Request) -> Answer:
+        asked.set()
+        at_once, later = _SURPLUS[name](_named_after_its_question(request))
+
+        def act(connection: socket.socket) -> None:
+            if "idle" in name:
+                connection.sendall(at_once)
+                idle.wait()
+            else:
+                _cork(connection, 1)
+                connection.sendall(at_once)
+            connection.sendall(later)
+            _cork(connection, 0)
+            if "end" in name:
+                connection.shutdown(socket.SHUT_WR)
+            arrived.set()
+            connection.recv(1)
+
+        return act
+
+    def is_idle(_: Any) -> None:
+        idle.set()
+        arrived.wait()
+
+    call = in_turn(
+        lambda c: c.list_coins(recv_window=1), is_idle, lambda c: c.list_coins(recv_window=2)
+    )
+    with serving(answer, tls_server if tls else None) as server:
+        *_, [coin] = client(call, base_url=server.url, max_attempts=1)
+    assert coin.asset == "N2"
+    first, second = server.requests
+    assert first.connection != second.connection
+
+
+def _cork(connection: socket.socket, on: int) -> None:
+    # What is sent in between leaves in one segment.
+    if hasattr(socket, "TCP_CORK"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_forked_children_get_their_own_answers(server: WireServer) -> None:
+@pytest.mark.parametrize("transport", ["sync", "None", "AiohttpTransport()"])
+# uWSGI forks in C, and Python is not told.
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.PyDLL(None).fork"])
+def test_forked_children_get_their_own_answers(
+    server: WireServer, fork: str, transport: str
+) -> None:
     code = f"""
-import os, sys
-from binance_small_liability import SmallLiabilityClient
-client = SmallLiabilityClient(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
-client.list_coins()
+import asyncio, ctypes, os, sys
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
+options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+if {transport!r} == "sync":
+    call = SmallLiabilityClient(**options).list_coins
+else:
+    client = AsyncSmallLiabilityClient(**options, transport={transport.replace("sync", "None")})
+    loop = asyncio.new_event_loop()
+    call = lambda **arguments: loop.run_until_complete(client.list_coins(**arguments))
+call()
 children = []
-for child in range(4):
-    pid = os.fork()
+for child in range(1, 5):
+    pid = {fork}()
     if not pid:
         for number in range(1, 6):
             window = child * 100 + number
-            [coin] = client.list_coins(recv_window=window)
+            [coin] = call(recv_window=window)
             if coin.asset != f"N{{window}}":
                 os._exit(1)
         os._exit(0)
     children.append(pid)
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-client.list_coins()
-sys.exit(any(codes))
+call()
+os._exit(any(codes))
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
-    first, *_, last = server.requests
+    first, *of_children, last = server.requests
     assert first.connection == last.connection, "the parent lost its connection"
-    assert len({request.connection for request in server.requests}) == 5
+    assert len(of_children) == 20
+    connections = {request.connection for request in of_children}
+    assert len(connections) == 4
+    assert first.connection not in connections
 
 
-@pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
-def test_an_async_client_works_in_several_event_loops(server: WireServer, transport: str) -> None:
-    # In its own process, because Python warns of connections that a closed event loop left open.
+@pytest.mark.parametrize(
+    ("transport", "runners"),
+    [("None", "run_asyncio, run_trio"), ("AiohttpTransport()", "run_asyncio, run_asyncio")],
+)
+def test_an_event_loop_that_ended_leaves_nothing_open(
+    server: WireServer, transport: str, runners: str
+) -> None:
+    # In its own process, to count the descriptors.
     code = f"""
-import asyncio
+import asyncio, os, trio
 from binance_small_liability import AsyncSmallLiabilityClient
 from binance_small_liability.aiohttp import AiohttpTransport
+
+def run_asyncio(function, *arguments):
+    return asyncio.run(function(*arguments))
+
+def run_trio(function, *arguments):
+    return trio.run(function, *arguments)
+
+async def call(window):
+    [coin] = await client.list_coins(recv_window=window)
+    assert coin.asset == f"N{{window}}"
+
 client = AsyncSmallLiabilityClient(
     base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64, transport={transport}
 )
-for window in (1, 2, 3):
-    [coin] = asyncio.run(client.list_coins(recv_window=window))
-    assert coin.asset == f"N{{window}}"
-asyncio.run(client.close())
+counts = []
+for window in range(1, 11):
+    for run in ({runners}):
+        run(call, window)
+    counts.append(len(os.listdir("/dev/fd")))
+assert counts[0] == counts[-1], counts
+run(client.close)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert len({request.connection for request in server.requests}) == 3
+    assert _run("-W", "error", "-c", code) == ""
+    assert len({request.connection for request in server.requests}) == 20
+
+
+def _run(*arguments: str) -> str:
+    """What a Python process wrote to its standard error."""
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """
+def using():
+    with SmallLiabilityClient(**options) as client:
+        yield client.list_coins()
+held = using()
+next(held)
+""",
+        """
+class Service:
+    def __init__(self):
+        self.client = SmallLiabilityClient(**options)
+        self.client.list_coins()
+    def __del__(self):
+        self.client.close()
+service = Service()
+""",
+        """
+async def using():
+    async with AsyncSmallLiabilityClient(**options) as client:
+        yield await client.list_coins()
+held, loop = using(), asyncio.new_event_loop()
+loop.run_until_complete(anext(held))
+""",
+    ],
+    ids=["a generator", "__del__", "an asynchronous generator"],
+)
+def test_a_client_that_is_closed_as_python_ends_is_silent(server: WireServer, code: str) -> None:
+    start = f"""
+import asyncio
+from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+"""
+    assert _run("-c", start + code) == ""
+
+
+@pytest.mark.parametrize("through_a_proxy", [False, True])
+@pytest.mark.parametrize("kind", ["httpx", "trio", "aiohttp"])
+def test_a_call_cancelled_in_the_tls_handshake_closes_its_socket(
+    kind: str, through_a_proxy: bool
+) -> None:
+    shaking_hands = threading.Event()
+    left: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            if through_a_proxy:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.recv(65_536)  # its first message
+            shaking_hands.set()
+            connection.settimeout(10)
+            left.append(connection.recv(65_536))
+
+    async def call() -> None:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.list_coins)
+                await anyio.to_thread.run_sync(shaking_hands.wait)
+                scope.cancel()
+        # Not later, when the garbage is collected or the event loop ends.
+        await anyio.to_thread.run_sync(thread.join)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"127.0.0.1:{listener.getsockname()[1]}"
+    proxy = f"http://{url}" if through_a_proxy else None
+    options: dict[str, Any] = {"proxy": proxy}
+    if kind == "aiohttp":
+        options = {"transport": AiohttpTransport(proxy=proxy)}
+    client = AsyncSmallLiabilityClient(base_url=f"https://{url}", **options, **CREDENTIALS)
+    anyio.run(call, backend="trio" if kind == "trio" else "asyncio")
+    listener.close()
+    assert left == [b""]
+
+
+@pytest.mark.parametrize("replies", [[], [b"rubbish"], [b"\5"], [b"\5\0", b"\5\0\0\x63"]], ids=str)
+@pytest.mark.parametrize("client", ["sync", "async"], indirect=True)
+@pytest.mark.usefixtures("no_waiting")
+def test_what_is_no_socks_proxy_is_a_network_error(client: RunClient, replies: list[bytes]) -> None:
+    class Proxy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            attempts.append(self.client_address)
+            for reply in replies:
+                self.request.recv(65_536)
+                self.request.sendall(reply)
+
+    attempts: list[Any] = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        proxy = f"socks5://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(NetworkError):
+            client(lambda c: c.list_coins(), base_url="https://api.example", proxy=proxy)
+        server.shutdown()
+    assert len(attempts) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "password", "received"),
+    [
+        (403, "user", "hunter2", b"user:hunter2"),
+        (407, "a%3Ab", "c%40d%E2%82%AC", "a:b:c@d€".encode()),
+        (503, "", "hunter2", b":hunter2"),
+    ],
+)
+@pytest.mark.parametrize("base_url", ["http://localhost:9", "https://api.example"])
+def test_a_proxy_receives_the_password_and_refuses(
+    client: RunClient, base_url: str, status: int, name: str, password: str, received: bytes
+) -> None:
+    with serving(response({}, status)) as server:
+        proxy = server.url.replace("//", f"//{name}:{password}@")
+        with pytest.raises(SmallLiabilityError) as caught:
+            client(lambda c: c.list_coins(), base_url=base_url, proxy=proxy, max_attempts=1)
+    if base_url.startswith("https"):
+        assert f"ProxyError: {status} Status" in str(caught.value)
+    else:
+        assert isinstance(caught.value, ApiError)
+    [request] = server.requests
+    basic = base64.b64encode(received).decode()
+    assert request.header("Proxy-Authorization") == f"Basic {basic}"
+    assert request.header("Authorization") is None
+    shown = repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + str(caught.value)
+    for secret in (password, received.decode(), basic):
+        assert secret not in shown
 
 
 def test_without_sniffio_an_async_call_works(server: WireServer) -> None:
@@ -369,8 +591,8 @@ class Lent:
         self.usable = True
         self.closed = False
 
-    async def exchange(self, request: messages.Request, timeout: float) -> messages.Answer:
-        raise AssertionError(f"only lent, yet {request} was sent, within {timeout} s")
+    async def exchange(self, *arguments: Any) -> messages.Answer:
+        raise AssertionError(f"only lent, yet used for {arguments}")
 
     async def close(self) -> None:
         self.closed = True
@@ -387,9 +609,9 @@ async def _lend(io: ThreadIo | TaskIo) -> None:
     assert await io.borrow(0.01, fresh=False) is second, "the most recently used one comes first"
     third = await io.borrow(0.01, fresh=True)
     assert third not in (first, second)
+    assert isinstance(third, Lent)
     third.usable = False
     await io.give_back(third)
-    assert isinstance(third, Lent)
     assert third.closed
     assert isinstance(second, Lent)
     assert isinstance(first, Lent)

@@ -1,34 +1,30 @@
-"""The parts of the io layer: answers, signatures, bodies, streams, idle connections."""
+"""The io layer: answers, signatures, connections over sockets, idle connections."""
 
 import asyncio
-import gc
+import socket
+import ssl
+import threading
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from inspect import isawaitable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
-import httpcore
 import httpx
 import pytest
 import trio
 from binance_small_liability import ContractError
-from binance_small_liability._io import http
+from binance_small_liability._io import network, tasks, threads
 from binance_small_liability._io.connections import IdleConnections
 from binance_small_liability._io.http import MAX_BODY, httpx_request
-from binance_small_liability._io.messages import Answer, Request, Signature
-from binance_small_liability._io.network import (
-    Wire,
-    _AsyncBackend,
-    _Backend,
-    async_transport,
-    tls,
-    transport,
-)
+from binance_small_liability._io.messages import Answer, Connection, Request, Signature
 from binance_small_liability._io.tasks import TaskConnection, TaskIo
-from binance_small_liability._io.threads import ThreadConnection, ThreadIo, run
+from binance_small_liability._io.threads import ThreadConnection
+from binance_small_liability._secrets import Hidden
+from binance_small_liability.aiohttp import AiohttpTransport
+
+from tests.wire import closed, reset, serving, stalled
 
 SIGNATURE = Signature("the-key", b"a=1&b=2", "the%2Bsignature")
 HEAD = b"GET /path?a=1&b=2 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -36,7 +32,6 @@ SIGNED_HEAD = (
     b"GET /path?a=1&b=2&signature=the%2Bsignature HTTP/1.1\r\n"
     b"X-MBX-APIKEY: the-key\r\nHost: x\r\n\r\n"
 )
-LATER = float(2**40)
 
 
 def _answer(body: bytes) -> Answer:
@@ -96,6 +91,17 @@ def test_only_a_transport_of_the_caller_gets_key_and_signature() -> None:
     assert "X-MBX-APIKEY" not in public.headers
 
 
+def test_a_url_with_another_query_is_a_url() -> None:
+    for url in (
+        "https://host/path",
+        "https://host/path?a=1&b=%2C",
+        "http://[::1]:8080/?a=%E5%B8%81",
+        "https://host/a%20b?a=2",
+    ):
+        assert network.url(url) == httpx.URL(url)
+        assert repr(network.url(url)) == repr(httpx.URL(url))
+
+
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Pieces of a body, which arrive once, and then an error, if any."""
 
@@ -114,238 +120,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-Receive = Callable[[httpx.Response, float], Answer]
-
-
-@pytest.fixture(
-    params=[(kind, wire) for kind in (ThreadConnection, TaskConnection) for wire in (Wire(), None)],
-    ids=lambda param: f"{param[0].__name__}{'' if param[1] else ' of a caller'}",
-)
-def read(request: pytest.FixtureRequest) -> Receive:
-    """Receives a body as a connection does."""
-    kind, wire = request.param
-    connection = kind(Transport(OSError()), wire)
-
-    def receive(response: httpx.Response, deadline: float) -> Answer:
-        answer: Answer = asyncio.run(connection._receive(response, deadline))
-        return answer
-
-    return receive
-
-
-def _response(*pieces: bytes, encoding: str = "", error: Exception | None = None) -> Any:
-    headers = {"Content-Encoding": encoding} if encoding else {"X-Name": "value"}
-    return httpx.Response(201, headers=headers, stream=Body(*pieces, error=error))
-
-
-@pytest.mark.parametrize("encoding", ["", " Identity "])
-def test_a_body_is_received_whole_and_closed(read: Receive, encoding: str) -> None:
-    response = _response(b"one", b"two", encoding=encoding)
-    answer = read(response, LATER)
-    assert (answer.status_code, answer.content, answer.broken) == (201, b"onetwo", None)
-    assert answer.headers is response.headers
-    assert response.is_closed
-
-
-def test_a_body_that_was_read_already_is_taken(read: Receive) -> None:
-    response = _response(b"whole")
-    response.read()
-    assert read(response, LATER).content == b"whole"
-
-
-def test_what_arrived_before_an_error_is_kept(read: Receive) -> None:
-    error = httpx.ReadError("reset")
-    response = _response(b"one", error=error)
-    answer = read(response, LATER)
-    assert (answer.content, answer.broken) == (b"one", error)
-    assert response.is_closed
-
-
-@pytest.mark.parametrize(
-    ("response", "deadline", "kind", "message"),
-    [
-        (
-            lambda: _response(b"x", encoding="gzip"),
-            LATER,
-            httpx.DecodingError,
-            "The answer is encoded, although no encoding was asked for",
-        ),
-        (
-            lambda: _response(b"x"),
-            0.0,
-            httpx.ReadTimeout,
-            "The answer did not arrive whole in time",
-        ),
-        (
-            lambda: _response(b"x" * MAX_BODY, b"x"),
-            LATER,
-            httpx.ReadError,
-            f"The answer is larger than {MAX_BODY} bytes",
-        ),
-    ],
-    # LATER differs in each process, and xdist needs the same names in all of them.
-    ids=["encoded", "late", "large"],
-)
-def test_a_body_has_bounds(
-    read: Receive,
-    response: Callable[[], httpx.Response],
-    deadline: float,
-    kind: type[httpx.HTTPError],
-    message: str,
-) -> None:
-    broken = read(response(), deadline).broken
-    assert type(broken) is kind
-    assert str(broken) == message
-
-
-def test_a_body_may_be_as_large_as_the_bound(read: Receive) -> None:
-    answer = read(_response(b"x" * (MAX_BODY - 1), b"x"), LATER)
-    assert (len(answer.content), answer.broken) == (MAX_BODY, None)
-
-
-def test_the_head_of_a_request_is_signed_as_it_leaves() -> None:
-    wire = Wire()
-    wire.begin(SIGNATURE, LATER)
-    assert not wire.sent
-    connect = b"CONNECT host:443 HTTP/1.1\r\n\r\n"
-    assert wire.outgoing(connect) == connect
-    assert not wire.sent, "a proxy has received something, but not the request"
-    assert wire.outgoing(HEAD) == SIGNED_HEAD
-    assert wire.sent
-    assert wire.outgoing(HEAD) == HEAD, "it is signed once"
-    wire.begin(None, LATER)
-    assert not wire.sent
-    assert wire.outgoing(b"GET / HTTP/1.1\r\n\r\n") == b"GET / HTTP/1.1\r\n\r\n"
-    assert wire.sent
-
-
-def test_a_request_that_failed_without_our_streams_may_have_left() -> None:
-    wire = Wire()
-    wire.begin(None, LATER)
-    wire.failed()
-    assert wire.sent
-    wire.begin(None, LATER)
-    wire.left(httpcore.ConnectTimeout)
-    wire.failed()
-    assert not wire.sent
-    wire.outgoing(b"GET")
-    wire.failed()
-    assert wire.sent
-
-
-def test_the_streams_have_the_time_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    wire = Wire()
-    wire.begin(None, 107.0)
-    assert wire.left(httpcore.ReadTimeout) == 7
-    now = 106.5
-    assert wire.left(httpcore.ReadTimeout) == 0.5
-    now = 107.0
-    with pytest.raises(httpcore.ReadTimeout, match=r"^The attempt took longer than its time-out$"):
-        wire.left(httpcore.ReadTimeout)
-
-
-class Inner(httpcore.NetworkStream):
-    """Notes how it is used."""
-
-    def __init__(self, notes: list[Any]) -> None:
-        self.notes = notes
-
-    def read(self, *arguments: Any) -> bytes:
-        self.notes.append(arguments)
-        return b"read"
-
-    def write(self, *arguments: Any) -> None:
-        self.notes.append(arguments)
-
-    def start_tls(self, *arguments: Any) -> "Inner":
-        self.notes.append(arguments)
-        return self
-
-    def connect_tcp(self, *arguments: Any, **options: Any) -> "Inner":
-        self.notes.append((*arguments, options))
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        return info
-
-    def close(self) -> None:
-        self.notes.append("closed")
-
-
-class AsyncInner(httpcore.AsyncNetworkStream):
-    """The same for asynchronous streams."""
-
-    def __init__(self, notes: list[Any]) -> None:
-        self._inner = Inner(notes)
-
-    async def read(self, *arguments: Any) -> bytes:
-        return self._inner.read(*arguments)
-
-    async def write(self, *arguments: Any) -> None:
-        self._inner.write(*arguments)
-
-    async def start_tls(self, *arguments: Any) -> "AsyncInner":
-        self._inner.start_tls(*arguments)
-        return self
-
-    async def connect_tcp(self, *arguments: Any, **options: Any) -> "AsyncInner":
-        self._inner.connect_tcp(*arguments, **options)
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        return info
-
-    async def aclose(self) -> None:
-        self._inner.close()
-
-
-async def _get(result: Any) -> Any:
-    return await result if isawaitable(result) else result
-
-
-async def _use(backend: Any, wire: Wire) -> None:
-    wire.begin(SIGNATURE, 107.0)
-    stream = await _get(backend.connect_tcp("127.0.0.1", 443, None, "local", socket_options=[]))
-    stream = await _get(stream.start_tls("context", "host"))
-    await _get(stream.write(HEAD))
-    assert await _get(stream.read(10)) == b"read"
-    assert stream.get_extra_info("socket") == "socket"
-    wire.begin(SIGNATURE, 100.0)
-    uses: list[tuple[Callable[[], Any], type[Exception]]] = [
-        (lambda: backend.connect_tcp("127.0.0.1", 443), httpcore.ConnectTimeout),
-        (lambda: stream.start_tls("context"), httpcore.ConnectTimeout),
-        (lambda: stream.write(HEAD), httpcore.WriteTimeout),
-        (lambda: stream.read(10), httpcore.ReadTimeout),
-    ]
-    for use, timed_out in uses:
-        with pytest.raises(timed_out):
-            await _get(use())
-    await _get(stream.aclose() if hasattr(stream, "aclose") else stream.close())
-
-
-@pytest.mark.parametrize(("backend", "inner"), [(_Backend, Inner), (_AsyncBackend, AsyncInner)])
-def test_all_that_the_streams_do_has_the_time_that_is_left(
-    backend: Any, inner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    notes: list[Any] = []
-    wire = Wire()
-    call = _use(backend(inner(notes), wire), wire)
-    with pytest.raises(StopIteration):  # nothing in it suspends
-        call.send(None)
-    assert notes == [
-        ("127.0.0.1", 443, 7.0, "local", {"socket_options": []}),
-        ("context", "host", 7.0),
-        (SIGNED_HEAD, 7.0),
-        (10, 7.0),
-        "closed",
-    ]
-
-
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Answers with the same thing each time, and notes how it is used."""
+    """A caller's transport: answers with one thing, and notes the time-outs and its end."""
 
     def __init__(self, answer: httpx.Response | Exception) -> None:
         self._answer = answer
@@ -363,105 +139,287 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def close(self) -> None:
         self.closed += 1
-        raise OSError("broken")
 
     async def aclose(self) -> None:
         self.close()
 
 
-@pytest.mark.parametrize("kind", [ThreadConnection, TaskConnection])
-def test_a_connection_is_usable_until_a_request_fails(kind: Any) -> None:
-    async def exchange(answer: Any) -> Any:
-        transport = Transport(answer)
-        connection = kind(transport, Wire())
-        assert connection.usable is False
-        assert connection.sent is False
-        try:
-            await connection.exchange(Request("GET", "http://host/", None), 7.0)
-        except httpx.ReadError:
-            assert connection.usable is False
-        assert transport.timeouts == [7.0]
-        return connection.usable
-
-    assert asyncio.run(exchange(_response(b"whole"))) is True
-    assert asyncio.run(exchange(_response(b"part", error=httpx.ReadError("reset")))) is False
-    assert asyncio.run(exchange(httpx.ReadError("reset"))) is False
+def _response(*pieces: bytes, encoding: str = "", error: Exception | None = None) -> httpx.Response:
+    headers = {"Content-Encoding": encoding} if encoding else {"X-Name": "value"}
+    return httpx.Response(201, headers=headers, stream=Body(*pieces, error=error))
 
 
-@pytest.mark.parametrize("kind", [ThreadConnection, TaskConnection])
-def test_only_a_transport_of_ours_is_closed(kind: Any) -> None:
-    ours, theirs = Transport(OSError()), Transport(OSError())
-    asyncio.run(kind(ours, Wire()).close())
-    asyncio.run(kind(theirs, None).close())
-    assert (ours.closed, theirs.closed) == (1, 0)
+def _read() -> httpx.Response:
+    response = _response(b"whole")
+    response.read()
+    return response
 
 
-class Addresses:
-    """A backend for hosts with three addresses, of which some accept a connection."""
+@pytest.fixture(params=[ThreadConnection, TaskConnection])
+def receive(request: pytest.FixtureRequest) -> Callable[..., Answer]:
+    """Exchanges a request over a caller's transport, which it does not close."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *accepting: str, takes: float = 0) -> None:
-        self.now = 100.0
-        found = [(2, 1, 6, "", (address, 0)) for address in ("a", "b", "a", "c")]
-        monkeypatch.setattr("socket.getaddrinfo", lambda *_: found)
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        self.tried: list[tuple[str, float]] = []
-        self._accepting = accepting
-        self._takes = takes
+    def exchange(response: httpx.Response | Exception) -> Answer:
+        async def run() -> Answer:
+            transport = Transport(response)
+            connection = request.param(transport)
+            assert (connection.usable, connection.sent) == (False, True)
+            answer: Answer = await connection.exchange(Request("GET", "http://host/", None), 7.0)
+            assert connection.usable is (answer.broken is None)
+            await connection.close()
+            assert (transport.timeouts, transport.closed) == ([7.0], 0)
+            return answer
 
-    def connect_tcp(self, host: str, port: int, timeout: float) -> Inner:
-        assert port == 443
-        self.tried.append((host, timeout))
-        self.now += self._takes
-        if host in self._accepting:
-            return Inner([])
-        raise httpcore.ConnectError(f"{host} refuses")
+        return asyncio.run(run())
 
-    def connect(self) -> Any:
-        wire = Wire()
-        wire.begin(None, 106.0)
-        backend: Any = self
-        return _Backend(backend, wire).connect_tcp("host", 443)
+    return exchange
 
 
-def test_each_address_has_its_share_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Addresses(monkeypatch, "c")
-    assert host.connect()
-    assert host.tried == [("a", 2.0), ("b", 3.0), ("c", 6.0)]
-    host = Addresses(monkeypatch, "b")
-    assert host.connect()
-    assert [address for address, _ in host.tried] == ["a", "b"]
+@pytest.mark.parametrize(
+    ("response", "body", "broken"),
+    [
+        (lambda: _response(b"one", b"two"), b"onetwo", "None"),
+        (lambda: _response(b"one", encoding=" Identity "), b"one", "None"),
+        (_read, b"whole", "None"),
+        (lambda: _response(b"x" * (MAX_BODY - 1), b"x"), b"x" * MAX_BODY, "None"),
+        (
+            lambda: _response(b"x" * MAX_BODY, b"x"),
+            b"x" * MAX_BODY,
+            f"ReadError('The answer is larger than {MAX_BODY} bytes')",
+        ),
+        (lambda: _response(b"one", error=httpx.ReadError("reset")), b"one", "ReadError('reset')"),
+        (lambda: _response(b"", error=ValueError("odd")), b"", "ReadError('ValueError: odd')"),
+        (
+            lambda: _response(b"x", encoding="gzip"),
+            b"",
+            "DecodingError('The answer is encoded, although no encoding was asked for')",
+        ),
+    ],
+    ids=["pieces", "identity", "read", "largest", "too large", "reset", "foreign", "encoded"],
+)
+def test_a_body_over_a_transport_of_the_caller(
+    receive: Callable[..., Answer],
+    response: Callable[[], httpx.Response],
+    body: bytes,
+    broken: str,
+) -> None:
+    sent = response()
+    answer = receive(sent)
+    assert (answer.status_code, answer.headers) == (201, sent.headers)
+    assert (answer.content, repr(answer.broken)) == (body, broken)
+    assert sent.is_closed
 
 
-def test_the_last_address_decides_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(httpcore.ConnectError, match="c refuses"):
-        Addresses(monkeypatch).connect()
-    host = Addresses(monkeypatch, "c", takes=3.0)
-    with pytest.raises(httpcore.ConnectTimeout):
-        host.connect()
-    assert host.tried == [("a", 2.0), ("b", 1.5)]
+def test_an_error_of_a_transport_of_the_caller(receive: Callable[..., Answer]) -> None:
+    with pytest.raises(httpx.ReadError, match=r"^reset$"):
+        receive(httpx.ReadError("reset"))
+    with pytest.raises(httpx.ConnectError, match=r"^OSError: broken$"):
+        receive(OSError("broken"))
+    # A mock's complaint is not an error of the network.
+    with pytest.raises(AssertionError, match=r"^no such route$"):
+        receive(AssertionError("no such route"))
 
 
-@pytest.mark.parametrize("open_transport", [transport, async_transport])
-def test_all_transports_trust_the_same_authorities(open_transport: Any) -> None:
-    assert open_transport(Wire(), None)._pool._ssl_context is tls()
+# Our own connections, over sockets
 
 
-def test_the_connections_of_a_parent_stay_open_in_a_child() -> None:
-    connections = weakref.WeakSet[Any]()
+class Kind(NamedTuple):
+    """A kind of connection, and what runs its coroutines."""
 
-    def connect() -> Any:
-        made = ThreadConnection(Transport(OSError()), Wire())
-        made.usable = True
-        connections.add(made)
-        return made
+    connect: Callable[[], Connection]
+    run: Callable[..., Any]
 
-    io = ThreadIo(connect)
-    run(io.give_back(run(io.borrow(1.0, fresh=False))))
-    io.renew()
-    assert run(io.borrow(1.0, fresh=False)) in connections
-    gc.collect()
-    [kept] = connections
-    assert kept, "the parent's connection was forgotten and so closed"
+
+KINDS = {
+    "sync": Kind(lambda: threads.connector(None, Hidden(None))(), asyncio.run),
+    "async": Kind(lambda: tasks.connector(None, Hidden(None))(), asyncio.run),
+    "trio": Kind(
+        lambda: tasks.connector(None, Hidden(None))(), lambda task: trio.run(lambda: task)
+    ),
+    "aiohttp": Kind(lambda: AiohttpTransport().connect(), asyncio.run),
+}
+Receive: TypeAlias = Callable[..., "Received"]
+
+
+class Received(NamedTuple):
+    """What came of a request."""
+
+    answer: Answer | None
+    error: BaseException | None
+    sent: bool
+    usable: bool
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+async def _exchange(kind: Kind, url: str, timeout: float = 9.0, **options: Any) -> Received:
+    """Sends one request over a new connection."""
+    connection = kind.connect()
+    assert (connection.usable, connection.sent) == (False, False)
+    answer, error = None, None
+    try:
+        request = Request("GET", f"{url}/path?a=1&b=2", SIGNATURE)
+        answer = await connection.exchange(request, timeout, **options)
+    except Exception as caught:
+        error = caught
+    result = Received(answer, error, connection.sent, connection.usable)
+    await connection.close()
+    return result
+
+
+START = b"HTTP/1.1 200 OK\r\n"
+LENGTH = START + b'Content-Length: 7\r\n\r\n{"a":1}'
+CHUNKS = START + b'Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n4;x\r\n":1}\r\n0\r\n\r\n'
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+WHOLE = {
+    "a length": LENGTH,
+    "chunks": CHUNKS,
+    "a trailer": CHUNKS[:-2] + b"X: y\r\n\r\n",
+    "no content": NO_CONTENT,
+    "after a 100": b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH,
+}
+
+
+@pytest.mark.no_cover  # it would double the time
+@pytest.mark.parametrize("end", [closed, reset])
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("kind", ["sync", "async", "aiohttp"], indirect=True)
+def test_an_answer_that_is_cut_anywhere_is_broken(
+    kind: Kind, name: str, end: Callable[[bytes], Any]
+) -> None:
+    whole, length = WHOLE[name], 0
+
+    async def cut_everywhere(url: str) -> list[bytes]:
+        nonlocal length
+        taken = []
+        for length in range(len(whole) + 1):
+            received = await _exchange(kind, url)
+            if received.answer is not None and received.answer.broken is None:
+                taken.append(whole[:length])
+        return taken
+
+    with serving(lambda _: end(whole[:length])) as server:
+        assert kind.run(cut_everywhere(server.url)) == [whole]
+
+
+ENCODED = "The answer is encoded, although no encoding was asked for"
+SURPLUS = "More bytes arrived than the answer has"
+UNSIZED = "The answer does not say how long it is"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (LENGTH * 2, SURPLUS),
+        (LENGTH.replace(b"7", b"6"), SURPLUS),
+        (CHUNKS + b"x", SURPLUS),
+        (NO_CONTENT + b"{}", SURPLUS),
+        (NO_CONTENT + LENGTH, SURPLUS),
+        (START + b"\r\n{}", UNSIZED),
+        (b"HTTP/1.0 400 No\r\n\r\n{}", UNSIZED),
+        (CHUNKS.replace(b"Tr", b"Content-Length: 99\r\nTr"), UNSIZED),
+        (LENGTH.replace(b"7", b"7\r\nContent-Encoding: gzip"), ENCODED),
+        (LENGTH.replace(b"7", b"7\r\nContent-Encoding: br\r\nContent-Encoding: identity"), ENCODED),
+        (CHUNKS.replace(b"chunked", b"gzip, chunked"), ENCODED),
+    ],
+    ids=lambda value: None if isinstance(value, str) else str(value[:70]),
+)
+def test_an_answer_that_cannot_be_relied_on_is_broken(kind: Kind, answer: bytes, why: str) -> None:
+    # The connection stays open, because its end would excuse everything.
+    with serving(lambda _: stalled(answer) if UNSIZED not in why else closed(answer)) as server:
+        received = kind.run(_exchange(kind, server.url))
+    assert not received.usable
+    if received.answer is None:  # the library did not even understand the headers
+        assert isinstance(received.error, httpx.TransportError)
+        assert received.sent
+    else:
+        assert str(received.answer.broken) == why
+
+
+class NotNow(Exception):
+    """What a limit raises."""
+
+
+@contextmanager
+def _shaking_hands(
+    context: ssl.SSLContext, before: Callable[[], None]
+) -> Iterator[tuple[str, list[bytes]]]:
+    """The URL of a server that does something before its TLS handshake, and what it received."""
+    received: list[bytes] = []
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        plain.recv(1, socket.MSG_PEEK)
+        before()
+        with context.wrap_socket(plain, server_side=True) as connection:
+            received.append(connection.recv(65_536))
+            if received[0]:
+                connection.sendall(LENGTH)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://localhost:{listener.getsockname()[1]}", received
+        thread.join()
+
+
+@pytest.mark.parametrize("error", [None, NotNow("wait")])
+def test_the_last_look_is_just_before_the_first_byte(
+    kind: Kind, tls_server: ssl.SSLContext, error: Exception | None
+) -> None:
+    looks: list[str] = []
+
+    def look() -> None:
+        looks.append("look")
+        if error is not None:
+            raise error
+
+    with _shaking_hands(tls_server, lambda: looks.append("handshake")) as (url, server_received):
+        received = kind.run(_exchange(kind, url, before_sending=look))
+    assert looks == ["handshake", "look"]
+    assert received.error is error
+    assert received.sent is (error is None)
+    assert not received.usable
+    [head] = server_received
+    assert head.startswith(SIGNED_HEAD.partition(b"Host")[0] if error is None else b"")
+    assert bool(head) is (error is None)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("connection", [ThreadConnection, TaskConnection])
+def test_the_last_look_before_a_transport_of_the_caller(connection: Any, signed: bool) -> None:
+    def look() -> None:
+        raise NotNow
+
+    transport = Transport(_response())
+    request = Request("GET", "http://host/", SIGNATURE if signed else None)
+    with pytest.raises(NotNow):
+        asyncio.run(connection(transport).exchange(request, 7.0, look))
+    assert not transport.timeouts, "it was called"
+
+
+@pytest.mark.parametrize("delay", [5.2, 14.5])
+def test_aiohttp_does_not_round_a_timeout_up(delay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[float] = []
+
+    async def exchange(url: str) -> None:
+        loop = asyncio.get_running_loop()
+        call_at = loop.call_at
+
+        def spy(when: float, *arguments: Any, **options: Any) -> Any:
+            timers.append(when - loop.time())
+            return call_at(when, *arguments, **options)
+
+        monkeypatch.setattr(loop, "call_at", spy)
+        await _exchange(KINDS["aiohttp"], url, delay)
+
+    with serving(LENGTH) as server:
+        asyncio.run(exchange(server.url))
+    # It also plans to close connections that are idle for an hour.
+    assert max(timer for timer in timers if timer < 60) == pytest.approx(delay, abs=0.01)
 
 
 class Closing:
@@ -510,20 +468,10 @@ def test_a_cancelled_trio_task_closes_its_connection_to_the_end() -> None:
     assert trio.run(scenario)
 
 
-def test_a_body_may_arrive_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    body = http.Body(100.0)
-    body.add(b"x")
-    now = 100.1
-    with pytest.raises(httpx.ReadTimeout):
-        body.add(b"y")
-
-
 def test_a_connection_is_stale_after_5_s(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    idle: IdleConnections[str] = IdleConnections()
+    idle: Any = IdleConnections()
     assert (idle.take(), idle.take_stale(), idle.take_any()) == (None, None, None)
     idle.put("first")
     now = 105.0

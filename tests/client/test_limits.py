@@ -79,7 +79,7 @@ def test_nothing_is_sent_during_a_ban() -> None:
 def test_during_a_ban_no_connection_is_borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
     with _serving(BAN) as server, _client(server) as client:
         _error(client)
-        monkeypatch.delattr(client._io, "_turns")
+        monkeypatch.setattr(client._io, "borrow", None)
         assert isinstance(_error(client), IpBanError)
 
 

@@ -20,11 +20,14 @@ from ._call.retry import RetryDetails
 from ._call.signing import Signer
 from ._errors import ConfigurationError
 from ._io.messages import Connector
-from ._secrets import Hidden
+from ._secrets import Hidden, without_frames
 
 _LAST_PORT = 65_535
-# httpx accepts more, and encodes it: "host%20".
-_HOST = re.compile(rb"[A-Za-z0-9._:-]*")
+_LONGEST_URL = 8_000  # characters; httpx refuses 65,536, with the path of an endpoint
+# httpx accepts more, and encodes it: "host%20". The resolver refuses longer labels.
+_HOST = re.compile(
+    rb"(?=.{0,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{0,63}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
+)
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
@@ -87,6 +90,8 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
 
     if isinstance(value, str) and (" " in value or not value.isprintable()):
         raise refuse("holds a space or a control character; remove it")
+    if isinstance(value, str) and len(value) > _LONGEST_URL:
+        raise refuse(f"has more than {_LONGEST_URL} characters")
     url = parsed_url(value)
     if url is None:
         raise refuse("is not a URL; give one such as https://api.binance.com")
@@ -193,7 +198,10 @@ VARIABLES = {
 
 _CREATE = "create one in Binance's API management"
 _IN_QUOTES = "is in quotes; remove them"
+_QUOTES = tuple("'\"`")
 _REAL_TOKEN = re.compile("[A-Za-z0-9]{64}")
+# Those of mock servers contain more than letters and digits.
+_TOKEN = re.compile("[A-Za-z0-9._~+/=-]*")
 # Texts of examples and templates, and variables that no shell has replaced.
 _PLACEHOLDER = re.compile(
     r"<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x{3,}|[*._?-]+|.*\.\.\."
@@ -229,7 +237,7 @@ class Credentials(NamedTuple):
 
 def _check_token(option: str, token: Hidden) -> None:
     # Raised here, because no local variable of this frame holds the value.
-    if problem := _problem(token):
+    if problem := without_frames(lambda: _problem(token)):
         raise ConfigurationError(option, problem)
 
 
@@ -247,12 +255,14 @@ def _problem(token: Hidden) -> str | None:
         return f"is a placeholder; replace it: {_CREATE}"
     if not all("!" <= character <= "~" for character in value):
         return "holds a space, a line break or a character outside ASCII; copy it again"
+    if not _TOKEN.fullmatch(value):
+        return "holds a sign that no key contains; copy it again"
     return None
 
 
 def _in_quotes(value: str) -> bool:
     # A single quotation mark is the rest of a pair: keys contain none.
-    return value.strip()[:1] in ("'", '"') or value.strip()[-1:] in ("'", '"')
+    return value.strip()[:1] in _QUOTES or value.strip()[-1:] in _QUOTES
 
 
 def environment() -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Keeps keys and signatures out of logs, reprs, pickles and tracebacks."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote
+
+T = TypeVar("T")
 
 HIDDEN = "[hidden]"
 # Shorter texts are not real keys, and may be part of ordinary words.
@@ -29,6 +31,14 @@ class Hidden:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A hidden value cannot be pickled or copied.")
+
+
+def without_frames(function: Callable[[], T]) -> T:
+    """What `function` returns. An error loses its frames, whose local variables are secrets."""
+    try:
+        return function()
+    except BaseException as error:
+        raise error.with_traceback(None) from None
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

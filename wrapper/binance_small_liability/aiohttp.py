@@ -10,8 +10,9 @@ connection breaks; and not all of its errors become httpx errors.
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from base64 import b64encode
+from collections.abc import Callable
+from math import inf
 from types import NoneType
 from typing import Any
 
@@ -19,10 +20,11 @@ import httpx
 
 from ._config import check_proxy
 from ._errors import ConfigurationError
-from ._io.http import Body, check_encoding
-from ._io.messages import HEADERS, Answer, Connector, Request, Signature
-from ._io.network import tls
-from ._secrets import Hidden
+from ._io.http import Body, check_encoding, check_end
+from ._io.messages import HEADERS, Answer, Connector, Request, do_nothing
+from ._io.network import is_readable, tls
+from ._io.transport_errors import transport_error
+from ._secrets import Hidden, without_frames
 
 try:
     import aiohttp
@@ -49,6 +51,7 @@ class AiohttpTransport(Connector):
             raise ConfigurationError("proxy", "must be a URL such as http://host:3128")
         if self.proxy.reveal() is not None:
             check_proxy(self.proxy, ("http", "https"))
+        self._proxy_options = Hidden(without_frames(lambda: _proxy_options(self.proxy)))
 
     def connect(self) -> "AiohttpConnection":
         """A connection that is not open yet. Raises ConfigurationError."""
@@ -58,19 +61,36 @@ class AiohttpTransport(Connector):
             raise ConfigurationError(
                 "transport", "needs asyncio; leave out AiohttpTransport to run on trio"
             ) from None
-        return AiohttpConnection(self.proxy)
+        return AiohttpConnection(self._proxy_options)
 
     async def aclose(self) -> None:
         """Does nothing: the connections share nothing."""
 
 
+def _proxy_options(proxy: Hidden) -> dict[str, Any]:
+    """Options of a request. No URL contains the password, because aiohttp logs and quotes URLs."""
+    if proxy.reveal() is None:
+        return {}
+    parsed = httpx.Proxy(proxy.reveal())
+    options: dict[str, Any] = {"proxy": URL(str(parsed.url))}
+    if parsed.raw_auth is not None:
+        # aiohttp sends it to the proxy alone, as Proxy-Authorization.
+        basic = b64encode(b":".join(parsed.raw_auth)).decode("ascii")
+        options["proxy_headers"] = {"Authorization": f"Basic {basic}"}
+    return options
+
+
 class AiohttpConnection:
     """A connection that is lent to one call at a time."""
 
-    def __init__(self, proxy: Hidden) -> None:
-        self.usable = self.sent = False
-        self._proxy = proxy
-        self._signature: Signature | None = None
+    def __init__(self, proxy_options: Hidden) -> None:
+        self.sent = False
+        self._proxy_options = proxy_options
+        self._answered = self._used = False
+        self._request: Request | None = None
+        self._before_sending = do_nothing
+        self._refusal: BaseException | None = None
+        self._protocol: Any = None  # aiohttp's, once it is connected
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls(), limit=1, keepalive_timeout=3600),
             request_class=_Request,
@@ -81,23 +101,70 @@ class AiohttpConnection:
             skip_auto_headers=("Content-Type",),
         )
 
-    async def exchange(self, request: Request, timeout: float) -> Answer:
+    @property
+    def usable(self) -> bool:
+        """Whether a request was answered, nothing has arrived since, and another can follow."""
+        return self._answered and not (self._protocol is not None and _has_received(self._protocol))
+
+    async def exchange(
+        self, request: Request, timeout: float, before_sending: Callable[[], None] = do_nothing
+    ) -> Answer:
         """Sends one request and receives its answer."""
-        self.usable = self.sent = False
-        self._signature = request.signature
+        self._answered = self._used = self.sent = False
+        self._request = request
+        self._before_sending = before_sending
+        self._refusal = None
         deadline = time.monotonic() + timeout
-        with _errors_of_httpx():
-            answer = await self._session.request(
+        try:
+            response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 allow_redirects=False,
-                proxy=self._proxy.reveal(),
-                timeout=aiohttp.ClientTimeout(total=timeout, connect=None),
+                # Above its threshold, aiohttp would round it up.
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=None, ceil_threshold=inf),
+                **self._proxy_options.reveal(),
             )
-        content, broken = await _body(answer, deadline)
-        self.usable = broken is None
-        headers = httpx.Headers(list(answer.raw_headers))
-        return Answer(answer.status, headers, content, broken)
+            answer = await self._receive(response, deadline)
+        except BaseException as error:
+            failure = self._failure(error)
+        else:
+            self._answered = answer.broken is None
+            return answer
+        # Raised outside the handler, because the frames of the error hold signed bytes.
+        raise failure
+
+    def _failure(self, error: BaseException) -> BaseException:
+        if error is self._refusal:
+            return transport_error(error)
+        # aiohttp calls no middleware if a library such as aioresponses replaces the network, which
+        # may have sent.
+        self.sent |= not self._used and isinstance(error, Exception)
+        return transport_error(_error_of_httpx(error), ours=self._used)
+
+    async def _receive(self, response: aiohttp.ClientResponse, deadline: float) -> Answer:
+        body = Body(deadline)
+        broken: httpx.HTTPError | None = None
+        headers = httpx.Headers(list(response.raw_headers))
+        try:
+            check_encoding(headers)
+            async for piece in response.content.iter_any():
+                body.add(piece)
+            if self._used:
+                check_end(response.status, headers, surplus=self._has_surplus())
+        except Exception as error:
+            known = _error_of_httpx(error)
+            if not isinstance(known, httpx.HTTPError):
+                known = httpx.ReadError(f"{type(error).__name__}: {error}")
+            broken = known
+        finally:
+            # Without effect once the body has arrived.
+            response.close()
+        return Answer(response.status, headers, body.content, broken)
+
+    def _has_surplus(self) -> bool:
+        """Whether more than the answer has arrived: another one, or bytes that are not HTTP."""
+        wrong = isinstance(self._protocol.exception(), aiohttp.http_exceptions.HttpProcessingError)
+        return wrong or len(self._protocol) > 0
 
     async def close(self) -> None:
         """Closes it."""
@@ -109,15 +176,37 @@ class AiohttpConnection:
         # aiohttp would repeat a request if its connection breaks.
         if self.sent:
             raise aiohttp.ServerDisconnectedError
+        self._used = True
         if isinstance(request, _Request):
             request.connection = self
         return await handler(request)
 
+    def connected(self, protocol: Any) -> None:
+        """The next bytes written to `protocol` are the head of the request."""
+        self._protocol = protocol
+        protocol.transport = _SigningTransport(protocol, self)
+
     def outgoing(self, head: bytes) -> bytes:
         """The head of the request, signed."""
+        signed = None if self._request is None else self._request.signed_head(head)
+        self._request = None
+        try:
+            self._before_sending()
+        except BaseException as refusal:
+            self._refusal = refusal
+            raise
         self.sent = True
-        signed = None if self._signature is None else self._signature.attach(head)
         return head if signed is None else signed
+
+
+def _has_received(protocol: Any) -> bool:
+    """Whether bytes have arrived that nobody asked for, or the connection has ended."""
+    return (
+        protocol.should_close
+        or not protocol.is_connected()
+        # The event loop has not read them yet.
+        or is_readable(protocol.transport.get_extra_info("socket"))
+    )
 
 
 class _Request(aiohttp.ClientRequest):
@@ -126,7 +215,7 @@ class _Request(aiohttp.ClientRequest):
     connection: AiohttpConnection
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        conn.protocol.transport = _SigningTransport(conn.protocol, self.connection)
+        self.connection.connected(conn.protocol)
         return await super().send(conn)
 
 
@@ -150,36 +239,19 @@ class _SigningTransport:
         return getattr(self._transport, name)
 
 
-async def _body(
-    answer: aiohttp.ClientResponse, deadline: float
-) -> tuple[bytes, httpx.HTTPError | None]:
-    body = Body(deadline)
-    try:
-        with _errors_of_httpx():
-            check_encoding(answer.headers.get("Content-Encoding", ""))
-            async for piece in answer.content.iter_any():
-                body.add(piece)
-    except httpx.HTTPError as error:
-        answer.close()
-        return body.content, error
-    answer.release()
-    return body.content, None
-
-
-@contextmanager
-def _errors_of_httpx() -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout(_text(error)) from None
-    except TimeoutError as error:
-        raise httpx.ReadTimeout(_text(error)) from None
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(_text(error)) from None
-    except (aiohttp.ClientError, OSError, RuntimeError) as error:
-        raise httpx.ReadError(_text(error)) from None
-
-
-def _text(error: Exception) -> str:
-    # Errors of answers quote the URL.
-    return type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error)
+def _error_of_httpx(error: BaseException) -> BaseException:
+    """The error that httpx raises instead of one of aiohttp."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return httpx.ProxyError(f"{error.status} {error.message}")
+        case aiohttp.ConnectionTimeoutError():
+            return httpx.ConnectTimeout(str(error))
+        case TimeoutError():
+            return httpx.ReadTimeout(str(error) or "The answer did not arrive whole in time")
+        case aiohttp.ClientConnectorError():
+            return httpx.ConnectError(str(error))
+        case aiohttp.ClientResponseError():  # its text quotes the URL
+            return httpx.ReadError(type(error).__name__)
+        case aiohttp.ClientError() | OSError() | RuntimeError():
+            return httpx.ReadError(str(error))
+    return error

@@ -2,12 +2,14 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import httpx
 
-from .messages import API_KEY_HEADER, HEADERS, Answer, Request
-from .network import Wire
+from .messages import API_KEY_HEADER, HEADERS, Answer, Request, do_nothing
+from .network import Wire, url
 from .transport_errors import transport_error
 
 MAX_BODY = 10 * 1024 * 1024  # bytes
@@ -15,13 +17,13 @@ MAX_BODY = 10 * 1024 * 1024  # bytes
 
 def httpx_request(request: Request, timeout: float, *, signed: bool) -> httpx.Request:
     """The request for a transport; with key and signature only if `signed`."""
-    headers = dict(HEADERS)
+    key = {}
     if signed and request.signature is not None:
-        headers[API_KEY_HEADER] = request.signature.api_key
+        key[API_KEY_HEADER] = request.signature.api_key
     return httpx.Request(
         request.method,
-        request.signed_url if signed else request.url,
-        headers=headers,
+        url(request.signed_url if signed else request.url),
+        headers={**HEADERS, **key},
         extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)},
     )
 
@@ -35,51 +37,72 @@ class HttpxConnection(ABC):
     def __init__(self, wire: Wire | None) -> None:
         """`wire` is None for a caller's transport, which receives signed requests."""
         self._wire = wire
-        self.usable = False
+        self._answered = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request was answered, and nothing has arrived since."""
+        return self._answered and not (self._wire is not None and self._wire.has_received())
 
     @property
     def sent(self) -> bool:
         """Whether any byte may have been sent; always true for a caller's transport."""
         return self._wire is None or self._wire.sent
 
-    async def exchange(self, request: Request, timeout: float) -> Answer:
+    async def exchange(
+        self, request: Request, timeout: float, before_sending: Callable[[], None] = do_nothing
+    ) -> Answer:
         """Sends one request and receives its answer."""
-        self.usable = False
+        self._answered = False
         deadline = time.monotonic() + timeout
-        if self._wire is not None:
-            self._wire.begin(request.signature, deadline)
-        sending = httpx_request(request, timeout, signed=self._wire is None)
+        if self._wire is None:
+            before_sending()
+        else:
+            self._wire.begin(request, deadline, before_sending)
         try:
-            response = await self._send(sending)
+            response = await self._send(httpx_request(request, timeout, signed=self._wire is None))
+            answer = await self._receive(response, deadline)
         except BaseException as error:
-            if self._wire is not None and isinstance(error, Exception):
-                self._wire.failed()
-            raise transport_error(error) from None
-        answer = await self._receive(response, deadline)
-        self.usable = answer.broken is None
-        return answer
+            failure = self._failure(error)
+        else:
+            self._answered = answer.broken is None
+            return answer
+        # Raised outside the handler, because the frames of the error hold signed bytes.
+        raise failure
+
+    def _failure(self, error: BaseException) -> BaseException:
+        wire = self._wire
+        if wire is None or error is wire.refusal:
+            return transport_error(error)
+        # Unused streams mean that a library such as respx replaced the network. It may have sent.
+        wire.sent |= not wire.used and isinstance(error, Exception)
+        return transport_error(error, ours=wire.used)
 
     async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
         body = Body(deadline)
         broken: httpx.HTTPError | None = None
         try:
-            if _is_unread(response):
-                await self._read(response, body)
-            else:
+            if response.is_stream_consumed:  # some transports return it read and decoded
                 body.add(response.content)
+            else:
+                check_encoding(response.headers)
+                await self._read(response, body)
+            if self._wire is not None and self._wire.used:
+                surplus = self._wire.has_surplus()
+                check_end(response.status_code, response.headers, surplus=surplus)
         except httpx.HTTPError as error:
             broken = error
-        except (OSError, RuntimeError) as error:  # httpcore does not map every ssl.SSLError
+        except Exception as error:
             broken = httpx.ReadError(f"{type(error).__name__}: {error}")
         finally:
             await self._finish(response)
         return Answer(response.status_code, response.headers, body.content, broken)
 
     async def close(self) -> None:
-        """Closes it; the caller's transport stays open."""
-        if self._wire is not None:
+        """Closes it, even while it is being opened; the caller's transport stays open."""
+        if self._wire is not None and self._wire.stream is not None:
             with suppress(Exception):  # it may be broken
-                await self._close_transport()
+                await self._close_stream(self._wire.stream)
 
     @abstractmethod
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -94,35 +117,45 @@ class HttpxConnection(ABC):
         """Closes the response, so that the transport can be used again."""
 
     @abstractmethod
-    async def _close_transport(self) -> None:
-        """Closes the transport."""
+    async def _close_stream(self, stream: Any) -> None:
+        """Closes the stream of a transport of ours."""
 
 
-def _is_unread(response: httpx.Response) -> bool:
-    # Some transports return a body that was already read and decoded.
-    if response.is_stream_consumed:
-        return False
-    check_encoding(response.headers.get("Content-Encoding", ""))
-    return True
-
-
-def check_encoding(encoding: str) -> None:
+def check_encoding(headers: httpx.Headers) -> None:
     """Raises httpx.DecodingError unless the body is sent as it is."""
-    if encoding.strip().lower() not in ("", "identity"):
+    content = headers.get("Content-Encoding", "").strip().lower()
+    transfer = headers.get("Transfer-Encoding", "").strip().lower()
+    if content not in ("", "identity") or transfer not in ("", "chunked"):
         raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
+
+
+def check_end(status: int, headers: httpx.Headers, *, surplus: bool) -> None:
+    """Raises httpx.RemoteProtocolError unless an answer ended where it said.
+
+    Args:
+        status: the HTTP status.
+        headers: of an answer that was received to its end.
+        surplus: whether more bytes than that have arrived.
+    """
+    if surplus:
+        raise httpx.RemoteProtocolError("More bytes arrived than the answer has")
+    # Without a length, a body that the network cut looks like a whole one. Binance sends lengths.
+    one_length = ("Content-Length" in headers) != ("Transfer-Encoding" in headers)
+    if not one_length and status >= 200 and status not in (204, 304):
+        raise httpx.RemoteProtocolError("The answer does not say how long it is")
 
 
 class Body:
     """The pieces of a body, which must arrive by `deadline`, a moment of `time.monotonic()`."""
 
     def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+        self.deadline = deadline
         self._pieces: list[bytes] = []
         self._size = 0
 
     def add(self, piece: bytes) -> None:
         """Adds a piece. Raises httpx.ReadTimeout or httpx.ReadError."""
-        if time.monotonic() > self._deadline:
+        if time.monotonic() > self.deadline:
             raise httpx.ReadTimeout("The answer did not arrive whole in time")
         self._size += len(piece)
         if self._size > MAX_BODY:

@@ -49,7 +49,8 @@ class Answer:
         status_code: the HTTP status.
         headers: names are matched without regard to case.
         content: the body, as far as it arrived.
-        broken: the transport's error, if the body did not arrive whole.
+        broken: why the body cannot be relied on: it is incomplete, encoded, or too large; more
+            arrived than it has; or it has no length, so nobody knows.
     """
 
     status_code: int
@@ -154,6 +155,12 @@ class Request(NamedTuple):
     url: str
     signature: Signature | None
 
+    def signed_head(self, head: bytes) -> bytes | None:
+        """`head`, signed if need be, or None if it is not the head of this request."""
+        if self.signature is not None:
+            return self.signature.attach(head)
+        return head if head.startswith(self.method.encode() + b" ") else None
+
     @property
     def signed_url(self) -> str:
         """The URL with the signature, for a transport of the caller."""
@@ -161,23 +168,34 @@ class Request(NamedTuple):
         return self.url if value is None else f"{self.url}&signature={value}"
 
 
+def do_nothing() -> None:
+    """Allows a request to be sent."""
+
+
 class Connection(Protocol):
-    """A connection that is lent to one call.
+    """A connection that is lent to one call."""
 
-    Attributes:
-        usable: whether a request was answered, and another can follow.
-    """
-
-    usable: bool
+    @property
+    def usable(self) -> bool:
+        """Whether a request was answered, nothing has arrived since, and another can follow."""
 
     @property
     def sent(self) -> bool:
         """Whether any byte of the last request may have been sent."""
 
-    async def exchange(self, request: Request, timeout: float) -> Answer:
+    async def exchange(
+        self, request: Request, timeout: float, before_sending: Callable[[], None] = do_nothing
+    ) -> Answer:
         """Sends one request and receives its answer, both within `timeout` seconds.
 
         Raises httpx.TransportError, unless the headers of the answer were complete.
+
+        Args:
+            request: what to send.
+            timeout: in seconds.
+            before_sending: called once the connection is open, just before the first byte of the
+                request leaves. If it raises, nothing was sent. It is not called if a library such
+                as respx replaces the network.
         """
 
     async def close(self) -> None:

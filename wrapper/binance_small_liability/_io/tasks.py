@@ -1,11 +1,11 @@
 """The `Io` of the asynchronous client, for asyncio and trio."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import anyio
 import httpx
@@ -14,17 +14,9 @@ from binance_small_liability._errors import ConfigurationError
 from binance_small_liability._secrets import Hidden
 
 from . import network, real_time
-from .connections import MOST_IN_FLIGHT, IdleConnections
+from .connections import MOST_IN_FLIGHT, Lending, Place
 from .http import Body, HttpxConnection
 from .messages import Connection, Connector
-
-try:
-    import sniffio  # noqa: F401 - only to know whether it is installed
-except ImportError:
-    # httpcore tries to import it several times per request. A search that finds nothing takes 40 µs
-    # each time, 0.18 ms per call; this entry ends it at once. It applies to the whole process: a
-    # sniffio that is added to the path later is not found.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class TaskConnection(HttpxConnection):
@@ -37,19 +29,31 @@ class TaskConnection(HttpxConnection):
         self._transport = transport
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        return await self._transport.handle_async_request(request)
+        with self._within(request.extensions["timeout"]["read"]):
+            return await self._transport.handle_async_request(request)
 
     async def _read(self, response: httpx.Response, body: Body) -> None:
-        async for piece in response.stream:  # type: ignore[union-attr]  # it is of the right kind
-            body.add(piece)
+        with self._within(body.deadline - time.monotonic()):
+            async for piece in response.stream:  # type: ignore[union-attr]  # of the right kind
+                body.add(piece)
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        if self._wire is not None:  # its streams know the deadline
+            yield
+            return
+        with anyio.move_on_after(seconds):
+            yield
+            return
+        raise httpx.ReadTimeout("The answer did not arrive whole in time")
 
     async def _finish(self, response: httpx.Response) -> None:
         # A connection of ours that a cancellation interrupts is discarded. The caller's transport
         # is used again, and must not lose a connection.
         await (response.aclose() if self._wire else _to_the_end(response.aclose()))
 
-    async def _close_transport(self) -> None:
-        await self._transport.aclose()
+    async def _close_stream(self, stream: Any) -> None:
+        await stream.aclose()
 
 
 def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
@@ -71,84 +75,84 @@ def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
 
     def connect() -> TaskConnection:
         wire = network.Wire()
-        return TaskConnection(network.async_transport(wire, proxy.reveal()), wire)
+        return TaskConnection(network.async_transport(wire, proxy), wire)
 
     return connect
 
 
-class _EventLoop:
+class _EventLoop(Place):
     """The state of a client in one event loop."""
 
     def __init__(self) -> None:
-        self.idle: IdleConnections[Connection] = IdleConnections()
-        self.turns = anyio.Semaphore(MOST_IN_FLIGHT)
+        super().__init__()
+        self._turns = anyio.Semaphore(MOST_IN_FLIGHT)
         self.correcting = anyio.Lock()
+        self.end: AsyncGenerator[None]
+
+    async def take_turn(self, timeout: float) -> None:
+        try:
+            self._turns.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(timeout):
+                await self._turns.acquire()
+                return
+            raise httpx.PoolTimeout("No connection became free in time") from None
+
+    def give_turn_back(self) -> None:
+        self._turns.release()
 
 
-class TaskIo:
+class TaskIo(Lending[_EventLoop]):
     """Tasks share it. Each event loop has its own connections."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        """`connect` makes a connection that is not open yet."""
-        self._connect = connect
-        self._closed = False
-        self._loops: WeakKeyDictionary[Any, _EventLoop] = WeakKeyDictionary()
-
-    def _loop(self) -> _EventLoop:
+    def _here(self) -> _EventLoop:
         try:
-            key: Any = asyncio.get_running_loop()
+            loop: Any = asyncio.get_running_loop()
         except RuntimeError:
-            key = _trio_token()
-        if key not in self._loops:
-            self._loops[key] = _EventLoop()
-        return self._loops[key]
+            loop = _trio_token()
+        # An event loop that was made before a fork runs in each process.
+        key = os.getpid(), loop
+        place = self._places.get(key)
+        return self._arrive(key) if place is None else place
+
+    def _arrive(self, key: tuple[int, Any]) -> _EventLoop:
+        # An event loop that ended without finishing its generators left its connections open.
+        for process, loop in list(self._places):
+            if process == key[0] and getattr(loop, "is_closed", bool)():
+                del self._places[process, loop]
+        place = self._places[key] = _EventLoop()
+        place.end = self._at_the_end(key, place)
+        with suppress(StopIteration):
+            anext(place.end).send(None)
+        return place
+
+    async def _at_the_end(self, key: object, place: _EventLoop) -> AsyncGenerator[None]:
+        # asyncio and trio finish the generators that were begun in an event loop before it ends.
+        try:
+            yield
+        finally:
+            self._places.pop(key, None)
+            await self._discard_idle(place)
+
+    async def _discard(self, connection: Connection) -> None:
+        await _to_the_end(connection.close())
 
     async def sleep(self, seconds: float) -> None:
         """Waits, and lets other tasks run."""
         await real_time.async_sleep(seconds)
 
-    async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
-        """Lends a connection."""
-        loop = self._loop()
-        try:
-            loop.turns.acquire_nowait()
-        except anyio.WouldBlock:
-            await _acquire(loop.turns, timeout)
-        try:
-            return self._lend(loop.idle, fresh)
-        except BaseException:
-            loop.turns.release()
-            raise
-
-    def _lend(self, idle: IdleConnections[Connection], fresh: bool) -> Connection:
-        if self._closed:
-            raise ConfigurationError("The client", "is closed; make a new one")
-        return (None if fresh else idle.take()) or self._connect()
-
-    async def give_back(self, connection: Connection) -> None:
-        """Takes a connection back."""
-        loop = self._loop()
-        # Released first, because a cancelled task ends at the next await.
-        loop.turns.release()
-        if connection.usable and not self._closed:
-            loop.idle.put(connection)
-        else:
-            await _to_the_end(connection.close())
-        while (stale := loop.idle.take_stale()) is not None:
-            await _to_the_end(stale.close())
-
     @asynccontextmanager
     async def correcting_clock(self) -> AsyncIterator[None]:
         """One task at a time."""
-        async with self._loop().correcting:
+        async with self._here().correcting:
             yield
 
     async def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
         self._closed = True
-        idle = self._loop().idle
-        while (connection := idle.take_any()) is not None:
-            await _to_the_end(connection.close())
+        # Another task may be closing it, too. At the end of Python there is no event loop.
+        with suppress(RuntimeError, ConfigurationError):
+            await self._here().end.aclose()
 
 
 async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
@@ -164,13 +168,6 @@ async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
     else:
         # A scope would not stop `task.cancel()`.
         await asyncio.shield(task)
-
-
-async def _acquire(turns: anyio.Semaphore, timeout: float) -> None:
-    with anyio.move_on_after(timeout):
-        await turns.acquire()
-        return
-    raise httpx.PoolTimeout("No connection became free in time")
 
 
 def _trio_token() -> Any:

@@ -1,5 +1,6 @@
 """The `Io` of the synchronous client. It never suspends: `run` runs a coroutine to its end."""
 
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,8 +13,7 @@ from binance_small_liability._errors import ConfigurationError
 from binance_small_liability._secrets import Hidden
 
 from . import network, real_time
-from .connections import MOST_IN_FLIGHT, IdleConnections
-from .forks import renew_in_children
+from .connections import MOST_IN_FLIGHT, Lending, Place
 from .http import Body, HttpxConnection
 from .messages import Connection
 
@@ -47,8 +47,8 @@ class ThreadConnection(HttpxConnection):
     async def _finish(self, response: httpx.Response) -> None:
         response.close()
 
-    async def _close_transport(self) -> None:
-        self._transport.close()
+    async def _close_stream(self, stream: Any) -> None:
+        stream.close()
 
 
 def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
@@ -66,77 +66,54 @@ def connector(given: Any, proxy: Hidden) -> Callable[[], Connection]:
 
     def connect() -> ThreadConnection:
         wire = network.Wire()
-        return ThreadConnection(network.transport(wire, proxy.reveal()), wire)
+        return ThreadConnection(network.transport(wire, proxy), wire)
 
     return connect
 
 
-class ThreadIo:
-    """Threads share it. A forked child starts without connections."""
-
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        """`connect` makes a connection that is not open yet."""
-        self._connect = connect
-        self._closed = False
-        self._inherited: list[IdleConnections[Connection]] = []
-        self._begin()
-        renew_in_children(self)
-
-    def _begin(self) -> None:
-        self._idle: IdleConnections[Connection] = IdleConnections()
+class _Process(Place):
+    def __init__(self) -> None:
+        super().__init__()
         # Not a Semaphore: it is Python code, and a signal's exception within it would leave it
         # locked.
         self._turns: SimpleQueue[None] = SimpleQueue()
         for _ in range(MOST_IN_FLIGHT):
             self._turns.put(None)
-        self._correcting = threading.Lock()
+        self.correcting = threading.Lock()
 
-    def renew(self) -> None:
-        """Begins without connections. The parent's stay open, because it still uses them."""
-        self._inherited.append(self._idle)
-        self._begin()
+    async def take_turn(self, timeout: float) -> None:
+        try:
+            self._turns.get(timeout=timeout)
+        except Empty:
+            raise httpx.PoolTimeout("No connection became free in time") from None
+
+    def give_turn_back(self) -> None:
+        self._turns.put(None)
+
+
+class ThreadIo(Lending[_Process]):
+    """Threads share it. Each process has its own connections."""
+
+    def _here(self) -> _Process:
+        # Asked each time, because uWSGI forks without Python's hooks.
+        process = os.getpid()
+        # `setdefault` is atomic, and needs no lock that a fork could leave locked.
+        return self._places.get(process) or self._places.setdefault(process, _Process())
+
+    async def _discard(self, connection: Connection) -> None:
+        await connection.close()
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
         real_time.sleep(seconds)
 
-    async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
-        """Lends a connection."""
-        try:
-            self._turns.get(timeout=timeout)
-        except Empty:
-            raise httpx.PoolTimeout("No connection became free in time") from None
-        try:
-            return self._lend(fresh)
-        except BaseException:
-            self._turns.put(None)
-            raise
-
-    def _lend(self, fresh: bool) -> Connection:
-        if self._closed:
-            raise ConfigurationError("The client", "is closed; make a new one")
-        return (None if fresh else self._idle.take()) or self._connect()
-
-    async def give_back(self, connection: Connection) -> None:
-        """Takes a connection back."""
-        try:
-            if connection.usable and not self._closed:
-                self._idle.put(connection)
-            else:
-                await connection.close()
-        finally:
-            self._turns.put(None)
-        while (stale := self._idle.take_stale()) is not None:
-            await stale.close()
-
     @asynccontextmanager
     async def correcting_clock(self) -> AsyncIterator[None]:
         """One thread at a time."""
-        with self._correcting:
+        with self._here().correcting:
             yield
 
     def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
         self._closed = True
-        while (connection := self._idle.take_any()) is not None:
-            run(connection.close())
+        run(self._discard_idle(self._here()))

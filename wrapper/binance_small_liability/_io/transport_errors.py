@@ -3,13 +3,19 @@
 import httpx
 
 
-def transport_error(error: BaseException) -> BaseException:
+def transport_error(error: BaseException, *, ours: bool = False) -> BaseException:
     """`error` without the frames that may hold signed bytes.
 
     Some connection errors are not httpx's: `ssl.SSLError`, or the RuntimeError of an event loop
     that ends. They become httpx.ConnectError.
+
+    Args:
+        error: what a transport raised.
+        ours: whether the transport is ours, and no other library replaced it. Then every error is
+            one of the connection, such as the `socksio.ProtocolError` of a SOCKS proxy.
     """
-    if isinstance(error, (OSError, UnicodeError, RuntimeError)):
+    foreign = Exception if ours else (OSError, UnicodeError, RuntimeError)
+    if isinstance(error, foreign) and not isinstance(error, httpx.HTTPError):
         return httpx.ConnectError(f"{type(error).__name__}: {error}")
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
