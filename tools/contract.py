@@ -1,5 +1,6 @@
 """Reads the contract."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,23 +15,47 @@ ROOT = Path(__file__).resolve().parent.parent
 OPENAPI_YAML = ROOT / "openapi.yaml"
 LIST_PATH = "/sapi/v1/margin/exchange-small-liability"
 TIME_PATH = "/api/v3/time"
+MOST_VALUES = 200_000
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
-class _ExactLoader(yaml.CSafeLoader):
-    """Reads numbers as Decimal, so that no expected value passes through a float."""
+class _Loader(yaml.CSafeLoader):
+    """Reads YAML 1.2, as OpenAPI requires, and numbers exactly: none passes through a float."""
 
 
-def _exact(loader: _ExactLoader, node: yaml.ScalarNode) -> Decimal:
-    return Decimal(str(loader.construct_scalar(node)))
+_KEPT = ("null", "int", "float", "merge")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in each if tag.endswith(_KEPT)]
+    for first, each in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _first in (
+    ("bool", "^(true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("float", "^[-+]?[0-9]+[eE][-+]?[0-9]+$|^0o[0-7]+$", "-+0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [*_first])
 
 
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact)
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | Decimal:
+    """A number as JSON writes it. Versions of YAML disagree about others, such as 1:30 or 010."""
+    text = str(loader.construct_scalar(node))
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text):
+        problem = f"{text} is no number in JSON; write it as JSON does, or in quotes"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return Decimal(text) if re.search("[.eE]", text) else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def load(path: Path = OPENAPI_YAML) -> Any:
     """The contract, with exact numbers."""
-    return yaml.load(path.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from CSafeLoader
+    return loaded(path.read_text("utf-8"))
+
+
+def loaded(text: str) -> Any:
+    """The contract in a text, with exact numbers."""
+    return yaml.load(text, _Loader)  # noqa: S506 - derives from CSafeLoader
 
 
 @cache
@@ -67,19 +92,29 @@ def resolved(contract: Any, node: Any) -> Any:
     return node
 
 
-def inlined(contract: Any, node: Any, within: tuple[str, ...] = ()) -> Any:
-    """`node` with its references resolved, except references to the schemas it is `within`."""
-    if isinstance(node, list):
-        return [inlined(contract, each, within) for each in node]
-    if isinstance(node, dict):
-        reference = node.get("$ref")
-        if reference in within:
-            return node
-        # Keys beside a reference, such as `description`, add to its target.
-        whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
-        within = (*within, reference) if reference else within
-        return {key: inlined(contract, each, within) for key, each in whole.items()}
-    return node
+def inlined(contract: Any, node: Any) -> Any:
+    """`node` with its references resolved, except those to a schema within itself.
+
+    Raises LookupError, also if it would become too large.
+    """
+    left = iter(range(MOST_VALUES))
+
+    def visit(node: Any, within: tuple[str, ...]) -> Any:
+        if next(left, None) is None:
+            raise LookupError(f"the references lead to more than {MOST_VALUES} values")
+        if isinstance(node, list):
+            return [visit(each, within) for each in node]
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if reference in within:
+                return node
+            # Keys beside a reference, such as `description`, add to its target.
+            whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
+            within = (*within, reference) if reference else within
+            return {key: visit(each, within) for key, each in whole.items()}
+        return node
+
+    return visit(node, ())
 
 
 def operations(contract: Any) -> Iterator[tuple[str, str]]:
