@@ -90,6 +90,7 @@ bench: $(PYTHON_TOOLS) ## measure this client and its peers, into benchmarks/res
 
 lock: $(PYTHON_TOOLS) ## pin the newest versions that pyproject.toml and package.json allow
 	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements.txt
+	$(PIN) --group build --constraint requirements.txt --output-file .github/build-requirements.txt
 	$(PIN) pyproject.toml --output-file benchmarks/requirements/binance-small-liability.txt
 	$(PIN) pyproject.toml --extra aiohttp --output-file benchmarks/requirements/binance-small-liability-aiohttp.txt
 	for peer in $(PEERS); do echo $$peer | $(PIN) - --output-file benchmarks/requirements/$$peer.txt || exit; done

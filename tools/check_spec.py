@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 from binance_small_liability import ApiError, SmallLiabilityClient
 
 from tools.check_generated import PACKAGE, differences, generate
 from tools.contract import answer_of, definition_of, inlined, load, resolved, responses
 from tools.operations import LIST_COINS, OPERATIONS, SERVER_TIME, Operation
+from tools.other_contract import UnusableError, read
 from tools.prism import prisms
+from tools.terminal import say
 
 _TODAY = load()
 _TIME = _TODAY["components"]["schemas"]["Time"]
@@ -77,6 +78,8 @@ class Call(httpx.BaseTransport):
             except Exception as error:
                 self.error = error
             self.used_weight = client.used_weight
+        if not hasattr(self, "response"):
+            raise LookupError(f"Prism did not answer {operation}: {self.error}")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends the request to Prism, and requests the tested answer of the tested operation."""
@@ -328,48 +331,36 @@ def regenerating(contract: Path) -> str:
     return f"Regenerating would change {', '.join(changed) or 'nothing'}"
 
 
-def _contract(path: Path) -> Any:
-    contract = load(path)
-    fields = contract if isinstance(contract, dict) else {}
-    if not str(fields.get("openapi")).startswith("3.") or not fields.get("paths"):
-        raise LookupError("it has no paths, or another version")
-    return contract
-
-
-# Errors of files that are not contracts, or that Prism cannot serve.
-_UNUSABLE = (
-    OSError,
-    ValueError,
-    yaml.YAMLError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-)
+# Errors of contracts that break OpenAPI's rules, or that Prism cannot serve.
+_UNUSABLE = (UnusableError, ValueError, TypeError, AttributeError, LookupError, RuntimeError)
 
 
 def _in_one_line(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    lines = str(error).split("\n")
     # The last line of Prism's output is the reason.
-    return " ".join((lines[-1] if isinstance(error, RuntimeError) else str(error)).split())
+    last = str(error).strip().rpartition("\n")[2]
+    return " ".join((last if isinstance(error, RuntimeError) else str(error)).split())
 
 
 def main(path: Path) -> int:
     """Returns 0 if the client survives, 1 if it does not, 2 if `path` is not usable."""
     try:
-        contract = _contract(path)
-        with prisms(path) as (url,), httpx.HTTPTransport() as http:
-            broken = list(breaks(Api(contract, url, http)))
+        contract = read(path)
+        with tempfile.TemporaryDirectory() as folder:
+            # Prism serves what was checked, whatever its own reader would find in the file.
+            served = Path(folder, "contract.json")
+            served.write_text(json.dumps(contract, default=float, allow_nan=False), "utf-8")
+            with prisms(served) as (url,), httpx.HTTPTransport(trust_env=False) as http:
+                broken = list(breaks(Api(contract, url, http)))
     except _UNUSABLE as error:
-        print(f"{path} is not a usable OpenAPI 3 contract: {_in_one_line(error)}", file=sys.stderr)
+        say(f"{path} is not a usable OpenAPI 3 contract: {_in_one_line(error)}", sys.stderr)
         return 2
     for line in broken:
-        print(f"BREAKS: {line}")
+        say(f"BREAKS: {line}")
     if not broken:
-        print("survives")
-    print(regenerating(path))
+        say("survives")
+    say(regenerating(path))
     return 1 if broken else 0
 
 

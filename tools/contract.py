@@ -1,8 +1,7 @@
 """Reads the contract."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -16,31 +15,47 @@ ROOT = Path(__file__).resolve().parent.parent
 OPENAPI_YAML = ROOT / "openapi.yaml"
 LIST_PATH = "/sapi/v1/margin/exchange-small-liability"
 TIME_PATH = "/api/v3/time"
+MOST_VALUES = 200_000
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-_BOUNDS = ("default", "minimum", "maximum")
-
-# What a statement is about: ("parameter", "size", "maximum"), ("response", "rows", "[]", "asset").
-Key = tuple[str, ...]
-# What it allows there, such as {"number", "decimal string"} or {"string", "absent"}.
-Values = frozenset[str]
-Statements = dict[Key, Values]
-Pairs = Iterator[tuple[Key, str]]
 
 
-class _ExactLoader(yaml.CSafeLoader):
-    """Reads numbers as Decimal, so that no expected value passes through a float."""
+class _Loader(yaml.CSafeLoader):
+    """Reads YAML 1.2, as OpenAPI requires, and numbers exactly: none passes through a float."""
 
 
-def _exact(loader: _ExactLoader, node: yaml.ScalarNode) -> Decimal:
-    return Decimal(str(loader.construct_scalar(node)))
+_KEPT = ("null", "int", "float", "merge")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in each if tag.endswith(_KEPT)]
+    for first, each in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _first in (
+    ("bool", "^(true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("float", "^[-+]?[0-9]+[eE][-+]?[0-9]+$|^0o[0-7]+$", "-+0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [*_first])
 
 
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact)
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | Decimal:
+    """A number as JSON writes it. Versions of YAML disagree about others, such as 1:30 or 010."""
+    text = str(loader.construct_scalar(node))
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text):
+        problem = f"{text} is no number in JSON; write it as JSON does, or in quotes"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return Decimal(text) if re.search("[.eE]", text) else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def load(path: Path = OPENAPI_YAML) -> Any:
     """The contract, with exact numbers."""
-    return yaml.load(path.read_text("utf-8"), _ExactLoader)  # noqa: S506 - derives from CSafeLoader
+    return loaded(path.read_text("utf-8"))
+
+
+def loaded(text: str) -> Any:
+    """The contract in a text, with exact numbers."""
+    return yaml.load(text, _Loader)  # noqa: S506 - derives from CSafeLoader
 
 
 @cache
@@ -77,19 +92,29 @@ def resolved(contract: Any, node: Any) -> Any:
     return node
 
 
-def inlined(contract: Any, node: Any, within: tuple[str, ...] = ()) -> Any:
-    """`node` with its references resolved, except references to the schemas it is `within`."""
-    if isinstance(node, list):
-        return [inlined(contract, each, within) for each in node]
-    if isinstance(node, dict):
-        reference = node.get("$ref")
-        if reference in within:
-            return node
-        # Keys beside a reference, such as `description`, add to its target.
-        whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
-        within = (*within, reference) if reference else within
-        return {key: inlined(contract, each, within) for key, each in whole.items()}
-    return node
+def inlined(contract: Any, node: Any) -> Any:
+    """`node` with its references resolved, except those to a schema within itself.
+
+    Raises LookupError, also if it would become too large.
+    """
+    left = iter(range(MOST_VALUES))
+
+    def visit(node: Any, within: tuple[str, ...]) -> Any:
+        if next(left, None) is None:
+            raise LookupError(f"the references lead to more than {MOST_VALUES} values")
+        if isinstance(node, list):
+            return [visit(each, within) for each in node]
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if reference in within:
+                return node
+            # Keys beside a reference, such as `description`, add to its target.
+            whole = resolved(contract, node) | {k: v for k, v in node.items() if k != "$ref"}
+            within = (*within, reference) if reference else within
+            return {key: visit(each, within) for key, each in whole.items()}
+        return node
+
+    return visit(node, ())
 
 
 def operations(contract: Any) -> Iterator[tuple[str, str]]:
@@ -139,99 +164,3 @@ def examples(contract: Any, method: str = "GET", path: str = LIST_PATH) -> Itera
         for media_type, media in answer["content"].items():
             for name, example in media["examples"].items():
                 yield Example(status, name, media_type, example["value"], headers)
-
-
-def collected(pairs: Iterable[tuple[Key, str]]) -> Statements:
-    """Statements with all values of each key."""
-    found = defaultdict(set)
-    for key, value in pairs:
-        found[key].add(value)
-    return {key: Values(values) for key, values in found.items()}
-
-
-def plain(value: object) -> str:
-    """A number or a word in one spelling."""
-    return str(value).replace(",", "").upper()
-
-
-def statements(contract: Any, method: str, path: str) -> Statements:
-    """What the contract says about an operation, in the words of Binance's pages."""
-    return collected(_operation(contract, method, path))
-
-
-def page_differences(contract: Any, method: str, path: str) -> dict[str, list[str]]:
-    """What a page may say instead, by the name of the place."""
-    decided = definition_of(contract, method, path).get("x-page-differences", [])
-    return {each["where"]: each["page"] for each in decided}
-
-
-def _operation(contract: Any, method: str, path: str) -> Pairs:
-    """All statements about an operation, the most important first."""
-    operation = definition_of(contract, method, path)
-    yield ("method",), method
-    yield ("path",), path
-    yield ("security type",), operation["x-security-type"]
-    yield ("parameter",), "table"
-    for each in operation["parameters"]:
-        yield from _parameter(contract, each)
-    for scheme in contract["components"]["securitySchemes"].values():
-        if scheme["in"] == "query":  # a page may list it
-            signed = {"name": scheme["name"], "schema": {"type": "string"}, "required": True}
-            yield from _parameter(contract, signed)
-            yield ("parameter", scheme["name"]), "absent"
-    answer = answer_of(contract, method, path, "200")["content"]["application/json"]
-    yield from _shape(contract, answer["schema"], ("response",))
-    yield ("request weight",), plain(operation["x-request-weight"])
-    yield ("limiter",), operation["x-request-weight-by"]
-    for name, value in operation.get("x-rules", {}).items():
-        yield (f"rule {name}",), plain(value)
-    for each in operation["parameters"]:
-        if "maxItems" in each["schema"]:
-            yield ("rule most-coins",), plain(each["schema"]["maxItems"])
-
-
-def _parameter(contract: Any, given: Any) -> Pairs:
-    """The statements about a parameter."""
-    key, schema = ("parameter", given["name"]), resolved(contract, given["schema"])
-    yield key, "listed"
-    yield (*key, "type"), _page_type(schema)
-    yield (*key, "mandatory"), "YES" if given.get("required") else "NO"
-    yield from (((*key, what), plain(schema[what])) for what in _BOUNDS if what in schema)
-
-
-def _page_type(schema: Any) -> str:
-    """What a page calls the type of a parameter."""
-    if "enum" in schema:
-        return "ENUM"
-    kind = _kind(schema, str(schema.get("type")))
-    if kind == "array":  # joined by commas
-        return "STRING"
-    names = {"integer": "INT" if schema.get("format") == "int32" else "LONG", "number": "DECIMAL"}
-    return names.get(kind, kind.removesuffix(" string")).upper()
-
-
-def _kind(schema: Any, kind: str) -> str:
-    """A type in a schema, or "decimal string"."""
-    pattern = schema.get("pattern", "")
-    decimal = re.search(pattern, "0.1") and not re.search(pattern, "ETH")
-    return "decimal string" if kind == "string" and decimal else kind
-
-
-def _shape(contract: Any, schema: Any, key: Key) -> Pairs:
-    """The kinds of the values at `key` in an answer, and of the values inside them."""
-    schema = resolved(contract, schema)
-    for word in ("oneOf", "anyOf", "allOf"):
-        for part in schema.get(word, ()):
-            yield from _shape(contract, part, key)
-    kinds = schema.get("type", [])
-    for kind in [kinds] if isinstance(kinds, str) else kinds:
-        yield key, _kind(schema, kind)
-    for name, inside in schema.get("properties", {}).items():
-        yield from _shape(contract, inside, (*key, name))
-        if name not in schema.get("required", ()):
-            yield (*key, name), "absent"
-    if "items" in schema:
-        yield from _shape(contract, schema["items"], (*key, "[]"))
-    if not schema:
-        yield key, "anything"
-        yield (*key, "[]"), "anything"

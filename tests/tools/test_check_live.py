@@ -1,6 +1,14 @@
 """`make check-live URL=` compares a service with the contract, only reads, and prints no secret."""
 
+import asyncio
+import contextlib
 import dataclasses
+import gzip
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from types import ModuleType
 
@@ -9,8 +17,8 @@ import pytest
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
-from tests.wire import Request, response, serving
-from tools.contract import LIST_PATH, TIME_PATH, examples, today
+from tests.wire import Answer, Request, response, serving
+from tools.contract import LIST_PATH, ROOT, TIME_PATH, examples, today
 from tools.operations import EXCHANGE, OPERATIONS, Operation
 
 Run = Callable[..., tuple[int, list[str], list[Request]]]
@@ -43,8 +51,8 @@ def run(
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     documented = {read.path: _documented(read) for read in _READS}
 
-    def against(coins: bytes, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
-        answers = {**documented, LIST_PATH: coins, TIME_PATH: time}
+    def against(coins: Answer, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
+        answers: dict[str, Answer] = {**documented, LIST_PATH: coins, TIME_PATH: time}
         with serving(lambda sent: answers[sent.path]) as server:
             status = check_live.main(server.url)
         said = "".join(capfd.readouterr())
@@ -131,21 +139,101 @@ def test_an_address_without_a_service(
     assert capsys.readouterr().out.count("ConnectError") == len(_PATHS)
 
 
-def test_without_credentials_nothing_is_sent(
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def _endless(connection: socket.socket) -> None:
+    connection.sendall(_HEAD + b"\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b" " * 2**16)
+
+
+def _dripping(start: bytes) -> Callable[[socket.socket], None]:
+    def act(connection: socket.socket) -> None:
+        connection.sendall(start)
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.01)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("coins", "words"),
+    [
+        (_endless, "ReadError: the answer is larger than 10 MiB"),
+        (_dripping(_HEAD + b"\r\n["), "no whole answer in 1 s"),
+        (_dripping(_HEAD + b"X-Header: "), "no whole answer in 1 s"),
+        (
+            response(gzip.compress(b"[]"), headers={"Content-Encoding": "gzip"}),
+            "the answer is encoded with gzip, which is not allowed",
+        ),
+        (response(b"[" * 100_000, headers=_WEIGHT), "200: "),
+        (response(b"[" + b"{}," * 400_000 + b"{}]"), "200: the body is larger than 1 MiB"),
+        (response(["\x1b[31m\x9b\u202e"], headers=_WEIGHT), r"\x9b\u202e"),
+    ],
+)
+def test_a_hostile_service(
+    run: Run, check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, coins: Answer, words: str
+) -> None:
+    monkeypatch.setattr(check_live, "MOST_SECONDS", 1)
+    status, said, sent = run(coins)
+    assert status == 1
+    assert any(line.startswith("BREAKS: ") and words in line for line in said), said
+    assert all(line.isprintable() for line in said)
+    assert len(sent) == len(_PATHS)
+
+
+def test_the_proxy_of_the_environment_is_used_and_its_password_is_hidden(
     check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+    password, header = "p@ss", "dXNlcjpwQHNz"
+    with serving(response({"code": -1000, "msg": f"{password} {header}"}, 400)) as proxy:
+        url = proxy.url.replace("//", "//user:p%40ss@")
+        monkeypatch.setenv("BINANCE_PROXY", url)
+        assert check_live.main("http://127.0.0.1:9") == 1
+    assert [each.path for each in proxy.requests] == [f"http://127.0.0.1:9{it}" for it in _PATHS]
+    assert {each.header("Proxy-Authorization") for each in proxy.requests} == {f"Basic {header}"}
+    said = capsys.readouterr().out
+    assert "[hidden]" in said
+    assert not any(secret in said for secret in (password, header))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("BINANCE_API_KEY", "", "BINANCE_API_KEY is missing"),
+        ("BINANCE_PROXY", "ftp://proxy", "BINANCE_PROXY is not a proxy"),
+        ("SSL_CERT_FILE", "/nope", "SSL_CERT_FILE names /nope, which cannot be read"),
+    ],
+)
+def test_with_wrong_options_nothing_is_sent(variable: str, value: str, words: str) -> None:
+    options = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET, variable: value}
     with serving(_TIME) as server:
-        assert check_live.main(server.url) == 2
+        command = [sys.executable, "-m", "tools.check_live", server.url]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=ROOT, env=os.environ | options
+        )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
     assert server.requests == []
-    assert "BINANCE_API_KEY" in capsys.readouterr().err
 
 
 def test_a_post_is_never_sent(check_live: ModuleType) -> None:
     with serving(response()) as server:
         recorder = check_live.Recorder()
-        with httpx.Client(transport=recorder) as client, pytest.raises(httpx.ConnectError):
-            client.post(server.url + LIST_PATH)
+
+        async def post() -> None:
+            async with httpx.AsyncClient(transport=recorder) as client:
+                await client.post(server.url + LIST_PATH)
+
+        with pytest.raises(httpx.ConnectError):
+            asyncio.run(post())
     assert server.requests == []
 
 

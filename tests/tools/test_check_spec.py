@@ -3,6 +3,8 @@
 import json
 import pickle
 import re
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import running
 from tools.check_spec import Api, Call, _unreported, breaks, main, regenerating
 from tools.contract import LIST_PATH, OPENAPI_YAML, TIME_PATH, load
 from tools.operations import LIST_COINS, LIST_EXCHANGES
-from tools.prism import prisms
+from tools.prism import NODE, prisms
 
 Change = Callable[[Any], object]
 
@@ -463,13 +466,11 @@ def _edited(folder: Path, old: str, new: str) -> Path:
 
 
 def test_a_verdict_that_it_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(_edited(tmp_path, "liabilityQty", "liabilityAmount")) == 1
+    # A text of the other contract must not control the terminal.
+    assert main(_edited(tmp_path, "name: timestamp", r'name: "time\e[31m"')) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == (
-        f"BREAKS: {LIST_PATH}: 200 documented and 3 more: ContractError: The answer breaks the"
-        " contract at $[0].liabilityQty: missing (1 attempt)"
-    )
-    assert said[-1] == "Regenerating would change records/coin.py"
+    assert said[0] == rf"BREAKS: {LIST_PATH}: the query parameter time\x1b[31m is required"
+    assert said[-1].startswith("Regenerating would")
 
 
 def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -482,27 +483,76 @@ def test_a_verdict_that_it_survives(tmp_path: Path, capsys: pytest.CaptureFixtur
     )
 
 
+def _get_with(value: str) -> str:
+    return f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: {{x: {value}}}}}}}}}"
+
+
+_GET = f"#/paths/{LIST_PATH.replace('/', '~1')}/get"
+_BOMB = "b0: &b0 [x, x]\n" + "".join(f"b{n + 1}: &b{n + 1} [*b{n}, *b{n}]\n" for n in range(40))
+
+
+def _references() -> str:
+    """A short contract that is long without references."""
+    schemas = {
+        f"S{n}": {"anyOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 2} for n in range(40)
+    }
+    contract = load()
+    contract["components"]["schemas"].update(schemas, S40={})
+    _media(contract)["schema"]["items"] = {"$ref": "#/components/schemas/S0"}
+    return json.dumps(contract, default=float)
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        None,
-        "",
-        "[]",
-        "a: [",
-        "openapi: 3.1.0",
-        "{openapi: 3.1.0, paths: {}}",
-        "\x00",
-        f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: [1]}}}}}}",
-        _loop(),
+        (None, "No such file or directory"),
+        ("", "it has no paths, or another version"),
+        ("[]", "it has no paths, or another version"),
+        ("openapi: 3.1.0", "it has no paths, or another version"),
+        ("{openapi: 3.1.0, paths: {}}", "it has no paths, or another version"),
+        ("a: [", "line 2, column 1"),
+        ("\x00", "control characters are not allowed"),
+        (f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: [1]}}}}}}", ""),
+        (_loop(), "refers to nothing in this file"),
+        (_get_with("{$ref: '#/nothing'}"), ""),
+        (_get_with("[{$ref: other.yaml}]"), f"{_GET}/x/0 refers to other.yaml, which is outside"),
+        (_get_with("{$ref: /etc/passwd}"), f"{_GET}/x refers to /etc/passwd, which is outside"),
+        (_get_with('{"\\x24ref": "http://x/"}'), f"{_GET}/x refers to http://x/, which is outside"),
+        (_get_with(".inf"), ".inf is no number in JSON"),
+        (_get_with(".nan"), ".nan is no number in JSON"),
+        (_get_with("1:30.5"), "1:30.5 is no number in JSON"),
+        (_get_with("010"), "010 is no number in JSON"),
+        (_get_with("0x1F"), "0x1F is no number in JSON"),
+        (_get_with("1e999"), "not JSON compliant"),
+        (_get_with("!!binary aGk="), "could not convert"),
+        ("[" * 100_000, "it is nested more than 200 deep"),
+        ("{a: " * 100_000, "it is nested more than 200 deep"),
+        ("- " * 100_000, "it is nested more than 200 deep"),
+        (_BOMB, "it has more than 200000 values"),
+        (_references(), "the references lead to more than 200000 values"),
+        ("a: &a [*a]", "the alias a contains itself"),
+        ("#" * (10 * 2**20 + 1), "it is larger than 10 MiB"),
     ],
+    ids=lambda value: str(value)[-30:],
 )
 def test_without_a_contract_there_is_no_verdict(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
 ) -> None:
     path = tmp_path / "other.yaml"
     if text is not None:
         path.write_text(text, "utf-8")
     assert main(path) == 2
     said = capsys.readouterr().err
-    assert "is not a usable OpenAPI 3 contract: " in said
+    assert said.startswith(f"{path} is not a usable OpenAPI 3 contract: ")
+    assert words in said
     assert said.count("\n") == 1
+
+
+def test_node_ends_with_the_process_that_started_it_even_if_it_is_busy() -> None:
+    busy = [*NODE, "--eval", "require('fs').writeSync(1, 'busy'); for (;;);"]
+    with running(*busy, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"busy"
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=30) == -signal.SIGKILL
