@@ -1,9 +1,12 @@
 """`--env-file`: variables from a file."""
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
+from binance_small_liability.cli.env_file import use_env_file
+from binance_small_liability.cli.errors import WrongUseError
 
 from tests.cli.command import Captured, fails, succeeds
 from tests.wire import response, serving
@@ -11,8 +14,12 @@ from tests.wire import response, serving
 
 def write(folder: Path, text: str | bytes) -> str:
     path = folder / "test.env"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.write_bytes(_bytes(text))
     return str(path)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def test_it_replaces_the_environment(capsys: Captured, tmp_path: Path) -> None:
@@ -52,6 +59,10 @@ def test_its_faults_are_reported_without_its_values(
     line = fails(capsys, 2, "list", "--env-file", write(tmp_path, text))
     assert "line 1 is not NAME=value" in line or "not UTF-8" in line
     assert "hush" not in line
+    with pytest.raises(WrongUseError) as caught:
+        use_env_file(write(tmp_path, b"BINANCE_API_SECRET=hush\n" + _bytes(text)))
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "hush" not in str([frame.locals for frame in list(frames)[1:]])
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """What removes keys and signatures from texts, and values that only `reveal` shows."""
 
 import pickle
+from urllib.parse import unquote
 
 import pytest
-from binance_small_liability._secrets import HIDDEN, Hidden, redact
+from binance_small_liability._secrets import HIDDEN, LONGEST_TEXT, Hidden, redact
 
 ENCODED = "abc%2Bdefg%3D"
 
@@ -27,6 +28,15 @@ def test_a_secret_is_removed_in_every_encoding(text: str, redacted: str) -> None
 def test_a_secret_has_at_least_eight_characters() -> None:
     assert redact("12345678", ["12345678"]) == HIDDEN
     assert redact("1234567", ["1234567"]) == "1234567"
+
+
+def test_a_long_text_is_cut_without_a_part_of_a_secret() -> None:
+    for encoded in ("abcfgjklmo", "abc%2Bfgjk", "%2561" * 10):
+        for before in range(LONGEST_TEXT - 60, LONGEST_TEXT + 200):
+            shown = redact("x" * before + encoded * 50 + "x" * 10_000, [unquote(unquote(encoded))])
+            assert set(shown) <= {"x", *HIDDEN}
+            assert len(shown) <= LONGEST_TEXT
+    assert redact("%" * 10_000_000, [ENCODED]) == "%" * LONGEST_TEXT
 
 
 def test_a_hidden_value_cannot_be_pickled() -> None:

@@ -1,11 +1,19 @@
 """No secret, API key or signature is shown anywhere: the tests search for canaries."""
 
 import asyncio
+import gc
+import itertools
 import logging
 import pickle
+import re
+import ssl
+import sys
 import traceback
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -15,13 +23,16 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     AuthenticationError,
     ConfigurationError,
+    NetworkError,
     SmallLiabilityClient,
     SmallLiabilityError,
 )
 from binance_small_liability._io import real_time
+from binance_small_liability._secrets import Hidden
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.client.test_keys import ED25519
+from tests.clients import RunClient
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -80,19 +91,19 @@ def records() -> Iterator[Records]:
     root.setLevel(level)
 
 
-def _call_sync(call: Call, url: str) -> list[Any]:
+def _call_sync(call: Call, url: str, timeout: float) -> list[Any]:
     """The objects to search after a call: the client, and the error if there is one."""
-    with SmallLiabilityClient.from_env(base_url=url, timeout=0.3, max_attempts=2) as client:
+    with SmallLiabilityClient.from_env(base_url=url, timeout=timeout, max_attempts=2) as client:
         try:
             return [client, call(client)]
         except SmallLiabilityError as error:
             return [client, error]
 
 
-def _call_async(call: Call, url: str, **options: Any) -> list[Any]:
+def _call_async(call: Call, url: str, timeout: float, **options: Any) -> list[Any]:
     async def run() -> list[Any]:
         async with AsyncSmallLiabilityClient.from_env(
-            base_url=url, timeout=0.3, max_attempts=2, **options
+            base_url=url, timeout=timeout, max_attempts=2, **options
         ) as client:
             try:
                 return [client, await call(client)]
@@ -102,8 +113,8 @@ def _call_async(call: Call, url: str, **options: Any) -> list[Any]:
     return asyncio.run(run())
 
 
-def _call_aiohttp(call: Call, url: str) -> list[Any]:
-    return _call_async(call, url, transport=AiohttpTransport())
+def _call_aiohttp(call: Call, url: str, timeout: float) -> list[Any]:
+    return _call_async(call, url, timeout, transport=AiohttpTransport())
 
 
 def _echo(request: Request) -> str:
@@ -190,7 +201,7 @@ def key_file(
 )
 @pytest.mark.usefixtures("key_file")
 def test_no_canary_is_found(
-    calling: Callable[[Call, str], list[Any]],
+    calling: Callable[[Call, str, float], list[Any]],
     operation: Operation,
     answers: dict[str, Callable[[Request], Answer]],
     records: Records,
@@ -198,7 +209,7 @@ def test_no_canary_is_found(
     for name, answer in answers.items():
         records.kept.clear()
         with serving(answer) as server:
-            found = calling(operation.call, server.url)
+            found = calling(operation.call, server.url, 0.5 if name == "silence" else 30)
         canaries = {KEY, SECRET, *_signatures(server)}
         assert records.kept, "nothing was logged, so nothing was searched"
         for record in records.kept:
@@ -318,9 +329,92 @@ def test_a_short_key_is_not_redacted_within_words() -> None:
     assert caught.value.msg == "Invalid API-key."
 
 
-def test_a_call_that_is_cancelled_shows_nothing() -> None:
-    async def cancelled_after(steps: int) -> BaseException | None:
-        async with AsyncSmallLiabilityClient.from_env(base_url=server.url) as client:
+def _interrupted(call: Callable[[], object], lines: int) -> BaseException | None:
+    """What `call` raises if Ctrl-C is pressed after so many lines of the package."""
+    left = lines
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if "binance_small_liability" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except BaseException as error:
+        return error if left <= 0 else None
+    finally:
+        sys.settrace(before)
+    return None
+
+
+def _locals(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            for value in frame.f_locals.values():
+                with suppress(AttributeError):  # an object that is not complete
+                    yield repr(value)
+        error = error.__context__
+
+
+# A socket is closed by the garbage collection if the line that would close it is interrupted.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_interruption_at_any_line_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call() -> None:
+        with SmallLiabilityClient.from_env(base_url="http://localhost:9", max_attempts=1) as client:
+            client.list_coins()
+
+    with serving(ECHOES["in msg"]) as server:
+        monkeypatch.setenv("BINANCE_PROXY", server.url.replace("//", f"//user:{SECRET}@"))
+        interruptions = 0
+        for lines in itertools.count(1, 7):
+            error = _interrupted(call, lines)
+            if not isinstance(error, KeyboardInterrupt):
+                break
+            interruptions += 1
+            texts = list(_locals(error))
+            _assert_clean({KEY, SECRET}, f"line {lines}", iter(texts))
+            assert not re.search("[0-9a-f]{64}", str(texts)), "a signature"
+    assert interruptions > 50
+    del error
+    gc.collect()
+
+
+def test_a_proxy_over_tls_whose_tunnel_fails_shows_no_password(
+    client: RunClient, tls_server: ssl.SSLContext
+) -> None:
+    with serving(lambda _: closed(b"HTTP/1.1 200 OK\r\n\r\nno TLS"), tls_server) as server:
+        proxy = Hidden(server.url.replace("//", f"//user:{SECRET}@"))
+        with pytest.raises(NetworkError) as caught:
+            client(
+                lambda c: c.list_coins(),
+                base_url="https://api.example",
+                proxy=proxy.reveal(),
+                max_attempts=1,
+            )
+    assert server.requests[0].method == "CONNECT"
+    basic = b64encode(f"user:{SECRET}".encode()).decode()
+    shown = [str(caught.value), pickle.dumps(caught.value).decode("latin-1")]
+    shown += _reachable([caught.value, caught.value.__cause__], set())
+    _assert_clean({SECRET, basic}, "a tunnel", iter(shown))
+
+
+@pytest.mark.parametrize("kind", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
+def test_a_call_that_is_cancelled_shows_nothing(
+    kind: str, received: bytes, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled_after(steps: int, proxy: Hidden) -> BaseException | None:
+        transport = AiohttpTransport(proxy=proxy.reveal()) if kind == "aiohttp" else None
+        async with AsyncSmallLiabilityClient.from_env(
+            base_url="http://localhost:9", transport=transport
+        ) as client:
             task = asyncio.create_task(client.list_coins())
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -331,9 +425,15 @@ def test_a_call_that_is_cancelled_shows_nothing() -> None:
                 return error
             return None
 
-    with serving(response()) as server:
-        for steps in range(1, 20):
-            error = asyncio.run(cancelled_after(steps))
-            if error is not None:
-                texts = traceback.TracebackException.from_exception(error, capture_locals=True)
-                _assert_clean({KEY, SECRET}, f"cancelled after {steps}", texts.format())
+    with serving(lambda _: stalled(received)) as server:
+        proxy = Hidden(server.url.replace("//", f"//user:{SECRET}@"))
+        monkeypatch.setenv("BINANCE_PROXY", proxy.reveal())
+        basic = b64encode(f"user:{SECRET}".encode()).decode()
+        for steps in range(1, 40):
+            error = asyncio.run(cancelled_after(steps, proxy))
+            assert error is not None
+            texts = traceback.TracebackException.from_exception(error, capture_locals=True)
+            _assert_clean({KEY, SECRET, basic}, f"cancelled after {steps}", texts.format())
+        gc.collect()  # aiohttp logs connections that were not closed
+    for record in records.kept:
+        _assert_clean({KEY, SECRET, basic}, "a log record", _texts_of_record(record))

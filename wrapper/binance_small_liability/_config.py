@@ -162,8 +162,11 @@ def _check_secrecy(config: Any, option: str, proxy: Hidden) -> None:
 
 
 def _proxy_host(proxy: Hidden, schemes: Iterable[str]) -> str:
-    given = proxy.reveal()
-    url = parsed_url(str(given.url) if isinstance(given, httpx.Proxy) else given)
+    return without_frames(lambda: _host(proxy.reveal(), schemes))
+
+
+def _host(proxy: object, schemes: Iterable[str]) -> str:
+    url = parsed_url(str(proxy.url) if isinstance(proxy, httpx.Proxy) else proxy)
     return url.host if url is not None and url.scheme in schemes else ""
 
 

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-_LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` is the whole text
+_LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` has up to 4,000
 
 
 class SmallLiabilityError(Exception):
@@ -122,7 +122,7 @@ class ApiError(SmallLiabilityError):
     Attributes:
         status_code: the HTTP status.
         code: Binance's error code (negative), or None if the body has none. Codes are stable.
-        msg: Binance's text, or "" if the body has none. Texts change.
+        msg: the first 4,000 characters of Binance's text, or "" if the body has none. Texts change.
         headers: the headers of the answer; names are matched without regard to case.
         retry_after: seconds until Binance accepts requests again, or None if that is not known.
         used_weight: the weight that the IP address or account had used in the current minute, or

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from binance_small_liability._errors import ConfigurationError
-from binance_small_liability._secrets import Hidden
+from binance_small_liability._secrets import Hidden, bare
 
 from . import network, real_time
 from .connections import MOST_IN_FLIGHT, Lending, Place
@@ -26,8 +26,15 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.send(None)
     except StopIteration as done:
         return cast(T, done.value)
-    coroutine.close()
-    raise RuntimeError("A synchronous call suspended; please report this bug.")
+    except Exception:
+        raise
+    except BaseException as error:
+        # A signal interrupts any line, also where a local variable is a secret.
+        interruption = bare(error)
+    else:
+        coroutine.close()
+        raise RuntimeError("A synchronous call suspended; please report this bug.")
+    raise interruption
 
 
 class ThreadConnection(HttpxConnection):

@@ -2,6 +2,8 @@
 
 import httpx
 
+from binance_small_liability._secrets import bare
+
 
 def transport_error(error: BaseException, *, ours: bool = False) -> BaseException:
     """`error` without the frames that may hold signed bytes.
@@ -17,5 +19,4 @@ def transport_error(error: BaseException, *, ours: bool = False) -> BaseExceptio
     foreign = Exception if ours else (OSError, UnicodeError, RuntimeError)
     if isinstance(error, foreign) and not isinstance(error, httpx.HTTPError):
         return httpx.ConnectError(f"{type(error).__name__}: {error}")
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+    return bare(error)

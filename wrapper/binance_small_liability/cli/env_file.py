@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from binance_small_liability._config import VARIABLES
+from binance_small_liability._secrets import without_frames
 
 from .errors import WrongUseError
 
@@ -18,6 +19,10 @@ def use_env_file(name: str) -> None:
     They are unset so that the key of one account is never combined with the secret of another.
     Other variables in the file are ignored. No error quotes a value.
     """
+    without_frames(lambda: _use(name))
+
+
+def _use(name: str) -> None:
     found = {}
     for number, line in enumerate(map(str.strip, _lines(name)), 1):
         if not line or line.startswith("#"):
