@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from binance_small_liability import NetworkError, SmallLiabilityClient
+from binance_small_liability import ConfigurationError, NetworkError, SmallLiabilityClient
 from binance_small_liability._call.keys import AsymmetricKey, HmacKey
 from binance_small_liability._call.signing import encode
 from binance_small_liability._secrets import Hidden
@@ -118,3 +118,20 @@ def test_a_transport_of_the_caller_gets_the_signed_url(list_coins: ListCoins) ->
     assert list_coins(transport=transport) == []
     [request] = transport.requests
     assert_signed(Request("GET", request.url.raw_path.decode(), [], 0))
+
+
+def test_proxies_of_the_environment_are_not_used(
+    list_coins: ListCoins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(response([])) as server, serving(response([])) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        list_coins(base_url=server.url)
+    assert (len(server.requests), proxy.requests) == (1, [])
+
+
+def test_a_wrong_recv_window_of_a_call_is_refused(client: RunClient) -> None:
+    wrong = r"^recv_window must be"
+    with serving(response()) as server, pytest.raises(ConfigurationError, match=wrong):
+        client(lambda c: c.list_coins(recv_window=0), base_url=server.url)
+    assert server.requests == []
