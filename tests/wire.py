@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-DOCUMENTED = (
-    b'[{"asset":"ETH","interest":"0.00083334","principal":"0.001",'
-    b'"liabilityAsset":"USDT","liabilityQty":0.3552}]'
-)
+from tools.operations import LIST_COINS
+
+DOCUMENTED = LIST_COINS.body
 
 
 @dataclass(frozen=True)

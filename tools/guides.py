@@ -6,19 +6,22 @@ A marked part is between `<!-- NAME: written by make generate -->` and `<!-- end
     python -m tools.guides
 """
 
+import contextlib
 import inspect
+import io
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import binance_small_liability
+from binance_small_liability.cli.main import run
 from binance_small_liability.operations import ALL
 from binance_small_liability.testing import FakeBinance
 
@@ -76,9 +79,12 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def written(page: Path) -> str:
-    """The page as it should be."""
+    """The page as it should be. Raises RuntimeError if a command fails."""
     text = _MARKED.sub(lambda part: part["begin"] + PARTS[part["name"]](), page.read_text("utf-8"))
-    return _FENCE.sub(_with_outputs, text)
+    try:
+        return _FENCE.sub(_with_outputs, text)
+    except RuntimeError as error:
+        raise RuntimeError(f"{page.relative_to(ROOT)}: {error}") from error
 
 
 def _with_outputs(block: "re.Match[str]") -> str:
@@ -87,29 +93,35 @@ def _with_outputs(block: "re.Match[str]") -> str:
         return block[0]
     fake = FakeBinance()
     outputs = []
-    with fake.serve() as url, tempfile.TemporaryDirectory() as folder:
+    with fake.serve() as url, tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         variables = {
             "BINANCE_BASE_URL": url,
             "BINANCE_API_KEY": fake.api_key,
             "BINANCE_API_SECRET": str(fake.api_secret),
         }
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
-        Path(folder, "mock.env").write_text(lines)
+        Path("mock.env").write_text(lines)
         for command, shown in commands(block["text"]):
             program, *arguments = shlex.split(command)
-            output = shown
-            if program == PROGRAM:
-                output = subprocess.run(
-                    [sys.executable, "-m", "binance_small_liability", *arguments],
-                    env={**os.environ, **variables},
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout
+            output = _output(arguments, variables) if program == PROGRAM else shown
             outputs.append(f"$ {command}\n{output}")
     return f"```console\n{''.join(outputs)}```"
+
+
+def _output(arguments: list[str], variables: dict[str, str]) -> str:
+    """What a command prints. A process of its own would take 0.5 s. Raises RuntimeError."""
+    printed, failed = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    with (
+        patch.dict(os.environ, variables),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(failed),
+    ):
+        code = run(arguments)
+    for stream in (printed, failed):
+        stream.seek(0)
+    if code:
+        raise RuntimeError(f"`{' '.join(arguments)}` failed: {failed.read().strip()}")
+    return printed.read()
 
 
 def _limits() -> str:
@@ -187,5 +199,8 @@ def outdated() -> list[Path]:
 
 
 if __name__ == "__main__":
-    for page in outdated():
-        page.write_text(written(page), "utf-8")
+    try:
+        for page in outdated():
+            page.write_text(written(page), "utf-8")
+    except RuntimeError as error:
+        sys.exit(str(error))

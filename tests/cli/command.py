@@ -1,5 +1,7 @@
 """Runs the command line, and checks what is true of every run."""
 
+import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,23 +10,19 @@ from typing import Any
 import pytest
 from binance_small_liability.cli.main import run
 
+from tools.operations import LIST_COINS
+
 SHELL_COMMAND = str(Path(sys.executable).with_name("binance-small-liability"))
 
-COINS: list[dict[str, Any]] = [
-    {
-        "asset": "ETH",
+_DOCUMENTED: dict[str, Any] = LIST_COINS.example[0] | {"liabilityQty": 3}
+COINS = [
+    _DOCUMENTED
+    | {
         "interest": "0.00000001",
         "principal": "0.100",
-        "liabilityAsset": "USDT",
         "liabilityQty": "123456789012.123456789012345678",
     },
-    {
-        "asset": "币安人生",
-        "interest": "0",
-        "principal": "12",
-        "liabilityAsset": "USDC",
-        "liabilityQty": 3,
-    },
+    _DOCUMENTED | {"asset": "币安人生", "principal": "12", "liabilityAsset": "USDC"},
 ]
 
 Captured = pytest.CaptureFixture[str]
@@ -37,6 +35,12 @@ def succeeds(capsys: Captured, *arguments: str) -> str:
     assert written == ""
     assert code == 0
     return printed
+
+
+def rows(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
+    """Runs a command that must succeed; returns the rows of its TSV."""
+    text = succeeds(capsys, *arguments)
+    return list(csv.DictReader(io.StringIO(text), delimiter="\t", strict=True))
 
 
 def fails(capsys: Captured, code: int, *arguments: str) -> str:

@@ -1,79 +1,106 @@
-"""`call` makes any read of the contract and prints its records."""
+"""`call`: any read of the contract, with its parameters, and nothing else."""
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
+import attrs
 import pytest
-from binance_small_liability.testing import FakeBinance
+from binance_small_liability import Coin, Exchange
+from binance_small_liability.operations import ALL
+from binance_small_liability_api.operation import Parameter, operation
+from binance_small_liability_api.values import array, decimal
 
-from tests.cli.command import Captured, fails, succeeds
-from tools.operations import READS, SERVER_TIME, Operation
+from tests.cli.command import COINS, Captured, fails, rows, succeeds
+from tests.wire import WireServer, response, serving
+from tools.operations import LIST_COINS, LIST_EXCHANGES, SERVER_TIME
+
+KINDS: tuple[Any, ...] = ("integer", "time", "decimal", "boolean", "string", "array")
+WRONG = {"integer": "1.5", "time": "soon", "decimal": "x", "boolean": "yes"}
+RIGHT = {
+    "integer": "7",
+    "time": "2026-01-01",
+    "decimal": "0.10",
+    "boolean": "true",
+    "string": "a=b",
+    "array": "A,B",
+}
+SENT = ["7", "1767225600000", "0.10", "true", "a%3Db", "A%2CB"]
+
+
+def newer(**_: Any) -> None:
+    """A read with a parameter of each kind, whose answer is a list of numbers."""
 
 
 @pytest.fixture(autouse=True)
-def fake(fake_binance: FakeBinance, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBinance]:
-    with fake_binance.serve() as url:
-        monkeypatch.setenv("BINANCE_BASE_URL", url)
-        monkeypatch.setenv("BINANCE_API_KEY", fake_binance.api_key)
-        monkeypatch.setenv("BINANCE_API_SECRET", str(fake_binance.api_secret))
-        yield fake_binance
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
+    facts: dict[str, Any] = {"weight": 1, "limiter": "IP", "weight_per_minute": None}
+    facts |= {"weight_header": None, "record": None, "has_key": True, "signed": False}
+    parameters = {f"{kind}_one": Parameter(name=f"{kind}One", kind=kind) for kind in KINDS}
+    read = operation(
+        read=array(decimal), method="GET", path="/newer", parameters=parameters, **facts
+    )
+    monkeypatch.setitem(ALL, "newer", read(newer))
+    answers = {
+        "/newer": response([1.5, 2]),
+        LIST_COINS.path: response(COINS),
+        LIST_EXCHANGES.path: response(LIST_EXCHANGES.body),
+        SERVER_TIME.path: response(SERVER_TIME.body),
+    }
+    with serving(lambda request: answers[request.path]) as server:
+        monkeypatch.setenv("BINANCE_BASE_URL", server.url)
+        yield server
 
 
-@pytest.mark.parametrize("read", [*READS, SERVER_TIME], ids=str)
-def test_the_command_of_each_read_succeeds(capsys: Captured, read: Operation) -> None:
-    assert succeeds(capsys, *read.command)
+def test_records_are_printed_in_every_format(capsys: Captured) -> None:
+    listed = rows(capsys, "call", "list_coins", "recv_window=3000")
+    assert [list(row) for row in listed] == [[field.name for field in attrs.fields(Coin)]] * 2
+    assert listed == rows(capsys, "list")
+    whole = json.loads(succeeds(capsys, "call", "list_coins", "--format", "json"))
+    assert [row["principal"] for row in whole] == ["0.100", "12"]
 
 
-PAGE = ("call", "list_exchanges", "current=1", "size=10")
+def test_a_page_prints_its_rows_and_is_whole_as_json(capsys: Captured) -> None:
+    page = ("call", "list_exchanges", "current=1", "size=10")
+    [row] = rows(capsys, *page)
+    assert list(row) == [field.name for field in attrs.fields(Exchange)]
+    assert json.loads(succeeds(capsys, *page, "--format", "json")) == {"total": 1, "rows": [row]}
+    assert "ETH" in succeeds(capsys, *page, "--format", "csv")
+    assert "ETH" in succeeds(capsys, *page, "--format", "table")
 
 
-def test_a_page_is_its_rows_as_text_and_whole_as_json(capsys: Captured, fake: FakeBinance) -> None:
-    succeeds(capsys, "exchange", "--all", "--yes")
-    [exchange] = fake.exchanges
-    for form, separator in (("tsv", "\t"), ("csv", ",")):
-        names, row = succeeds(capsys, *PAGE, "--format", form).splitlines()
-        assert names.split(separator)[0] == "asset"
-        assert row.split(separator)[0] == exchange.asset
-    assert exchange.asset in succeeds(capsys, *PAGE, "--format", "table").splitlines()[1]
-    page = json.loads(succeeds(capsys, *PAGE, "--format", "json"))
-    assert (page["total"], [row["asset"] for row in page["rows"]]) == (1, [exchange.asset])
+def test_one_record_is_one_row(capsys: Captured) -> None:
+    assert rows(capsys, "call", "server_time") == [{"server_time": "2017-07-12T02:41:59.559Z"}]
 
 
-def test_an_answer_without_rows(capsys: Captured) -> None:
-    assert succeeds(capsys, *PAGE, "--format", "table") == "The answer has no rows.\n"
-    assert json.loads(succeeds(capsys, *PAGE, "--format", "json"))["rows"] == []
-
-
-def test_times_are_written_as_elsewhere(capsys: Captured, fake: FakeBinance) -> None:
-    times = ("start_time=2026-01-31", "end_time=2026-01-31T12:00:00+02:00")
-    succeeds(capsys, *PAGE, *times)
-    sent = dict(fake.requests[-1].query)
-    assert (sent["startTime"], sent["endTime"]) == ("1769817600000", "1769853600000")
+def test_parameters_of_every_kind(capsys: Captured, server: WireServer) -> None:
+    given = [f"{kind}_one={RIGHT[kind]}" for kind in KINDS]
+    assert [row["value"] for row in rows(capsys, "call", "newer", *given)] == ["1.5", "2"]
+    [request] = server.requests
+    assert request.query == [(f"{kind}One", text) for kind, text in zip(KINDS, SENT, strict=True)]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "problem"),
+    ("arguments", "words"),
     [
-        (("exchange", "nonsense"), "exchange is a POST; `call` only reads"),
-        (("list_debts",), "invalid choice: 'list_debts'"),
-        (("list_coins", "recv_window"), "recv_window is not a parameter of list_coins"),
-        (
-            ("list_coins", "recvWindow=5"),
-            "recvWindow is not a parameter of list_coins, which has: ",
+        (["exchange"], "exchange is a POST; `call` only reads, so use another command"),
+        # Before its parameters are checked.
+        (["exchange", "x=1"], "exchange is a POST"),
+        (["lists"], "argument OPERATION: invalid choice: 'lists'"),
+        (["list_coins", "limit=1"], "limit is not a parameter of list_coins, which has: recv_w"),
+        (["list_coins", "recv_window"], "recv_window is not a parameter of list_coins, which has"),
+        (["server_time", "x=1"], "x is not a parameter of server_time, which has: none"),
+        (["list_coins", "recv_window=1", "recv_window=2"], "recv_window is given twice"),
+        (["list_coins", "recv_window=0"], "recv_window must be a whole number from 1 to"),
+        (["list_exchanges", "current=1"], "size is missing; list_exchanges needs it"),
+        *(
+            (["newer", f"{kind}_one={text}"], f"{kind}_one={text}: the value must be ")
+            for kind, text in WRONG.items()
         ),
-        (("server_time", "x=1"), "x is not a parameter of server_time, which has: none"),
-        (("list_coins", "recv_window=5", "recv_window=6"), "recv_window is given twice"),
-        (("list_coins", "recv_window=five"), "recv_window=five: the value must be a whole number"),
-        (("list_coins", "recv_window=0"), "recv_window must be a whole number from 1 to"),
-        (
-            ("list_exchanges", "start_time=soon"),
-            "start_time=soon: the value must be like 2026-01-31",
-        ),
-        (("list_exchanges", "current=1"), "size is missing; list_exchanges needs it"),
     ],
 )
-def test_wrong_use_is_explained_before_anything_is_sent(
-    capsys: Captured, fake: FakeBinance, arguments: tuple[str, ...], problem: str
+def test_wrong_use_sends_nothing(
+    capsys: Captured, server: WireServer, arguments: list[str], words: str
 ) -> None:
-    assert problem in fails(capsys, 2, "call", *arguments)
-    assert fake.requests == []
+    assert words in fails(capsys, 2, "call", *arguments)
+    assert server.requests == []

@@ -5,13 +5,28 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
 
+import attrs
 import pytest
+from binance_small_liability import Coin
 
-from tests.cli.command import COINS, SHELL_COMMAND, Captured, shell, succeeds
+from tests.cli.command import COINS, SHELL_COMMAND, Captured, rows, shell, succeeds
 from tests.wire import response, serving
+
+FIELDS: tuple[attrs.Attribute[Any], ...] = attrs.fields(Coin)
+COLUMNS = [field.name for field in FIELDS]
+FIRST = {
+    "asset": "ETH",
+    "principal": "0.100",
+    "interest": "0.00000001",
+    "liability_asset": "USDT",
+    "liability_qty": "123456789012.123456789012345678",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -22,52 +37,36 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield server.url
 
 
-def test_tsv_without_a_terminal(capsys: Captured) -> None:
-    # A new field of the contract becomes the last column.
-    lines = succeeds(capsys, "list").splitlines()
-    assert [line.split("\t")[:5] for line in lines] == [
-        ["asset", "principal", "interest", "liability_asset", "liability_qty"],
-        ["ETH", "0.100", "0.00000001", "USDT", "123456789012.123456789012345678"],
-        ["币安人生", "12", "0", "USDC", "3"],
-    ]
-
-
-def test_table(capsys: Captured) -> None:
-    head, first, second = succeeds(capsys, "list", "--format", "table").splitlines()
-    wanted = " asset     principal    interest  liability_asset                    liability_qty"
-    assert head.startswith(wanted)
-    wanted = " ETH           0.100  0.00000001  USDT             123456789012.123456789012345678"
-    assert first.startswith(wanted)
-    wanted = " 币安人生         12           0  USDC                                           3"
-    assert second.startswith(wanted)
-
-
-def test_json_keeps_every_digit_in_strings(capsys: Captured) -> None:
+def test_every_format_has_every_digit(capsys: Captured) -> None:
+    tsv = rows(capsys, "list")
+    written = csv.DictReader(io.StringIO(succeeds(capsys, "list", "--format", "csv")), strict=True)
     text = succeeds(capsys, "list", "--format", "json")
     # The output is ASCII, which is valid in any character set.
     assert text.isascii()
-    assert json.loads(text)[1]["asset"] == "币安人生"
-    wanted = {
-        "asset": "ETH",
-        "principal": "0.100",
-        "interest": "0.00000001",
-        "liability_asset": "USDT",
-        "liability_qty": "123456789012.123456789012345678",
-    }
-    assert wanted.items() <= json.loads(text)[0].items()
+    for listed in (tsv, list(written), json.loads(text)):
+        assert [list(each) for each in listed] == [COLUMNS, COLUMNS]
+        assert FIRST.items() <= listed[0].items()
+        assert (listed[1]["asset"], listed[1]["liability_qty"]) == ("币安人生", "3")
 
 
-def test_csv(capsys: Captured) -> None:
-    rows = list(csv.DictReader(io.StringIO(succeeds(capsys, "list", "--format", "csv"))))
-    assert rows[0]["liability_qty"] == "123456789012.123456789012345678"
-    assert [row["asset"] for row in rows] == ["ETH", "币安人生"]
+def test_a_table_is_aligned(capsys: Captured) -> None:
+    head, first, second = succeeds(capsys, "list", "--format", "table").splitlines()
+    titles, cells = (list(re.finditer(r"\S+", line)) for line in (head, first))
+    assert [title[0] for title in titles] == COLUMNS
+    for field, title, cell in zip(FIELDS, titles, cells, strict=True):
+        assert cell[0] == FIRST.get(field.name, cell[0])
+        # Amounts are aligned to the right.
+        if field.type is Decimal:
+            assert title.end() == cell.end()
+        else:
+            assert title.start() == cell.start()
+    assert second.split()[COLUMNS.index("liability_qty")] == "3"
 
 
 def test_only_the_named_assets(capsys: Captured) -> None:
-    assert "币安人生" not in succeeds(capsys, "list", "--asset", "eth")
-    lines = succeeds(capsys, "list", "--asset", "ETH", "--asset", "币安人生").splitlines()
-    assert len(lines) == 3
-    assert succeeds(capsys, "list", "--asset", "BTC").count("\n") == 1
+    assert [each["asset"] for each in rows(capsys, "list", "--asset", "eth")] == ["ETH"]
+    assert len(rows(capsys, "list", "--asset", "ETH", "--asset", "币安人生")) == 2
+    assert succeeds(capsys, "list", "--asset", "BTC") == "\t".join(COLUMNS) + "\n"
     assert json.loads(succeeds(capsys, "list", "--asset", "BTC", "--format", "json")) == []
     table = succeeds(capsys, "list", "--asset", "BTC", "--format", "table")
     assert table == "There are no small debts to exchange.\n"
@@ -79,7 +78,7 @@ def test_a_terminal_gets_a_table() -> None:
     os.close(theirs)
     printed = os.read(ours, 10_000).decode()
     os.close(ours)
-    assert " ETH           0.100  0.00000001" in printed
+    assert "\n ETH  " in printed
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -1,5 +1,9 @@
-"""Coins are exact, and an error names the place where a 200 breaks the contract."""
+"""Coins are exact, and an error names the place where a 200 breaks the contract.
 
+tests/contract/test_generated.py tests every kind of value.
+"""
+
+import json
 from decimal import Decimal
 
 import attrs
@@ -12,14 +16,8 @@ from tests.wire import DOCUMENTED, response, serving
 
 def _body(**values: str) -> bytes:
     """The documented answer, with other JSON text for some of its values."""
-    texts = {
-        "asset": '"ETH"',
-        "interest": '"0.00083334"',
-        "principal": '"0.001"',
-        "liabilityAsset": '"USDT"',
-        "liabilityQty": "0.3552",
-        **values,
-    }
+    [coin] = json.loads(DOCUMENTED)
+    texts = {name: json.dumps(value) for name, value in coin.items()} | values
     return ("[{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}]").encode()
 
 
@@ -31,8 +29,6 @@ def _body(**values: str) -> bytes:
         '"123456789012.123456789012345678"',
         "1E-8",
         "3",
-        '"0.01490522"',
-        "0",
         "-0.5",
         "1e+20",
         "0.1000",
@@ -43,31 +39,29 @@ def _body(**values: str) -> bytes:
 def test_amounts_are_exact(list_coins: ListCoins, field: str, text: str) -> None:
     with serving(response(_body(**{field: text}))) as server:
         [coin] = list_coins(base_url=server.url)
-    name = {"liabilityQty": "liability_qty"}.get(field, field)
-    amount = getattr(coin, name)
+    amount = getattr(coin, {"liabilityQty": "liability_qty"}.get(field, field))
     assert type(amount) is Decimal
     # Digits and exponent, not only the value: 0.1000 stays 0.1000.
     assert amount.as_tuple() == Decimal(text.strip('"')).as_tuple()
 
 
-def test_the_documented_answer(list_coins: ListCoins) -> None:
-    with serving(response(DOCUMENTED)) as server:
-        assert list_coins(base_url=server.url) == [ETH]
-
-
-def test_no_coins(list_coins: ListCoins) -> None:
-    with serving(response([])) as server:
-        assert list_coins(base_url=server.url) == []
-
-
-def test_names_outside_ascii_and_unknown_fields_are_accepted(list_coins: ListCoins) -> None:
-    with serving(response(_body(asset='"币安人生"', somethingNew='{"a": 1}'))) as server:
-        [coin] = list_coins(base_url=server.url)
-    assert coin == attrs.evolve(ETH, asset="币安人生")
+@pytest.mark.parametrize(
+    ("body", "coins"),
+    [
+        (DOCUMENTED, [ETH]),
+        (b"[]", []),
+        # Names may be outside ASCII, and unknown fields are accepted.
+        (_body(asset='"币安人生"', somethingNew='{"a": 1}'), [attrs.evolve(ETH, asset="币安人生")]),
+    ],
+)
+def test_what_a_success_becomes(list_coins: ListCoins, body: bytes, coins: list[object]) -> None:
+    with serving(response(body)) as server:
+        assert list_coins(base_url=server.url) == coins
 
 
 def test_a_coin_is_a_value() -> None:
-    assert repr(ETH).startswith("Coin(asset='ETH', principal=Decimal('0.001'), interest=Decimal(")
+    values = ", ".join(f"{name}={value!r}" for name, value in attrs.asdict(ETH).items())
+    assert repr(ETH) == f"Coin({values})"
     assert len({ETH, attrs.evolve(ETH), attrs.evolve(ETH, asset="BTC")}) == 2
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         ETH.asset = "BTC"  # type: ignore[misc]
@@ -78,25 +72,10 @@ def test_a_coin_is_a_value() -> None:
     [
         (b"{}", "$: expected an array, got an object"),
         (b"null", "$: expected an array, got null"),
-        (b"3", "$: expected an array, got a number"),
-        (b'""', "$: expected an array, got a string"),
-        (b"[[]]", "$[0]: expected an object, got an array"),
-        (b'[[["asset","ETH"]]]', "$[0]: expected an object, got an array"),
         (DOCUMENTED[:-1] + b",1]", "$[1]: expected an object, got a number"),
-        (b"[{}]", "$[0].asset: missing"),
-        (_body(principal="null"), "$[0].principal: expected a decimal, got null"),
-        (_body(principal="true"), "$[0].principal: expected a decimal, got a boolean"),
-        (_body(interest='"NaN"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest='" 1"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest=r'"1\n2"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest=r'"1\n"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest='""'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest='"1_0"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(interest='"١"'), "$[0].interest: expected a decimal, got a string"),
-        (_body(liabilityQty="[]"), "$[0].liabilityQty: expected a decimal, got an array"),
-        (_body(liabilityQty="{}"), "$[0].liabilityQty: expected a decimal, got an object"),
         (_body(asset="1"), "$[0].asset: expected a string that is not empty, got a number"),
         (_body(asset='""'), "$[0].asset: expected a string that is not empty, got a string"),
+        (_body(principal='"NaN"'), "$[0].principal: expected a decimal, got a string"),
         (_body(liabilityQty="NaN"), "its body is not JSON"),
         (_body(liabilityQty="-Infinity"), "its body is not JSON"),
         (_body(liabilityQty="1e99999999999999999999"), "its body is not JSON"),

@@ -6,21 +6,14 @@ import time
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 import schemathesis
-from binance_small_liability.operations import exchange
+from binance_small_liability.operations import ALL, exchange
 from binance_small_liability.testing import FakeBinance
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from tools.contract import load
-
 _KEY = FakeBinance().api_key
 _SECRET = (FakeBinance().api_secret or "").encode()
-# Only the operation of the server time has no security.
-_SIGNED = {
-    path
-    for path, item in load()["paths"].items()
-    if any(operation.get("security") != [] for operation in item.values())
-}
+_OPERATIONS = {(each.method, each.path): each for each in ALL.values()}
 _MOST = exchange.parameters["asset_names"].maximum or 0
 _TIMESTAMPS = range(9007199254740991 + 1)
 # Almost 1000 ms ahead, so that a recvWindow of 1 ms is valid too.
@@ -36,12 +29,14 @@ class Signed(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         url = urlsplit(str(request.url))
-        if url.path in _SIGNED:
+        operation = _OPERATIONS.get((str(request.method), url.path))
+        if operation is not None and operation.has_key:
+            request.headers["X-MBX-APIKEY"] = _KEY
+        if operation is not None and operation.signed:
             pieces = [
                 _accepted(piece) for piece in url.query.split("&") if not _is_signature(piece)
             ]
             request.url = urlunsplit(url._replace(query=_signed("&".join(pieces))))
-            request.headers["X-MBX-APIKEY"] = _KEY
         return request
 
 

@@ -10,11 +10,9 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import ETH
 
-UNKNOWN = "UNKNOWN"
-
 
 class Boundless(FakeBinance):
-    """It has no limits, and its account has a debt in every requested coin except `UNKNOWN`.
+    """It has no limits, and its account has a debt in every requested coin.
 
     So it accepts what the contract allows, except for repeated asset names.
     """
@@ -28,6 +26,6 @@ class Boundless(FakeBinance):
         self, request: httpx.Request, wait: Callable[[float], None] | None = None
     ) -> httpx.Response:
         query = request.extensions["target"].decode("latin-1").partition("?")[2]
-        names = set(dict(parse_qsl(query)).get("assetNames", "ETH").split(",")) - {UNKNOWN}
+        names = set(dict(parse_qsl(query)).get("assetNames", "ETH").split(","))
         self.coins = [attrs.evolve(ETH, asset=name) for name in names]
         return super().handle(request, wait)

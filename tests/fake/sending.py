@@ -11,11 +11,10 @@ from urllib.parse import quote
 import httpx
 from binance_small_liability.testing import FakeBinance
 
-from tools.contract import LIST_PATH, TIME_PATH, definition_of, today
-from tools.operations import HISTORY_PATH, Operation
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, SERVER_TIME, Operation, samples
 
-IP_WEIGHT = "X-SAPI-USED-IP-WEIGHT-1M"
-UID_WEIGHT = "X-SAPI-USED-UID-WEIGHT-1M"
+IP_WEIGHT = str(LIST_COINS.generated.weight_header)
+UID_WEIGHT = str(EXCHANGE.generated.weight_header)
 SIGNED = "&signature={signature}"
 
 Sign = Callable[[str], str]
@@ -24,15 +23,6 @@ Sign = Callable[[str], str]
 def hmac_sign(payload: str, secret: str | None) -> str:
     assert secret is not None
     return hmac.new(secret.encode(), payload.encode("latin-1"), hashlib.sha256).hexdigest()
-
-
-def example(parameter: dict[str, Any]) -> str | None:
-    """The contract's example or default of a parameter, encoded; {now} for the timestamp."""
-    if parameter["name"] == "timestamp":
-        return "{now}"
-    value = parameter.get("example", parameter["schema"].get("default"))
-    text = ",".join(value) if isinstance(value, list) else str(value)
-    return None if value is None else quote(text)
 
 
 class Sender:
@@ -47,46 +37,49 @@ class Sender:
         query: str = "timestamp={now}",
         tail: str = SIGNED,
         *,
-        path: str = LIST_PATH,
-        method: str = "GET",
+        operation: Operation = LIST_COINS,
+        path: str | None = None,
+        method: str | None = None,
         sign: Sign | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         """Sends `query` and `tail`, in which {now} is the time and {signature} the signature."""
+        path = path or operation.path
         query = query.replace("{now}", str(self.fake.now))
         signature = (sign or (lambda payload: hmac_sign(payload, self.fake.api_secret)))(query)
         tail = tail.replace("{signature}", signature).replace("{truncated}", signature[:-1])
         target = f"{path}?{query}{tail}".rstrip("?")
         return self._http.request(
-            method,
+            method or operation.method,
             path,
             headers={"X-MBX-APIKEY": self.fake.api_key} if headers is None else headers,
             extensions={"target": target.encode("latin-1")},
         )
 
+    def documented(
+        self, operation: Operation, changes: dict[str, str | None] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Sends the contract's example of each parameter, or the changed text, or None: nothing."""
+        generated = operation.generated
+        texts = generated.query(samples(generated)) | (changes or {})
+        if generated.signed:
+            texts["timestamp"] = str(self.fake.now)
+        given = {name: text for name, text in texts.items() if text is not None}
+        query = "&".join(f"{name}={quote(text, safe='%')}" for name, text in given.items())
+        usual: dict[str, Any] = {"tail": SIGNED if generated.signed else ""}
+        if not generated.has_key:
+            usual["headers"] = {}
+        return self.send(query, operation=operation, **usual | options)
+
     def exchange(self, *assets: str, **options: Any) -> httpx.Response:
         query = f"assetNames={quote(','.join(assets))}&timestamp={{now}}"
-        return self.send(query, method="POST", **options)
+        return self.send(query, operation=EXCHANGE, **options)
 
-    def history(self, query: str = "current=1&size=100", **options: Any) -> httpx.Response:
-        return self.send(f"{query}&timestamp={{now}}", path=HISTORY_PATH, **options)
-
-    def documented(self, operation: Operation) -> httpx.Response:
-        """Sends the contract's example of each parameter."""
-        definition = definition_of(today(), operation.method, operation.path)
-        examples = {each["name"]: example(each) for each in definition["parameters"]}
-        query = "&".join(f"{name}={value}" for name, value in examples.items() if value)
-        signed = bool(definition["security"])
-        return self.send(
-            query,
-            SIGNED if signed else "",
-            path=operation.path,
-            method=operation.method,
-            headers=None if signed else {},
-        )
+    def history(self, query: str = "current=1&size=1", **options: Any) -> httpx.Response:
+        return self.send(f"{query}&timestamp={{now}}", operation=LIST_EXCHANGES, **options)
 
     def time(self) -> httpx.Response:
-        return self.send("", "", path=TIME_PATH, headers={})
+        return self.documented(SERVER_TIME)
 
 
 class RawSocket(httpx.BaseTransport):
@@ -106,3 +99,11 @@ def verdict(response: httpx.Response) -> tuple[int, int | None]:
     """Status and Binance's error code."""
     body = response.json() if response.content else None
     return response.status_code, body.get("code") if isinstance(body, dict) else None
+
+
+def used(response: httpx.Response, operation: Operation = LIST_COINS) -> float | None:
+    """The used weight that an answer reports, in requests of the operation."""
+    header = operation.generated.weight_header
+    assert {name for name in response.headers if "weight" in name} <= {str(header).lower()}
+    weight = response.headers.get(header) if header else None
+    return None if weight is None else int(weight) / operation.generated.weight

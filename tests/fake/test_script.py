@@ -27,9 +27,9 @@ from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.conftest import ListCoins
-from tests.fake.sending import IP_WEIGHT, SIGNED, UID_WEIGHT, Sender, verdict
+from tests.fake.sending import SIGNED, Sender, used, verdict
 from tools.contract import TIME_PATH
-from tools.operations import OPERATIONS, SERVER_TIME, Operation
+from tools.operations import LIST_COINS, OPERATIONS, SERVER_TIME, Operation
 
 Play: TypeAlias = Callable[[FakeBinance], None]
 
@@ -106,14 +106,15 @@ def test_undocumented_errors() -> None:
 
 
 def test_chosen_headers(sender: Sender) -> None:
-    sender.fake.fail_next(429, headers={"retry-after": None, IP_WEIGHT: None})
+    header = str(LIST_COINS.generated.weight_header)
+    sender.fake.fail_next(429, headers={"retry-after": None, header: None})
     bare = sender.send()
     assert "Retry-After" not in bare.headers
-    assert IP_WEIGHT not in bare.headers
-    sender.fake.fail_next(429, retry_after="soon", headers={UID_WEIGHT: "7"})
-    answer = sender.history()
+    assert used(bare) is None
+    sender.fake.fail_next(429, retry_after="soon", headers={header: "7"})
+    answer = sender.send()
     assert answer.headers["Retry-After"] == "soon"
-    assert answer.headers.get_list(UID_WEIGHT) == ["7"]
+    assert answer.headers.get_list(header) == ["7"]
 
 
 # Before or after an exchange takes effect

@@ -8,102 +8,108 @@ from binance_small_liability import IpBanError, RateLimitError, SmallLiabilityCl
 from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.fake.conftest import StoppedClock
-from tests.fake.sending import IP_WEIGHT, UID_WEIGHT, Sender, verdict
+from tests.fake.sending import Sender, used, verdict
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, OPERATIONS, SIGNED, Operation
+
+WEIGHT = LIST_COINS.generated.weight
+LIMITED = [each for each in OPERATIONS if each.generated.weight_per_minute]
 
 
-def test_the_weight_of_a_minute(sender: Sender, clock: StoppedClock) -> None:
-    for call in range(1, 121):
-        assert sender.send().headers[IP_WEIGHT] == str(call * 100)
-    clock.advance(59)
-    limited = sender.send()
-    assert verdict(limited) == (429, -1003)
-    assert limited.headers["Retry-After"] == "1"
-    assert limited.headers[IP_WEIGHT] == "12100"
-    # Another operation, even of the same path, has its own budget.
-    assert sender.exchange("ETH").headers[UID_WEIGHT] == "3000"
-    clock.advance(1)
-    assert sender.send().headers[IP_WEIGHT] == "100"
+def most(operation: Operation) -> int:
+    """How many requests a minute has room for."""
+    return (operation.generated.weight_per_minute or 0) // operation.generated.weight
 
 
-def test_an_account_has_budgets_of_its_own(sender: Sender, clock: StoppedClock) -> None:
-    statuses = [sender.exchange("UNKNOWN").status_code for _ in range(60)]
-    assert statuses == [400] * 60
-    clock.advance(20)
-    limited = sender.exchange("UNKNOWN")
+# Of each limiter, the operation that uses up its budget first.
+TIGHTEST = {each.generated.limiter: each for each in sorted(LIMITED, key=most, reverse=True)}
+
+
+def once(fake: FakeBinance) -> dict[str, Any]:
+    return {**fake.credentials, "transport": fake.transport(), "max_attempts": 1}
+
+
+@pytest.mark.parametrize("operation", TIGHTEST.values(), ids=lambda each: each.name)
+def test_the_weight_of_a_minute(sender: Sender, clock: StoppedClock, operation: Operation) -> None:
+    room = most(operation)
+    # Requests that are refused for other reasons count, too.
+    refused: dict[str, Any] = {"tail": "&signature=0"} if operation.generated.signed else {}
+    for call in range(1, room + 1):
+        assert used(sender.documented(operation, **refused), operation) == call
+        if call == 3:
+            clock.advance(20)
+    limited = sender.documented(operation)
     assert verdict(limited) == (429, -1003)
     assert limited.headers["Retry-After"] == "40"
-    assert limited.headers[UID_WEIGHT] == "183000"
-    # It concerns only this operation.
-    history = sender.history()
-    assert verdict(history) == (200, None)
-    assert history.headers[UID_WEIGHT] == "100"
-    assert sender.send().headers[IP_WEIGHT] == "100"
+    assert used(limited, operation) == room + 1
+    # Another operation, even of the same path, has its own budget.
+    for other in LIMITED:
+        if other is not operation:
+            assert used(sender.documented(other), other) == 1
+    clock.advance(39)
+    assert sender.fake.now % 60_000 == 59_000
+    clock.advance(1)
+    assert used(sender.documented(operation), operation) == 1
 
 
 @pytest.mark.usefixtures("clock")
-def test_another_key_is_another_account_at_the_same_address(sender: Sender) -> None:
-    other = {"X-MBX-APIKEY": "x" * 64}
-    assert sender.history().headers[UID_WEIGHT] == "100"
-    assert sender.history(headers=other).headers[UID_WEIGHT] == "100"
-    assert sender.history(headers={}).headers[UID_WEIGHT] == "100"
-    assert sender.history().headers[UID_WEIGHT] == "200"
-    assert sender.send().headers[IP_WEIGHT] == "100"
-    assert sender.send(headers=other).headers[IP_WEIGHT] == "200"
+@pytest.mark.parametrize("operation", SIGNED, ids=lambda each: each.name)
+def test_another_key_is_another_account_at_the_same_address(
+    sender: Sender, operation: Operation
+) -> None:
+    keys: tuple[dict[str, Any], ...] = ({}, {"headers": {"X-MBX-APIKEY": "x" * 64}})
+    counts = [
+        used(sender.documented(operation, **key), operation)
+        for key in (*keys, {"headers": {}}, *keys)
+    ]
+    by_account = operation.generated.limiter == "UID"
+    assert counts == ([1, 1, 1, 2, 2] if by_account else [1, 2, 3, 4, 5])
 
 
 @pytest.mark.usefixtures("clock")
 def test_a_chosen_limit(sender: Sender) -> None:
-    sender.fake.weight_limit = 100
+    sender.fake.weight_limit = WEIGHT
     assert [sender.send().status_code for _ in range(2)] == [200, 429]
-    assert sender.exchange("ETH").status_code == 429
     # The server time has no budget of its own, so no weight is counted.
     assert [sender.time().status_code for _ in range(101)] == [200] * 101
     sender.fake.weight_limit = sys.maxsize
     # One more than Binance's limit allows.
-    assert [sender.send().status_code for _ in range(121)] == [200] * 121
+    room = most(LIST_COINS) + 1
+    assert [sender.send().status_code for _ in range(room)] == [200] * room
 
 
 def test_a_chosen_minute(sender: Sender, clock: StoppedClock) -> None:
-    sender.fake.weight_limit = 100
+    sender.fake.weight_limit = WEIGHT
     sender.fake.minute = 0.5
     assert [sender.send().status_code for _ in range(2)] == [200, 429]
     clock.advance(0.5)
     assert sender.send().status_code == 200
 
 
-@pytest.mark.parametrize("by_account", [False, True])
+@pytest.mark.parametrize("operation", [LIST_COINS, LIST_EXCHANGES], ids=lambda each: each.name)
 def test_bans_grow_and_concern_everything(
-    sender: Sender, clock: StoppedClock, by_account: bool
+    sender: Sender, clock: StoppedClock, operation: Operation
 ) -> None:
-    def send() -> int:
-        return (sender.history() if by_account else sender.send()).status_code
-
-    sender.fake.weight_limit = 100
+    sender.fake.weight_limit = operation.generated.weight
     lengths = []
     for _ in range(13):
-        assert [send() for _ in range(3)] == [200, 429, 418]
+        answers = [sender.documented(operation) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 429, 418, 418]
+        # What is refused counts until the ban.
+        assert [used(answer, operation) for answer in answers] == [1, 2, 3, 3]
         clock.advance(1)
-        banned = sender.send()
+        banned = sender.documented(EXCHANGE)
         assert verdict(banned) == (418, -1003)
-        assert {sender.exchange("ETH").status_code, sender.history().status_code} == {418}
+        assert {sender.documented(each).status_code for each in OPERATIONS} == {418}
         assert sender.time().status_code == 418
         lengths.append(int(banned.headers["Retry-After"]) + 1)
         clock.advance(lengths[-1] - 2)
-        assert send() == 418
+        assert sender.documented(operation).status_code == 418
         # The ban ends with its last second, and so does the minute that began it.
         clock.advance(1)
-        assert send() == 200
+        assert sender.documented(operation).status_code == 200
         clock.advance(60)
     assert lengths == [min(120 * 2**n, 259_200) for n in range(13)]
     assert sender.fake.exchanges == []
-
-
-@pytest.mark.usefixtures("clock")
-def test_what_is_refused_counts_until_the_ban(sender: Sender) -> None:
-    sender.fake.weight_limit = 100
-    answers = [sender.send() for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 429, 418, 418]
-    assert [answer.headers[IP_WEIGHT] for answer in answers] == ["100", "200", "300", "300"]
 
 
 @pytest.mark.usefixtures("clock")
@@ -112,52 +118,33 @@ def test_every_answer_of_a_counted_operation_reports_its_weight(sender: Sender) 
     for status in (302, 400, 401, 403, 418, 429, 500, 520):
         sender.fake.fail_next(status)
         answers.append(sender.send())
-    assert [answer.headers[IP_WEIGHT] for answer in answers] == [
-        str(100 * n) for n in range(1, len(answers) + 1)
-    ]
-    assert not any(UID_WEIGHT in answer.headers for answer in answers)
+    assert [used(answer) for answer in answers] == list(range(1, len(answers) + 1))
 
 
-@pytest.mark.usefixtures("clock")
-def test_clients_receive_the_used_weight() -> None:
+def test_clients_receive_the_used_weight_and_recover(clock: StoppedClock) -> None:
     fake = FakeBinance()
-    fake.weight_limit = 100
-    once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
-    with SmallLiabilityClient(**fake.credentials, **once) as client:
-        client.list_coins()
-    with (
-        SmallLiabilityClient(**fake.credentials, **once) as client,
-        pytest.raises(RateLimitError) as caught,
+    fake.weight_limit = WEIGHT
+    # Clients without memory of a refusal.
+    for error, weight, seconds in (
+        (None, WEIGHT, None),
+        (RateLimitError, 2 * WEIGHT, 60),
+        (IpBanError, 3 * WEIGHT, 120),
     ):
-        client.list_coins()
-    assert caught.value.used_weight == 200
-    assert caught.value.retry_after == 60
-    with (
-        SmallLiabilityClient(**fake.credentials, **once) as client,
-        pytest.raises(IpBanError) as banned,
-    ):
-        client.list_coins()
-    assert banned.value.retry_after == 120
-
-
-def test_a_client_recovers_when_its_ban_ends(clock: StoppedClock) -> None:
-    fake = FakeBinance()
-    fake.weight_limit = 100
-    once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
-    for error in (None, RateLimitError, IpBanError):
-        with SmallLiabilityClient(**fake.credentials, **once) as client:
+        with SmallLiabilityClient(**once(fake)) as client:
             if error is None:
                 client.list_coins()
+                assert client.used_weight == weight
             else:
-                with pytest.raises(error):
+                with pytest.raises(error) as caught:
                     client.list_coins()
+                assert (caught.value.used_weight, caught.value.retry_after) == (weight, seconds)
     clock.advance(121)
-    with SmallLiabilityClient(**fake.credentials, **once) as client:
+    with SmallLiabilityClient(**once(fake)) as client:
         assert client.list_coins() == fake.coins
 
 
 def test_a_client_recovers_when_its_limit_does(fake_binance: FakeBinance) -> None:
-    fake_binance.weight_limit = 100
+    fake_binance.weight_limit = WEIGHT
     transport = fake_binance.transport()
     with SmallLiabilityClient(**fake_binance.credentials, transport=transport) as client:
         # The second and the third call each wait for the next minute.
@@ -169,9 +156,8 @@ def test_a_client_recovers_when_its_limit_does(fake_binance: FakeBinance) -> Non
 
 def test_advance_moves_the_clients_clock_too_within_no_waiting() -> None:
     fake = FakeBinance()
-    fake.weight_limit = 100
-    once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
-    with no_waiting(), SmallLiabilityClient(**fake.credentials, **once) as client:
+    fake.weight_limit = WEIGHT
+    with no_waiting(), SmallLiabilityClient(**once(fake)) as client:
         for _ in range(3):
             assert client.list_coins() == fake.coins
             fake.advance(61)

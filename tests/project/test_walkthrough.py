@@ -10,86 +10,15 @@ import pytest
 
 from tools.contract import ROOT
 
-_LEFT_BEHIND = (".*", "node_modules", "__pycache__", "site", "reports")
+_COPIED = ("openapi.yaml", "generated", "wrapper", "tools", "docs/pages", "README.md")
 _USE = """
 from binance_small_liability import SmallLiabilityClient, operations
 from binance_small_liability.testing import FakeBinance
 fake = FakeBinance()
 with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
-    print(client.{call})
+    print(client.list_coins())
+    print(client.call(operations.list_newer, symbol="BTCUSDT"))
 """
-
-
-class Copy:
-    """A copy of this project that uses the tools installed here."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
-        for tools in (".venv", "node_modules"):
-            (folder / tools).symlink_to(ROOT / tools)
-        self.run("git init --quiet")
-        self.run("git add --all")
-
-    def run(self, command: str) -> str:
-        """Runs a command in the copy, with its packages; returns the output."""
-        packages = [str(self.folder / name) for name in ("generated", "wrapper")]
-        # `make` would remove PYTHONPATH, and would install from the copy.
-        make = "make --assume-old=.venv/.pinned --assume-old=.venv/.installed"
-        done = subprocess.run(
-            command.replace("python ", f"{sys.executable} ").replace("make", make, 1).split(),
-            cwd=self.folder,
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def generate(self) -> None:
-        # What `make generate` runs.
-        self.run("python generated/generate.py")
-        self.run("python -m tools.guides")
-
-    def edit(self, old: str, new: str) -> None:
-        path = self.folder / "openapi.yaml"
-        text = path.read_text("utf-8")
-        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
-        path.write_text(text.replace(old, new), "utf-8")
-
-    def use(self, call: str) -> str:
-        """Calls a fake Binance of the copy's contract, as a user would."""
-        (self.folder / "use.py").write_text(_USE.format(call=call))
-        return self.run("python -W error use.py")
-
-    def edited_by_hand(self) -> set[str]:
-        changed = self.run("git diff --name-only").split()
-        return {file for file in changed if not file.startswith("generated/")}
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Copy:
-    return Copy(tmp_path / "copy")
-
-
-def test_a_new_field_is_one_edit_of_the_contract(copy: Copy) -> None:
-    copy.edit(
-        "        liabilityQty:\n          description",
-        "        riskTier:\n          type: string\n        liabilityQty:\n          description",
-    )
-    copy.edit(
-        "- asset: ETH\n                      interest",
-        "- asset: ETH\n                      riskTier: A\n                      interest",
-    )
-    copy.generate()
-    assert "risk_tier='A'" in copy.use("list_coins()")
-    # Command line, guides and their outputs follow.
-    assert '"risk_tier": "A"' in (copy.folder / "docs/pages/command-line.md").read_text("utf-8")
-    written = {"README.md", "docs/pages/command-line.md", "docs/pages/first-call.md"}
-    assert copy.edited_by_hand() == {"openapi.yaml", "docs/pages/index.md", *written}
-
-
 _NEW_READ = """
   /sapi/v1/margin/newer:
     get:
@@ -132,10 +61,68 @@ _NEW_READ = """
 
   /api/v3/time:
 """
+# Two edits for a new field, in any position, and one for a new read.
+_EDITS = {
+    "        liabilityQty:\n          description": (
+        "        riskTier:\n          type: string\n        liabilityQty:\n          description"
+    ),
+    "- asset: ETH\n                      interest": (
+        "- asset: ETH\n                      riskTier: A\n                      interest"
+    ),
+    "\n  /api/v3/time:\n": _NEW_READ,
+}
 
 
-def test_a_new_read_can_be_called_when_the_contract_describes_it(copy: Copy) -> None:
-    copy.edit("\n  /api/v3/time:\n", _NEW_READ)
-    copy.generate()
-    assert "asset='NEW'" in copy.use("call(operations.list_newer, symbol='BTCUSDT')")
-    assert "list_newer" in (copy.folder / "docs/pages/command-line.md").read_text("utf-8")
+def _run(folder: Path, *command: str) -> str:
+    """Runs Python in the copy, with its packages; returns the output."""
+    packages = os.pathsep.join(str(folder / name) for name in ("generated", "wrapper"))
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": packages},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this project after the edits and what `make generate` runs."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in _COPIED:
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, folder / name)
+        else:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    contract = folder / "openapi.yaml"
+    for old, new in _EDITS.items():
+        text = contract.read_text("utf-8")
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+        contract.write_text(text.replace(old, new), "utf-8")
+    _run(folder, "generated/generate.py")
+    _run(folder, "-m", "tools.guides")
+    return folder
+
+
+def test_a_user_sees_the_field_and_calls_the_read(copy: Path) -> None:
+    (copy / "use.py").write_text(_USE)
+    coins, newer = _run(copy, "-W", "error", "use.py").splitlines()
+    assert "risk_tier='A'" in coins
+    assert "asset='NEW'" in newer
+
+
+def test_the_guides_follow(copy: Path) -> None:
+    changed = {
+        str(path.relative_to(copy))
+        for path in [copy / "README.md", *copy.glob("docs/pages/*.md")]
+        if path.read_text("utf-8") != (ROOT / path.relative_to(copy)).read_text("utf-8")
+    }
+    pages = {f"docs/pages/{name}.md" for name in ("command-line", "first-call", "index", "python")}
+    assert changed == {"README.md", *pages}
+    shown = (copy / "docs/pages/command-line.md").read_text("utf-8")
+    assert '"risk_tier": "A"' in shown
+    assert "list_newer" in shown
