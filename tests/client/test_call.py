@@ -20,7 +20,7 @@ def _read(**facts: Any) -> Any:
 
     usual: dict[str, Any] = {"weight": 1, "limiter": "IP", "weight_per_minute": None}
     usual |= {"weight_header": None, "record": None, "method": "GET", "path": "/newer"}
-    return operation(read=text, **usual | facts)(newer)
+    return operation(read=text(), **usual | facts)(newer)
 
 
 def test_a_read_with_key_and_signature(client: RunClient) -> None:
