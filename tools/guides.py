@@ -25,7 +25,7 @@ from binance_small_liability.cli.main import run
 from binance_small_liability.operations import ALL
 from binance_small_liability.testing import FakeBinance
 
-from tools.contract import ROOT
+from tools.contract import ROOT, definition_of, today
 
 PAGES = ROOT / "docs/pages"
 PROGRAM = "binance-small-liability"
@@ -138,6 +138,21 @@ def _limits() -> str:
     return _lines(lines)
 
 
+def _permissions() -> str:
+    needed = {
+        "NONE": "no key",
+        "MARKET_DATA": "any permission",
+        "USER_DATA": "permission to read",
+        "MARGIN": "permission to read and permission for margin",
+    }
+    lines = ["| to call | the key needs |", "|---|---|"]
+    for each in ALL.values():
+        kind = definition_of(today(), each.method, each.path)["x-security-type"]
+        if each.has_key:
+            lines.append(f"| `{each.name}` | {needed[kind]} |")
+    return _lines(lines)
+
+
 def _operations() -> str:
     lines = ["| operation | parameters |", "|---|---|"]
     for each in ALL.values():
@@ -186,6 +201,7 @@ def _lines(lines: list[str]) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "limits": _limits,
+    "permissions": _permissions,
     "operations": _operations,
     "operation-reference": _reference,
     "errors": _errors,
