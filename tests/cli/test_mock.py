@@ -1,13 +1,17 @@
 """`mock`: a fake Binance until Ctrl-C or SIGTERM."""
 
 import signal
+import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.command import SHELL_COMMAND, Captured, assert_one_line, shell, succeeds
 from tests.conftest import running
+from tools.contract import TIME_PATH
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -36,3 +40,15 @@ def test_an_impossible_port() -> None:
     assert "there is no such port" in done.stderr
     assert_one_line(done.stderr)
     assert done.returncode == 2
+
+
+def test_idle_connections_make_room_for_others() -> None:
+    command = 'ulimit -n 40; exec "$0" mock --port 0'
+    with ExitStack() as stack:
+        process = stack.enter_context(running("sh", "-c", command, SHELL_COMMAND))
+        assert process.stdout is not None
+        url = [process.stdout.readline() for _ in range(4)][1].decode().strip().partition("=")[2]
+        address = "127.0.0.1", int(url.rpartition(":")[2])
+        for _ in range(60):
+            stack.enter_context(socket.create_connection(address))
+        assert httpx.get(f"{url}{TIME_PATH}", trust_env=False).status_code == 200

@@ -1,17 +1,18 @@
 """Libraries that instrument, record or replace the network work and receive no secret."""
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import httpcore
 import httpx
 import pytest
 import respx
 import vcr
-from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability import OutcomeUnknownError
 from binance_small_liability.aiohttp import AiohttpTransport
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -19,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.clients import API_KEY, CLIENTS, CREDENTIALS, RunClient, run_async, run_sync
+from tests.clients import API_KEY, CLIENTS, RunClient, run_async, run_sync
 from tests.conftest import ETH
 from tests.wire import DOCUMENTED, WireServer, response, serving
 from tools.contract import LIST_PATH, ROOT
@@ -106,8 +107,6 @@ def test_sentry() -> None:
 
 
 def test_the_trace_hooks_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
-    import aiohttp
-
     seen: list[str] = []
 
     async def keep(*details: Any) -> None:
@@ -184,20 +183,35 @@ def test_a_transport_that_returns_a_plain_response(is_read: bool) -> None:
     assert run_async(lambda c: c.list_coins(), transport=transport) == [ETH]
 
 
-def test_a_mock_that_raises_leaves_an_exchange_unknown() -> None:
-    from binance_small_liability import OutcomeUnknownError
+@pytest.mark.parametrize("run", [run_sync, run_async])
+def test_a_library_that_replaces_the_pool_of_httpcore(
+    run: RunClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As vcrpy did before version 9.4.
+    def respond(*_: Any) -> httpcore.Response:
+        return httpcore.Response(200, content=DOCUMENTED)
 
-    with respx.mock(base_url="https://api.binance.com") as mock:
-        mock.post(LIST_PATH).mock(side_effect=httpx.ReadTimeout)
-        with (
-            SmallLiabilityClient(**CREDENTIALS) as client,
-            pytest.raises(OutcomeUnknownError),
-        ):
-            client.exchange(["BTC"])
+    async def respond_async(*_: Any) -> httpcore.Response:
+        return respond()
 
-        async def call() -> None:
-            async with AsyncSmallLiabilityClient(**CREDENTIALS) as client:
-                await client.exchange(["BTC"])
+    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", respond)
+    monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", respond_async)
+    assert run(lambda c: c.list_coins()) == [ETH]
 
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_mock_that_raises_leaves_an_exchange_unknown(
+    client: RunClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[Any] = []
+
+    async def lose_answer(*arguments: Any, **_: Any) -> None:  # as aioresponses does
+        requests.append(arguments)
+        raise aiohttp.ServerDisconnectedError
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", lose_answer)
+    with respx.mock(base_url="https://api.binance.com", assert_all_called=False) as mock:
+        route = mock.post(LIST_PATH).mock(side_effect=httpx.ReadTimeout)
         with pytest.raises(OutcomeUnknownError):
-            asyncio.run(call())
+            client(lambda c: c.exchange(["BTC"]))
+    assert len(requests) + route.call_count == 1

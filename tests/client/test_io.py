@@ -220,6 +220,34 @@ def test_an_error_of_a_transport_of_the_caller(receive: Callable[..., Answer]) -
         receive(AssertionError("no such route"))
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("headers_arrive", [False, True])
+def test_an_asynchronous_transport_of_the_caller_has_a_deadline(
+    backend: str, headers_arrive: bool
+) -> None:
+    class Endless(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            if not headers_arrive:
+                await anyio.sleep_forever()
+            return httpx.Response(418, stream=self)
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+            await anyio.sleep_forever()  # for a trailer
+
+    async def exchange() -> Answer:
+        connection = TaskConnection(Endless())
+        return await connection.exchange(Request("GET", "http://host/", None), 0.05)
+
+    if headers_arrive:
+        answer = anyio.run(exchange, backend=backend)
+        assert (answer.status_code, answer.content) == (418, b"{}")
+        assert isinstance(answer.broken, httpx.ReadTimeout)
+    else:
+        with pytest.raises(httpx.ReadTimeout):
+            anyio.run(exchange, backend=backend)
+
+
 # Our own connections, over sockets
 
 

@@ -141,6 +141,54 @@ def test_a_chosen_port_and_an_end() -> None:
             http_client.get(url + TIME_PATH)
 
 
+# Bounds
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, b"x" * 65_536, 200),
+        ({}, b"x" * 65_537, 413),
+        ({"Content-Length": "600000000"}, b"x" * 100_000, 413),
+        ({"Content-Length": "9" * 5_000}, b"", 400),
+        ({"X": "x" * 65_000}, b"", 200),
+        ({f"X-{number}": "x" * 10_000 for number in range(7)}, b"", 431),
+        ({"Content-Length": "x"}, b"", 400),
+    ],
+)
+def test_a_served_fake_keeps_no_large_request(
+    headers: dict[str, str], body: bytes, status: int
+) -> None:
+    fake = FakeBinance()
+    head = {"Content-Length": str(len(body)), **headers}
+    lines = [f"GET {TIME_PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+    with (
+        fake.serve() as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection,
+    ):
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65_536).startswith(f"HTTP/1.1 {status} ".encode())
+    assert len(fake.requests) == (status == 200)
+
+
+def test_only_the_last_requests_are_kept() -> None:
+    fake = FakeBinance()
+    for number in range(10_002):
+        fake.handle(httpx.Request("GET", f"http://fake/{number}"))
+    assert [fake.requests[0].path, fake.requests[-1].path] == ["/2", "/10001"]
+
+
+def test_a_served_fake_ends_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binance_small_liability.testing._servers._Handler.timeout", 0.05)
+    with (
+        FakeBinance().serve() as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection,
+    ):
+        connection.settimeout(20)
+        assert connection.recv(1) == b""
+
+
 # The end of the process
 
 STARTED = """

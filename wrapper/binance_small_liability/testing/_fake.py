@@ -27,6 +27,7 @@ from ._weights import Charge, Weights
 
 API_KEY = "FakeBinanceApiKey".ljust(64, "0")
 API_SECRET = "FakeBinanceApiSecret".ljust(64, "0")
+MOST_REQUESTS = 10_000
 
 
 class FakeBinance(Account, Script):
@@ -50,7 +51,7 @@ class FakeBinance(Account, Script):
         weight_limit: the budget per minute of each operation that has one; None, the default, means
             the contract's budgets.
         minute: the seconds after which the used weights are forgotten, 60 by default.
-        requests: the received requests, in order, without key and signature.
+        requests: the last 10,000 received requests, in order, without key and signature.
     """
 
     def __init__(
@@ -211,6 +212,7 @@ class FakeBinance(Account, Script):
         headers = request.headers.multi_items()
         arrived = received(request.method, target.decode("latin-1"), headers, secrets)
         self.requests.append(arrived)
+        del self.requests[:-MOST_REQUESTS]
         return arrived
 
 

@@ -15,6 +15,10 @@ import httpx
 
 from binance_small_liability._io import real_time
 
+_MOST_BYTES = 64 * 1024  # of the headers of a request, and of its body
+_LONGEST_LENGTH = 18  # digits
+_MOST_REFUSED = 1024 * 1024  # bytes that are read of a body that is refused
+
 # Waits for a number of seconds. Raises httpx.TransportError if the client gives up earlier.
 Wait = Callable[[float], None]
 Handle = Callable[[httpx.Request, Wait], httpx.Response]
@@ -93,19 +97,37 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.handle = handle
         self.connections: set[socket.socket] = set()
+        # Those that wait for a request, the longest wait first.
+        self.idle: dict[socket.socket, None] = {}
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accepts a connection. An idle one makes room if the descriptors are exhausted."""
+        try:
+            return super().get_request()
+        except OSError:
+            for connection in list(self.idle)[:1]:
+                _end(connection)
+            time.sleep(0.01)  # otherwise this would be tried all the time
+            raise
 
     def hang_up(self) -> None:
         for connection in list(self.connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            _end(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Logs nothing: tests make clients give up on purpose."""
 
 
+def _end(connection: socket.socket) -> None:
+    # Its thread closes it.
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds without a byte
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body are sent together
 
@@ -121,7 +143,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.server.connections.discard(self.connection)
+        self.server.idle.pop(self.connection, None)
         super().finish()
+
+    def handle_one_request(self) -> None:
+        self.server.idle[self.connection] = None
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        self.server.idle.pop(self.connection, None)
+        if not super().parse_request():
+            return False
+        fits = sum(len(name) + len(value) for name, value in self.headers.items()) <= _MOST_BYTES
+        if not fits:
+            self.send_error(431)
+        return fits
 
     def log_message(self, *_: Any) -> None:
         """Logs nothing."""
@@ -130,8 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
         # No request of the contract has a body; one in chunks is not read.
         self.close_connection |= "Transfer-Encoding" in self.headers
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdecimal():
+        if not length.isdecimal() or len(length) > _LONGEST_LENGTH:
             self.send_error(400)
+            return
+        if int(length) > _MOST_BYTES:
+            self.send_error(413)
+            # A client that still sends its body would not read the answer.
+            self.rfile.read(min(int(length), _MOST_REFUSED))
             return
         request = httpx.Request(
             self.command,
