@@ -20,6 +20,7 @@ from binance_small_liability import (
     IpBanError,
     OutcomeUnknownError,
     RateLimitError,
+    Receipt,
     ServerError,
     SmallLiabilityError,
     _config,
@@ -164,7 +165,11 @@ def _assert_answer(
     transport = server.prefer(operation, status, example)
     options: dict[str, Any] = {"base_url": server.url, "transport": transport, "max_attempts": 1}
     if status == 200:
-        assert run(_call(operation, example), **options) == _expected(operation, example)
+        returned = run(_call(operation, example), **options)
+        if operation.repeatable:
+            assert returned == _expected(operation, example)
+        else:
+            assert isinstance(returned, Receipt)
     else:
         with pytest.raises(SmallLiabilityError) as caught:
             run(_call(operation, example), **options)
@@ -182,8 +187,6 @@ def _call(operation: Operation, example: Example) -> Callable[[Any], Any]:
 
 def _expected(operation: Operation, example: Example) -> Any:
     """What the caller must receive. Its values are derived only from the contract."""
-    if not operation.generated.is_documented:
-        return None
     success = answer_of(today(), operation.method, operation.path, "200")
     schema = success["content"][example.media_type]["schema"]
     return operation.returned(_value(schema, example.value))

@@ -1,7 +1,7 @@
 """Reads past exchanges, 30 days at a time, page by page, and finds out what became of one."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from binance_small_liability_api.operations import list_exchanges as operation
@@ -10,7 +10,7 @@ from binance_small_liability_api.values import milliseconds, moment
 
 from ._call.arguments import checked_time
 from ._call.call import Caller
-from ._call.clock import MOST_AHEAD
+from ._call.clock import MOST_AHEAD, Correction
 from ._call.retry import FIRST_BACKOFF, LONGEST_BACKOFF, may_retry
 from ._errors import ConfigurationError, ContractError, Receipt, SmallLiabilityError
 from ._io import real_time
@@ -103,44 +103,39 @@ async def _latest(caller: Caller, needed: int, recv_window: int) -> int:
 async def _read(
     caller: Caller, first: int | None, last: int | None, recv_window: int
 ) -> list[Exchange]:
-    """All exchanges of a range, read again if the clock, which bounds it, was corrected."""
+    """All exchanges of a range, which is read again if it changes meanwhile."""
     for _ in range(MOST_RESTARTS):
         latest = await _latest(caller, BEGINNING if first is None else first, recv_window)
-        correction = caller.clock.correction
         end = latest if last is None else min(last, latest)
         start = max(end - WINDOW if first is None else first, BEGINNING)
+        correction = caller.clock.correction
         exchanges: list[Exchange] = []
         while start <= end:
-            window_end = min(start + WINDOW, end)
-            exchanges += await _window(caller, start, window_end, recv_window)
-            start = window_end + 1
-        if caller.clock.correction is correction:
+            window = {"start_time": moment(start), "end_time": moment(min(start + WINDOW, end))}
+            rows = await _pages(caller, {**window, "recv_window": recv_window}, correction)
+            if rows is None:
+                break
+            exchanges += sorted(rows, key=lambda exchange: exchange.time)
+            start += WINDOW + 1
+        else:
             return exchanges
-    raise ContractError(f"The clock was corrected during each of {MOST_RESTARTS} readings")
-
-
-async def _window(caller: Caller, start: int, end: int, recv_window: int) -> list[Exchange]:
-    """All pages of a window, sorted. An exchange that is added moves the rows: read them again."""
-    for _ in range(MOST_RESTARTS):
-        rows = await _pages(caller, start, end, recv_window)
-        if rows is not None:
-            return sorted(rows, key=lambda exchange: exchange.time)
     raise ContractError(f"The history grew during each of {MOST_RESTARTS} readings")
 
 
-async def _pages(caller: Caller, start: int, end: int, recv_window: int) -> list[Exchange] | None:
-    """All pages, or None if the total grew between two of them."""
-    parameters = {
-        "size": PAGE_SIZE,
-        "start_time": moment(start),
-        "end_time": moment(end),
-        "recv_window": recv_window,
-    }
+async def _pages(
+    caller: Caller, window: Mapping[str, object], correction: Correction
+) -> list[Exchange] | None:
+    """All rows of a window.
+
+    None if an exchange was added, which moves rows to other pages, or if the clock by which the
+    window was chosen was corrected.
+    """
     rows: list[Exchange] = []
     total: int | None = None
     for current in range(1, MOST_PAGES + 1):
-        page = await caller.call(operation, {"current": current, **parameters})
-        if total is not None and page.total > total:
+        page = await caller.call(operation, {"current": current, "size": PAGE_SIZE, **window})
+        grew = total is not None and page.total > total
+        if grew or caller.clock.correction is not correction:
             return None
         if total is not None and page.total < total:
             raise ContractError(f"The history shrank from {total} to {page.total} exchanges")
