@@ -5,12 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from binance_small_liability import (
-    AsyncSmallLiabilityClient,
-    ConfigurationError,
-    NetworkError,
-    RequestTimeout,
-)
+from binance_small_liability import AsyncSmallLiabilityClient, ConfigurationError
 from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,18 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.client.test_faults import ROWS, Row, assert_outcome
 from tests.conftest import CREDENTIALS, ETH, list_coins_aiohttp
 from tests.wire import response, serving
-
-# Answers are judged independently of the transport, so those rows need only one.
-_ROWS = [row for row in ROWS if row.expected in (NetworkError, RequestTimeout, [ETH])]
-
-
-@pytest.mark.parametrize("row", _ROWS, ids=str)
-@pytest.mark.usefixtures("no_waiting")
-def test_faults(row: Row) -> None:
-    assert_outcome(list_coins_aiohttp, row)
 
 
 def test_what_is_signed_is_what_is_sent() -> None:

@@ -176,9 +176,7 @@ def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
     ],
 )
 def test_right_base_urls(client: Client, base_url: str) -> None:
-        ("BINANCE_API_KEY", "key\n", "line break"),
-        ("BINANCE_API_KEY", "`key`", "is in quotes"),
-        ("BINANCE_API_KEY", "key;", "no key contains"),
+    client(**CREDENTIALS, base_url=base_url)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +184,8 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
     [
         ("BINANCE_API_KEY", None, "is missing"),
         ("BINANCE_API_KEY", "key\n", "line break"),
+        ("BINANCE_API_KEY", "`key`", "is in quotes"),
+        ("BINANCE_API_KEY", "key;", "no key contains"),
         ("BINANCE_API_SECRET", None, "is missing"),
         ("BINANCE_API_SECRET", " ", "is blank"),
         ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),

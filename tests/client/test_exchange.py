@@ -1,212 +1,52 @@
-"""An exchange is never sent twice, and an unknown outcome is reported as unknown."""
+"""An exchange is sent once, leaves a receipt, and can be confirmed by anyone who has it."""
 
 import asyncio
 import itertools
+import json
 import logging
 import pickle
+import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from binance_small_liability import (
-    ApiError,
     AsyncSmallLiabilityClient,
     AuthenticationError,
-    ClockSkewError,
     ConfigurationError,
-    FirewallError,
-    IpBanError,
     NetworkError,
     OutcomeUnknownError,
-    RateLimitError,
+    Receipt,
     RequestTimeout,
     ServerError,
     SmallLiabilityClient,
     SmallLiabilityError,
+    operations,
 )
-from binance_small_liability._io import network
+from binance_small_liability._io import real_time
 from binance_small_liability.aiohttp import AiohttpTransport
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from binance_small_liability.testing import FakeBinance
+from binance_small_liability_api.values import milliseconds, moment
 
-from tests.clients import CREDENTIALS, RunClient
+from tests.clients import CREDENTIALS, RunClient, in_turn
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import TIME_PATH
+from tools.operations import LIST_EXCHANGES
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-SKEWED = response({"code": -1021, "msg": "Outside."}, 400)
-TIME = response({"serverTime": 1_800_000_000_000})
-QUICK = {"timeout": 0.3}
-
-
-def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return response({"code": code, "msg": "No."}, status, named)
-
-
-@dataclass
-class Row:
-    """The answers of the endpoint in turn (the last one repeats), and the expected result."""
-
-    name: str
-    answers: list[Answer]
-    expected: type[SmallLiabilityError] | None  # None for a success
-    requests: int = 1
-    cause: type[SmallLiabilityError] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    time: Answer = TIME
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def _unknown(name: str, *answers: Answer, cause: Any = NetworkError, **more: Any) -> Row:
-    return Row(name, list(answers), OutcomeUnknownError, cause=cause, **more)
-
-
-def _accepted(name: str, answer: Answer, **more: Any) -> Row:
-    return Row(name, [answer], None, **more)
-
-
-ROWS = [
-    # No answer, or one that breaks before its headers are complete.
-    _unknown("reset after the request", reset()),
-    _unknown("closed after the request", closed()),
-    _unknown("reset within the status line", reset(b"HTTP/1.1 20")),
-    _unknown("closed within the headers", closed(HEAD)),
-    _unknown("reset within the headers", reset(HEAD + b"Content-Le")),
-    _unknown("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
-    _unknown("an endless header", closed(HEAD + b"X: " + b"x" * 200_000)),
-    _unknown("silence", stalled(), cause=RequestTimeout, options=QUICK),
-    _unknown("headers that stop", stalled(HEAD), cause=RequestTimeout, options=QUICK),
-    _unknown(
-        "100 and silence",
-        stalled(b"HTTP/1.1 100 Continue\r\n\r\n"),
-        cause=RequestTimeout,
-        options=QUICK,
-    ),
-    # Every 5xx, with any body.
-    *(
-        _unknown(f"{status}", response(b"<html>", status), cause=ServerError)
-        for status in (500, 502, 503, 504, 520, 526, 530, 599)
-    ),
-    _unknown("503 with -1008", _refusal(503, -1008), cause=ServerError),
-    _unknown("500 with -1021", _refusal(500, -1021), cause=ServerError),
-    _unknown(
-        "a truncated 500",
-        closed(b"HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\n{"),
-        cause=ServerError,
-    ),
-    _unknown("a status beyond 599", response(b"", 600), cause=ApiError),
-    _unknown("101", closed(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), cause=None),
-    # Codes with which Binance reports an unknown outcome, with any status.
-    _unknown("200 with -1007", _refusal(200, -1007), cause=ApiError),
-    _unknown("400 with -1006", _refusal(400, -1006), cause=ApiError),
-    # Every 2xx is a success, with any body.
-    _accepted("an empty object", response({})),
-    _accepted("a list", response([{}])),
-    _accepted("null", response(b"null")),
-    _accepted("no body", response(b"")),
-    _accepted("HTML", response(b"<html>")),
-    _accepted("invalid UTF-8", response(b"\xff")),
-    _accepted("100,000 levels", response(b"[" * 100_000)),
-    _accepted("a code that is not negative", response({"code": 0, "msg": "success"})),
-    _accepted("204", b"HTTP/1.1 204 No Content\r\n\r\n"),
-    _accepted("202", response({}, 202)),
-    _accepted("299", response({}, 299)),
-    _accepted("a truncated body", closed(HEAD + b"Content-Length: 50\r\n\r\n{")),
-    _accepted("a reset body", reset(HEAD + b"Content-Length: 50\r\n\r\n{")),
-    _accepted("truncated chunks", closed(HEAD + CHUNKED + b"5\r\n{")),
-    _accepted("a body that stops", stalled(HEAD + b"Content-Length: 9\r\n\r\n{"), options=QUICK),
-    _accepted("gzip", response(b"x", headers={"Content-Encoding": "gzip"})),
-    # Except a body with an error.
-    Row("200 with an error", [_refusal(200, -3044)], ApiError),
-    Row("201 with an error", [_refusal(201, -2015)], AuthenticationError),
-    Row(
-        "200 with a truncated error",
-        [closed(HEAD + b'Content-Length: 50\r\n\r\n{"code":-3044,"msg":"Sys')],
-        ApiError,
-    ),
-    Row("an error in invalid UTF-8", [response(b'{"code":-3044,"msg":"\xff"}')], ApiError),
-    Row("an error after a byte order mark", [response(b'\xef\xbb\xbf{"code":-3044}')], ApiError),
-    # Refusals.
-    *(
-        Row(f"{status}", [_refusal(status, -1100)], ApiError)
-        for status in (400, 404, 405, 409, 413)
-    ),
-    Row("401", [_refusal(401, -2015)], AuthenticationError),
-    Row("403", [response(b"<html>", 403)], FirewallError),
-    Row(
-        "a truncated 403", [closed(b"HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\nx")], FirewallError
-    ),
-    Row("a redirect", [response(b"", 307, {"Location": "/elsewhere"})], ApiError),
-    Row("418", [_refusal(418, Retry_After="1"), response({})], IpBanError),
-    Row("429, then accepted", [_refusal(429, Retry_After="7"), response({})], None, 2),
-    Row("429 without a time, then accepted", [_refusal(429), response({})], None, 2),
-    Row("429 for too long", [_refusal(429, Retry_After="61")], RateLimitError),
-    Row("429 again and again", [_refusal(429, Retry_After="1")], RateLimitError, 3),
-    _unknown("429, then a reset", _refusal(429, Retry_After="1"), reset(), requests=2),
-    # The clock.
-    Row("a wrong clock, then accepted", [SKEWED, response({})], None, 2),
-    Row("a wrong clock twice", [SKEWED], ClockSkewError, 2),
-    Row("a wrong clock, and no time", [SKEWED], ClockSkewError, time=_refusal(503)),
-    Row("a wrong clock, and no answer", [SKEWED], ClockSkewError, time=reset()),
-    _unknown("a wrong clock, then a reset", SKEWED, reset(), requests=2),
-    _unknown("a wrong clock, then a 503", SKEWED, _refusal(503), requests=2, cause=ServerError),
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_faults(client: RunClient, row: Row) -> None:
-    answers = itertools.chain(row.answers[:-1], itertools.repeat(row.answers[-1]))
-
-    def answer(request: Request) -> Answer:
-        return row.time if request.path == TIME_PATH else next(answers)
-
-    with serving(answer) as server:
-        if row.expected is None:
-            assert client(_exchange, base_url=server.url, **row.options) is None
-        else:
-            with pytest.raises(SmallLiabilityError) as caught:
-                client(_exchange, base_url=server.url, **row.options)
-            _assert_is(caught.value, row)
-        sent = [request for request in server.requests if request.path != TIME_PATH]
-        assert len(sent) == row.requests
-        assert len({request.connection for request in sent}) == row.requests
-        assert len({dict(request.query)["signature"] for request in sent}) == row.requests
+MOST = operations.exchange.parameters["asset_names"].maximum or 0
+SECOND = timedelta(seconds=1)
+NAIVE = datetime(2026, 1, 1)
+RECEIPT = Receipt(["BTC"], datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
 
 
 def _exchange(client: Any) -> Any:
     return client.exchange(["BTC", "ETH"])
-
-
-def _assert_is(error: SmallLiabilityError, row: Row) -> None:
-    assert type(error) is row.expected
-    if isinstance(error, OutcomeUnknownError):
-        assert not isinstance(error, (NetworkError, ServerError))
-        assert isinstance(error.__cause__, SmallLiabilityError)
-        # The class for a 101 depends on the transport.
-        assert row.cause in (None, type(error.__cause__))
-        assert error.assets == ("BTC", "ETH")
-        assert "list_exchanges(start=sent_at)" in str(error)
-        assert error.sent_at.isoformat() in str(error)
-
-
-def test_a_host_that_does_not_exist_is_retried(client: RunClient) -> None:
-    with pytest.raises(NetworkError) as caught:
-        client(_exchange, base_url="https://does-not-exist.invalid")
-    assert caught.value.attempts == 3
 
 
 def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,38 +61,6 @@ def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> Non
         client.exchange(["BTC"])
     assert caught.value.attempts == 2
     assert not server.requests
-
-
-def test_an_exchange_that_is_interrupted_after_its_answer_is_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def give_back(connection: Any) -> None:
-        await connection.close()
-        raise KeyboardInterrupt
-
-    with (
-        serving(response({})) as server,
-        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
-    ):
-        monkeypatch.setattr(client._io, "give_back", give_back)
-        with pytest.raises(KeyboardInterrupt):
-            client.exchange(["BTC"])
-    assert "exchange of BTC was interrupted after sending began" in caplog.text
-
-
-@pytest.mark.parametrize("certain", ["nobody listens", "TLS with a server that speaks none"])
-def test_a_request_that_was_certainly_not_sent_is_retried(client: RunClient, certain: str) -> None:
-    with serving(response({})) as server:
-        url = server.url
-        if certain == "TLS with a server that speaks none":
-            with pytest.raises(NetworkError) as caught:
-                client(_exchange, base_url=url.replace("http:", "https:"))
-            assert not server.requests
-    if certain == "nobody listens":
-        with pytest.raises(NetworkError) as caught:
-            client(_exchange, base_url=url)
-    assert caught.value.attempts == 3
-    assert not isinstance(caught.value, RequestTimeout)
 
 
 @pytest.mark.parametrize("size", [0, 10], ids=["before", "in the middle"])
@@ -283,88 +91,31 @@ def test_a_server_that_closes_before_it_has_read_leaves_the_outcome_unknown(
     assert accepted == 1
 
 
-@pytest.fixture
-def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Makes a TLS context for a server that the clients trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    network.tls.cache_clear()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    yield context
-    network.tls.cache_clear()
+def _without_tls(connection: socket.socket) -> None:
+    with socket.socket(fileno=connection.detach()) as plain:
+        plain.sendall(response({}) * 9)
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("answer", "is_unknown"),
     [
-        (b"", OutcomeUnknownError),
-        (HEAD, OutcomeUnknownError),
-        (HEAD + b"Content-Length: 50\r\n\r\n{", None),
-        (response({}), None),
-        (None, OutcomeUnknownError),
+        (response({}), False),
+        (closed(), True),
+        (closed(response({})[:-3]), True),
+        (closed(response({})[:-1]), True),
+        (_without_tls, True),
     ],
-    ids=["no answer", "in the headers", "in the body", "an answer", "bytes that are not TLS"],
 )
 def test_tls(
-    client: RunClient, tls_server: ssl.SSLContext, answer: bytes | None, expected: Any
+    client: RunClient, tls_server: ssl.SSLContext, answer: Answer, is_unknown: bool
 ) -> None:
-    received = []
-
-    def serve(listener: socket.socket) -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-                with tls_server.wrap_socket(plain, server_side=True) as connection:
-                    received.append(connection.recv(65_536))
-                    if answer is None:
-                        raw = socket.socket(fileno=connection.detach())
-                        raw.sendall(b"HTTP/1.1 200 OK\r\n\r\n" * 9)
-                        raw.close()
-                    else:
-                        connection.sendall(answer)
-            except OSError:
-                if listener.fileno() == -1:
-                    return
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=serve, args=(listener,))
-    thread.start()
-    try:
-        url = f"https://localhost:{listener.getsockname()[1]}"
-        if expected is None:
-            client(_exchange, base_url=url)
+    with serving(lambda _: answer, tls_server) as server:
+        if is_unknown:
+            with pytest.raises(OutcomeUnknownError):
+                client(_exchange, base_url=server.url)
         else:
-            with pytest.raises(expected):
-                client(_exchange, base_url=url)
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-    assert len(received) == 1
-    assert b"assetNames=BTC%2CETH" in received[0]
+            client(_exchange, base_url=server.url)
+    assert len(server.requests) == 1
 
 
 NO_LIST = 'must be a list of names, such as ["BTC", "ETH"]'
@@ -378,8 +129,8 @@ REMOVE = "; remove commas, control characters and spaces around it"
         ("BTC", NO_LIST),
         (b"BTC", NO_LIST),
         (None, NO_LIST),
-        ([], "must hold 1 to 10 names, not 0"),
-        ([f"A{number}" for number in range(11)], "must hold 1 to 10 names, not 11"),
+        ([], f"must hold 1 to {MOST} names, not 0"),
+        ([f"A{i}" for i in range(MOST + 1)], f"must hold 1 to {MOST} names, not {MOST + 1}"),
         ([""], BLANK),
         (["BTC", "  "], BLANK),
         ([None], BLANK),
@@ -400,87 +151,20 @@ def test_wrong_assets_are_refused_before_anything_is_sent(
     assert (caught.value.option, caught.value.problem) == ("assets", problem)
 
 
-def test_ten_assets_with_long_names_are_taken(client: RunClient) -> None:
-    names = [f"{number}".ljust(100, "A") for number in range(10)]
+def test_any_iterable_of_the_most_and_longest_names_is_accepted(client: RunClient) -> None:
+    names = [f"{number}".ljust(100, "A") for number in range(MOST)]
     with serving(response({})) as server:
-        client(lambda c: c.exchange(names), base_url=server.url)
-    assert len(server.requests) == 1
-
-
-def test_any_iterable_of_names_is_accepted(client: RunClient) -> None:
-    with serving(response({})) as server:
-        client(lambda c: c.exchange(name for name in ("BTC", "ETH")), base_url=server.url)
-    assert server.requests[0].query[0] == ("assetNames", "BTC%2CETH")
-
-
-def test_sent_at_is_not_later_than_the_exchange(client: RunClient) -> None:
-    """Binance accepts timestamps up to 1 s ahead of its clock, so its clock may be 1 s behind."""
-    with serving(lambda _: reset()) as server, pytest.raises(OutcomeUnknownError) as caught:
-        client(_exchange, base_url=server.url)
-    timestamp = int(dict(server.requests[0].query)["timestamp"])
-    sent_at = caught.value.sent_at
-    assert sent_at.utcoffset() == timedelta(0)
-    assert round(sent_at.timestamp() * 1000) == timestamp - 1000
-
-
-def test_the_error_can_be_pickled() -> None:
-    error = OutcomeUnknownError(assets=["BTC"], sent_at=datetime(2026, 1, 1, tzinfo=UTC))
-    error.attempts = 1
-    twin = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert str(twin) == str(error)
-    assert (twin.assets, twin.sent_at) == (("BTC",), error.sent_at)
-
-
-@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
-def test_a_cancelled_exchange_is_logged(caplog: pytest.LogCaptureFixture, transport: Any) -> None:
-    arrived = threading.Event()
-
-    def answer(_: Request) -> Answer:
-        arrived.set()
-        return stalled()
-
-    async def call(url: str) -> None:
-        async with AsyncSmallLiabilityClient(
-            base_url=url, transport=transport and transport(), **CREDENTIALS
-        ) as client:
-            task = asyncio.create_task(client.exchange(["BTC", "ETH"]))
-            while not arrived.is_set():
-                await asyncio.sleep(0.001)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    with serving(answer) as server:
-        asyncio.run(call(server.url))
-    [record] = [r for r in caplog.records if r.levelno == logging.WARNING]
-    assert "exchange of BTC, ETH" in record.getMessage()
-    assert "outcome is unknown" in record.getMessage()
-    assert str(datetime.now(UTC).year) in record.getMessage()
-
-
-def test_an_exchange_cancelled_before_it_is_sent_is_not_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def call() -> None:
-        async with AsyncSmallLiabilityClient(
-            base_url="http://localhost:9", **CREDENTIALS
-        ) as client:
-            task = asyncio.create_task(client.exchange(["BTC"]))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(call())
-    assert not caplog.records
+        receipt = client(lambda c: c.exchange(name for name in names), base_url=server.url)
+    assert server.requests[0].query[0] == ("assetNames", "%2C".join(names))
+    assert receipt.assets == tuple(names)
 
 
 def test_many_threads_exchange_once_each() -> None:
+    failed: list[Any] = []
     with (
         serving(lambda request: reset() if "A7" in request.target else response({})) as server,
         SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
     ):
-        failed: list[Any] = []
 
         def call(number: int) -> None:
             try:
@@ -495,3 +179,278 @@ def test_many_threads_exchange_once_each() -> None:
             thread.join()
     assert len(server.requests) == 50
     assert [(type(error), error.assets) for error in failed] == [(OutcomeUnknownError, ("A7",))]
+
+
+# Receipts.
+
+
+@pytest.mark.parametrize("answer", [response({}), reset()], ids=["accepted", "unknown"])
+def test_the_times_of_a_receipt(client: RunClient, answer: Answer) -> None:
+    with serving(lambda _: answer) as server:
+        [end] = client(
+            in_turn(lambda c: c.exchange(["BTC"], recv_window=7_000)), base_url=server.url
+        )
+    receipt = end.receipt if isinstance(end, OutcomeUnknownError) else end
+    milliseconds = int(dict(server.requests[0].query)["timestamp"])
+    timestamp = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    # Binance accepts timestamps up to 1 s ahead of its clock, so its clock may be 1 s behind. It
+    # gives up 10 s after `recv_window`.
+    assert abs(receipt.sent_at - (timestamp - SECOND)) < SECOND / 1000
+    assert abs(receipt.conclusive_at - (timestamp + 17 * SECOND)) < SECOND / 1000
+    assert receipt.sent_at.utcoffset() == timedelta(0)
+
+
+def test_a_receipt_can_be_stored() -> None:
+    for copy in (
+        pickle.loads(pickle.dumps(RECEIPT)),  # noqa: S301 - it is our own
+        Receipt.from_dict(json.loads(json.dumps(RECEIPT.to_dict()))),
+    ):
+        assert copy == RECEIPT
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        RECEIPT.assets = ()  # type: ignore[misc]
+    wrongs: list[Any] = [{}, {**RECEIPT.to_dict(), "sent_at": "yesterday"}, None, []]
+    for wrong in wrongs:
+        with pytest.raises(ConfigurationError, match="receipt is not what"):
+            Receipt.from_dict(wrong)
+
+
+def _assert_left(interrupt: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:
+    """An interrupt has left a receipt: on itself and in the log."""
+    receipt = vars(interrupt)["receipt"]
+    assert receipt.assets == ("BTC", "ETH")
+    assert receipt.sent_at < datetime.now(UTC) < receipt.conclusive_at
+    [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert vars(record)["receipt"] == receipt
+    for text in (record.getMessage(), *vars(interrupt)["__notes__"]):
+        assert "exchange of BTC, ETH was interrupted after sending began" in text
+        assert "its outcome is unknown" in text
+        assert receipt.conclusive_at.isoformat() in text
+
+
+@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_a_cancelled_exchange_leaves_a_receipt(
+    caplog: pytest.LogCaptureFixture, transport: Any, how: str
+) -> None:
+    async def call(client: Any, arrived: asyncio.Event) -> None:
+        async with asyncio.timeout(None) as deadline:
+            task = asyncio.create_task(_exchange(client))
+            await arrived.wait()
+            if how == "cancel":
+                task.cancel()
+            else:
+                deadline.reschedule(0)
+            await task
+
+    async def main() -> None:
+        arrived, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def answer(_: Request) -> Answer:
+            loop.call_soon_threadsafe(arrived.set)
+            return stalled()
+
+        with serving(answer) as server:
+            async with AsyncSmallLiabilityClient(
+                base_url=server.url, transport=transport and transport(), **CREDENTIALS
+            ) as client:
+                await call(client, arrived)
+
+    with pytest.raises((asyncio.CancelledError, TimeoutError)) as caught:
+        asyncio.run(main())
+    _assert_left(caught.value.__cause__ if how == "timeout" else caught.value, caplog)
+
+
+class Deadline(BaseException):
+    """Raised by a signal handler of the caller."""
+
+
+@pytest.mark.parametrize("when", ["before the answer", "after the answer"])
+def test_an_interrupted_exchange_leaves_a_receipt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise Deadline
+
+    async def give_back(connection: Any) -> None:
+        await connection.close()
+        interrupt()
+
+    def answer(_: Request) -> Answer:
+        if when == "after the answer":
+            return response({})
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        return stalled()
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    with (
+        serving(answer) as server,
+        SmallLiabilityClient(base_url=server.url, timeout=5, **CREDENTIALS) as client,
+    ):
+        if when == "after the answer":
+            monkeypatch.setattr(client._io, "give_back", give_back)
+        with pytest.raises(Deadline) as caught:
+            _exchange(client)
+    signal.signal(signal.SIGUSR1, before)
+    _assert_left(caught.value, caplog)
+
+
+def test_an_exchange_that_is_cancelled_before_it_is_sent_leaves_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def call() -> None:
+        async with AsyncSmallLiabilityClient(
+            base_url="http://localhost:9", **CREDENTIALS
+        ) as client:
+            task = asyncio.create_task(client.exchange(["BTC"]))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            assert not hasattr(caught.value, "receipt")
+
+    asyncio.run(call())
+    assert not caplog.records
+
+
+# Confirming.
+
+
+@pytest.mark.parametrize("lost", ["before", "after", "never"])
+def test_a_receipt_is_confirmed_by_another_client_days_later(client: RunClient, lost: str) -> None:
+    fake = FakeBinance()
+    coins = list(fake.coins)
+    with fake.serve() as url:
+        options: dict[str, Any] = {**fake.credentials, "base_url": url}
+        if lost != "never":
+            fake.drop_next(operation="exchange", after_effect=lost == "after")
+        [end] = client(in_turn(lambda c: c.exchange(["ETH"])), **options)
+        receipt = end.receipt if isinstance(end, OutcomeUnknownError) else end
+        happened = list(fake.exchanges)
+        assert bool(happened) == (lost != "before")
+        assert client(lambda c: c.confirm(receipt), **options) == happened
+        # A later exchange of the same coin is another one.
+        fake.advance(40 * 24 * 3600)
+        fake.coins = coins
+        client(lambda c: c.exchange(["ETH"]), **options)
+        stored = Receipt.from_dict(json.loads(json.dumps(receipt.to_dict())))
+        assert client(lambda c: c.confirm(stored), **options) == happened
+
+
+class History:
+    """A server whose history lists an exchange once its clock shows a time.
+
+    Attributes:
+        skew: milliseconds by which its clock is ahead of this machine's.
+        listed_from: the time, in milliseconds; None: never.
+        broken: what answers before, instead of an empty page.
+        asked_at: the time of each reading.
+    """
+
+    def __init__(self, skew: int = 0, **options: Any) -> None:
+        self.skew = skew
+        self.listed_from: int | None = options.get("listed_from")
+        self.broken: Answer | None = options.get("broken")
+        self.asked_at: list[int] = []
+
+    @property
+    def now(self) -> int:
+        return real_time.unix_ns() // 1_000_000 + self.skew
+
+    def receipt(self, *assets: str) -> Receipt:
+        """Of an exchange that was sent just now."""
+        return Receipt(assets, moment(self.now - 1_000), moment(self.now + 15_000))
+
+    def __call__(self, request: Request) -> Answer:
+        if request.path == TIME_PATH:
+            return response({"serverTime": self.now})
+        query = dict(request.query)
+        if not self.now - 5_000 <= int(query["timestamp"]) < self.now + 1_000:
+            return response({"code": -1021, "msg": "Outside."}, 400)
+        self.asked_at.append(self.now)
+        rows = []
+        if self.listed_from is not None and self.now >= self.listed_from:
+            rows = [{**LIST_EXCHANGES.example["rows"][0], "timestamp": int(query["startTime"])}]
+        elif self.broken is not None:
+            return self.broken
+        return response({"total": len(rows), "rows": rows})
+
+
+SKEWS = [0, -999, 4_999, -3_600_000, 3_600_000]  # the last two are corrected on the way
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_an_exchange_that_took_effect_at_the_last_moment_is_found(
+    client: RunClient, skew: int
+) -> None:
+    history = History(skew)
+    receipt = history.receipt("ETH")
+    history.listed_from = milliseconds(receipt.conclusive_at)
+    with serving(history) as server:
+        rows = client(lambda c: c.confirm(receipt), base_url=server.url)
+    assert [row.asset for row in rows] == ["ETH"]
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_the_history_is_read_until_it_is_conclusive(client: RunClient, skew: int) -> None:
+    history = History(skew)
+    receipt = history.receipt("ETH")
+    with serving(history) as server:
+        assert client(lambda c: c.confirm(receipt), base_url=server.url) == []
+    *early, last = history.asked_at
+    assert max(early) < milliseconds(receipt.conclusive_at) + 6_000
+    assert milliseconds(receipt.conclusive_at) <= last
+    assert 5 <= len(early) <= 8
+    pauses = [after - before for before, after in itertools.pairwise(early[-4:])]
+    assert pauses == sorted(pauses)
+
+
+def test_a_part_of_the_assets_is_returned_once_the_history_is_conclusive(client: RunClient) -> None:
+    history = History(listed_from=0)
+    receipt = history.receipt("ETH", "BTC")
+    with serving(history) as server:
+        [row] = client(lambda c: c.confirm(receipt), base_url=server.url)
+    assert row.asset == "ETH"
+    assert history.asked_at[-1] >= milliseconds(receipt.conclusive_at)
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind", "is_tried_again"),
+    [
+        (reset(), NetworkError, True),
+        (response(b"", 503), ServerError, True),
+        (response({"code": -2015}, 401), AuthenticationError, False),
+    ],
+)
+def test_failures_meanwhile(
+    client: RunClient, broken: Answer, kind: type[SmallLiabilityError], is_tried_again: bool
+) -> None:
+    history = History(broken=broken)
+    receipt = history.receipt("ETH")
+    with serving(history) as server:
+        with pytest.raises(kind):
+            client(lambda c: c.confirm(receipt), base_url=server.url)
+        assert (history.asked_at[-1] >= milliseconds(receipt.conclusive_at)) == is_tried_again
+        if is_tried_again:
+            receipt = history.receipt("ETH")
+            history.listed_from = history.now + 9_000
+            assert client(lambda c: c.confirm(receipt), base_url=server.url)
+
+
+def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
+    client: RunClient,
+) -> None:
+    history, before = History(-3 * 24 * 3_600_000), real_time.monotonic()
+
+    def answer(request: Request) -> Answer:
+        return reset() if request.method == "POST" else history(request)
+
+    with serving(answer) as server:
+        [error] = client(in_turn(_exchange), base_url=server.url)
+        assert client(lambda c: c.confirm(error.receipt), base_url=server.url) == []
+    assert real_time.monotonic() - before < 60
+
+
+@pytest.mark.parametrize("receipt", [None, RECEIPT.to_dict(), Receipt([], NAIVE, NAIVE)])
+def test_what_is_no_receipt_is_refused(client: RunClient, receipt: Any) -> None:
+    with pytest.raises(ConfigurationError, match="receipt"):
+        client(lambda c: c.confirm(receipt))

@@ -1,6 +1,8 @@
-"""Random sequences of faults and exchanges: what the client reports is what the fake records."""
+"""What a client reports of an exchange is what happened, after any cut and sequence of faults."""
 
 import asyncio
+import gzip
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,9 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from binance_small_liability import (
+    ApiError,
     AsyncSmallLiabilityClient,
     Coin,
     OutcomeUnknownError,
+    Receipt,
     SmallLiabilityClient,
     SmallLiabilityError,
 )
@@ -19,7 +23,75 @@ from binance_small_liability.testing import FakeBinance, no_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.clients import RunClient, in_turn
+from tests.wire import Answer, Request, closed, reset, response, serving
+
 pytestmark = pytest.mark.no_cover
+
+REFUSAL = b'{"msg":"No","code":%b}'
+
+
+def _chunked(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+LIMITED = response(REFUSAL % b"-1003", 429, {"Retry-After": "1"})
+# What a server may answer, and how a client reports the whole answer.
+REFUSALS = [
+    response(REFUSAL % b"-3044"),
+    response(REFUSAL % b"-3044.0"),
+    response(REFUSAL % b'"-3044"'),
+    response(REFUSAL % b"-304400000000000000000"),
+    response(b"[" + REFUSAL % b"-3044" + b"]"),
+    response(b"\xef\xbb\xbf" + REFUSAL % b"-3044"),
+    response(REFUSAL % b"-3044", 400),
+    response(b"<html>", 403),
+    LIMITED,
+    _chunked(REFUSAL % b"-3044"),
+]
+UNCLEAR = [
+    response((REFUSAL % b"-3044").decode().encode("utf-16")),
+    response(gzip.compress(REFUSAL % b"-3044"), headers={"Content-Encoding": "gzip"}),
+    response(REFUSAL % b"-3044" + b"!"),
+    response(REFUSAL % b"-1007", 400),
+    response(REFUSAL % b'"-1007"', 400),
+    response(REFUSAL % b"-1007.0", 400),
+    response(REFUSAL % b"-1007", 400, {"Content-Encoding": "gzip"}),
+    response(b"<html>"),
+    response(b"", 202),
+    response(REFUSAL % b"-1000", 503),
+    _chunked(REFUSAL % b"-1007"),
+]
+ACCEPTANCES = [response(b""), response(b" "), response({}), response([{}]), _chunked(b"{}")]
+
+
+@pytest.mark.parametrize("cut", [closed, reset])
+def test_a_report_never_claims_more_than_the_answer(
+    client: RunClient, cut: Callable[[bytes], Answer]
+) -> None:
+    truths = {ApiError: REFUSALS, OutcomeUnknownError: UNCLEAR, Receipt: ACCEPTANCES}
+    # Each exchange has another asset, whose number is its place in this list.
+    plan: list[tuple[Answer, type]] = []
+    for truth, answers in truths.items():
+        for answer in answers:
+            plan.append((answer, truth))
+            body = answer.index(b"\r\n\r\n") + 4
+            ends = (0, 10, body - 3, *range(body, len(answer)))
+            plan += [(cut(answer[:end]), OutcomeUnknownError) for end in ends]
+
+    def answer_to(request: Request) -> Answer:
+        return plan[int(dict(request.query)["assetNames"])][0]
+
+    steps = [lambda c, asset=str(number): c.exchange([asset]) for number in range(len(plan))]
+    with no_waiting(), serving(answer_to) as server:
+        reports = client(in_turn(*steps), base_url=server.url)
+    for (sent, truth), report in zip(plan, reports, strict=True):
+        assert isinstance(report, truth), (sent, report)
+    repeated = Counter(dict(request.query)["assetNames"] for request in server.requests)
+    limited = {str(number) for number, (sent, _) in enumerate(plan) if sent == LIMITED}
+    assert {asset for asset, requests in repeated.items() if requests > 1} == limited
+
 
 # A time-out that is too short for late answers, and one that is long enough on any machine.
 HASTY = 0.6  # seconds
@@ -58,6 +130,7 @@ def _faults() -> list[Fault]:
         _scripted("429", "fail_next", 429, retry_after=1),
         Fault("429, then dropped after", _twice),
         _scripted("garbage", "malform_next", b"<html>"),
+        _scripted("no garbage", "malform_next", b"[{]", after_effect=False),
         _scripted("an empty body", "malform_next", b""),
     ]
     return faults
@@ -73,16 +146,11 @@ SKEWS = [0, -900, 900, 4_000, 3_600_000, -3_600_000]
 STEPS = st.lists(st.tuples(st.sampled_from(_faults()), st.sampled_from(SKEWS)), max_size=5)
 
 
-def happened(error: OutcomeUnknownError, exchanges: list[Any]) -> bool:
-    """Whether the exchange took effect, found as the guide describes."""
-    return set(error.assets) <= {exchange.asset for exchange in exchanges}
-
-
 class Calls(NamedTuple):
     """How the calls of a client are made."""
 
-    exchange: Callable[[list[str]], Awaitable[None]]
-    list_exchanges: Callable[..., Awaitable[list[Any]]]
+    exchange: Callable[[list[str]], Awaitable[Receipt]]
+    confirm: Callable[[Receipt], Awaitable[list[Any]]]
 
 
 async def _run(
@@ -95,14 +163,14 @@ async def _run(
         fault.script(fake)
         calls = hasty if fault.name.startswith("too late") else patient
         try:
-            await calls.exchange([asset])
-            reported: bool | None = True
+            receipt: Receipt | None = await calls.exchange([asset])
         except OutcomeUnknownError as error:
-            reported = happened(error, await patient.list_exchanges(start=error.sent_at))
+            receipt = error.receipt
         except SmallLiabilityError:
-            reported = False
-        effects = [done for done in fake.exchanges if done.asset == asset]
-        assert len(effects) == (1 if reported else 0), (fault, skew, reported)
+            receipt = None
+        reported = [] if receipt is None else await patient.confirm(receipt)
+        assert reported == [done for done in fake.exchanges if done.asset == asset], (fault, skew)
+        assert reported or receipt is None or fault.name != "none"
 
 
 def _fake() -> FakeBinance:
@@ -121,13 +189,13 @@ thorough = settings(
 
 
 def _sync_calls(client: SmallLiabilityClient) -> Calls:
-    async def exchange(assets: list[str]) -> None:
-        client.exchange(assets)
+    async def exchange(assets: list[str]) -> Receipt:
+        return client.exchange(assets)
 
-    async def list_exchanges(**options: Any) -> list[Any]:
-        return client.list_exchanges(**options)
+    async def confirm(receipt: Receipt) -> list[Any]:
+        return client.confirm(receipt)
 
-    return Calls(exchange, list_exchanges)
+    return Calls(exchange, confirm)
 
 
 def check_sync(steps: list[tuple[Fault, int]]) -> None:
@@ -156,8 +224,8 @@ async def check_async(steps: list[tuple[Fault, int]], transport: Any) -> None:
             await _run(
                 steps,
                 fake,
-                Calls(patient.exchange, patient.list_exchanges),
-                Calls(hasty.exchange, hasty.list_exchanges),
+                Calls(patient.exchange, patient.confirm),
+                Calls(hasty.exchange, hasty.confirm),
             )
 
 

@@ -1,69 +1,93 @@
-"""Every kind of answer or failure over a real socket, and its result in both clients."""
+"""Every kind of answer or failure over a real socket: what a read and an exchange make of it."""
 
 import asyncio
+import gzip
 import itertools
+import json
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pytest
 from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
+    AuthenticationError,
     ClockSkewError,
     ContractError,
     FirewallError,
     IpBanError,
     NetworkError,
+    OutcomeUnknownError,
     RateLimitError,
+    Receipt,
     RequestTimeout,
     ServerError,
     SmallLiabilityClient,
     SmallLiabilityError,
 )
 
-from tests.clients import run_sync
-from tests.conftest import CREDENTIALS, ETH, ListCoins
-from tests.wire import (
-    DOCUMENTED,
-    Answer,
-    Request,
-    WireServer,
-    closed,
-    reset,
-    response,
-    serving,
-    stalled,
-)
+from tests.clients import CLIENTS, RunClient
+from tests.conftest import CREDENTIALS, ListCoins
+from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import LIST_PATH, TIME_PATH
-from tools.operations import LIST_EXCHANGES
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, Operation
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 HTML = b"<html><body>Sorry</body></html>"
-OK = response()
-SKEWED = response({"code": -1021, "msg": "Outside."}, 400)
-
+# Replaced by the documented success of the operation that is called.
+SUCCESS = b"a success"
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = [pytest.mark.usefixtures("no_waiting"), pytest.mark.no_cover]
 
 
-def _refusal(status: int, code: int = -1003, **headers: str) -> bytes:
+class End(NamedTuple):
+    """How a call ends: with a success or with an error that has a cause, after some requests."""
+
+    error: type[SmallLiabilityError] | None = None
+    requests: int = 1
+    cause: type[SmallLiabilityError] | None = None
+
+
+@dataclass
+class Row:
+    """The answers of the endpoint in turn (the last one repeats), and how the calls end."""
+
+    name: str
+    answers: Answer | list[Answer]
+    read: End
+    exchange: End | None = None  # None: as the read
+    options: dict[str, Any] = field(default_factory=dict)
+    time: Answer | None = None  # the answer of /api/v3/time, if it is requested
+    says: str = ""  # in the error of the read
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def unknown(cause: type[SmallLiabilityError] = NetworkError, requests: int = 1) -> End:
+    return End(OutcomeUnknownError, requests, cause)
+
+
+def refusal(status: int = 400, code: Any = -1003, **headers: str) -> bytes:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return response({"code": code, "msg": "No."}, status, named)
+    return response({"msg": "No.", "code": code}, status, named)
 
 
-def _dripping(first: bytes, drop: bytes = b"a") -> Answer:
-    def act(connection: socket.socket) -> None:
+def _dripping(name: str, first: bytes, drop: bytes = b"a") -> Row:
+    def drip(connection: socket.socket) -> None:
         connection.sendall(first)
         while True:  # until the client gives up
             connection.sendall(drop)
             time.sleep(0.01)
 
-    return act
+    options = {"timeout": 0.5, "max_attempts": 1}
+    return Row(f"dripping {name}", drip, End(RequestTimeout), unknown(RequestTimeout), options)
 
 
 def _endless(connection: socket.socket) -> None:
@@ -72,54 +96,60 @@ def _endless(connection: socket.socket) -> None:
         connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
 
 
-def _whole(body: bytes) -> Answer:
-    return response(body)
-
-
 def _coin_with(quantity: str) -> bytes:
-    return DOCUMENTED.replace(b"0.3552", quantity.encode())
+    example = json.dumps([{**LIST_COINS.example[0], "liabilityQty": "?"}])
+    return response(example.replace('"?"', quantity).encode())
 
 
-@dataclass
-class Row:
-    """The answers of the endpoint in turn (the last one repeats), and the expected result."""
-
-    name: str
-    answers: list[Answer]
-    expected: type[SmallLiabilityError] | list[Any]
-    requests: int = 1
-    options: dict[str, Any] = field(default_factory=dict)
-    time: Answer | None = None  # the answer of /api/v3/time, if it is requested
-    says: str = ""
-    status: int | None = None
-    # A repetition with a corrected clock is the same attempt.
-    attempts: int | None = None
-
-    def __str__(self) -> str:
-        return self.name
+def _broken(name: str, answer: Answer, says: str = "") -> Row:
+    return Row(name, answer, End(NetworkError, 3), unknown(), says=says)
 
 
-def _broken(name: str, *answers: Answer, **more: Any) -> Row:
-    return Row(name, list(answers), NetworkError, requests=3, **more)
+def _too_late(name: str, answer: Answer) -> Row:
+    options = {"timeout": 0.3, "max_attempts": 2}
+    return Row(name, answer, End(RequestTimeout, 2), unknown(RequestTimeout), options)
 
 
-QUICK = {"timeout": 0.5, "max_attempts": 2}
-ONCE = {"timeout": 0.5, "max_attempts": 1}
+def _unclear(name: str, answer: Answer, says: str = "") -> Row:
+    return Row(name, answer, End(ContractError), unknown(ContractError), says=says)
+
+
+def _not_a_coin(name: str, answer: Answer, says: str = "") -> Row:
+    return Row(name, answer, End(ContractError), End(), says=says)
+
+
+def _limited(retry_after: str) -> bytes:
+    return refusal(429, Retry_After=retry_after)
+
+
+def _cut(answer: bytes) -> Answer:
+    return closed(answer[:-1])
+
+
+SKEWED = refusal(code=-1021)
+TIME = response({"serverTime": 1_800_000_000_000})
+REFUSED = End(ApiError)
+DOUBTFUL = unknown(ApiError)
+SERVER_ERROR = End(ServerError, 3), unknown(ServerError)
 
 ROWS = [
     # Connections that break.
     _broken("reset before the headers", reset()),
-    _broken("reset within the headers", reset(b"HTTP/1.1 200 OK\r\nContent-Le")),
+    _broken("reset within the status line", reset(b"HTTP/1.1 20")),
+    _broken("reset within the headers", reset(HEAD + b"Content-Le")),
     _broken("reset after the headers", reset(HEAD + b"Content-Length: 100\r\n\r\n")),
     _broken("closed before the headers", closed()),
-    _broken("truncated body", closed(HEAD + b"Content-Length: 500\r\n\r\n" + DOCUMENTED)),
+    _broken("closed within the headers", closed(HEAD)),
+    _broken("a truncated body", closed(HEAD + b"Content-Length: 500\r\n\r\n{}")),
     _broken("truncated chunks", closed(HEAD + CHUNKED + b"5\r\n[{")),
     _broken("chunked garbage", closed(HEAD + CHUNKED + b"zz\r\n[]\r\n")),
-    _broken("gzip garbage", response(b"garbage", headers={"Content-Encoding": "gzip"})),
     _broken("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
     _broken("a length that is not a number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
     _broken("two lengths", closed(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]")),
-    _broken("header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
+    _broken("a length that is too short", closed(HEAD + b"Content-Length: 5\r\n\r\n[{}, 1")),
+    _broken("no length", closed(HEAD + b"\r\n[]"), says="does not say how long"),
+    _broken("a header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
+    _broken("a body that never ends", _endless),
     *(
         _broken(
             f"encoded with {encoding}",
@@ -128,181 +158,209 @@ ROWS = [
         )
         for encoding in ("gzip", "gzip, gzip", "br", "zstd", "unheard")
     ),
-    _broken("a body that never ends", _endless),
-    _broken("a length that is too short", closed(HEAD + b"Content-Length: 5\r\n\r\n[{}, 1")),
-    _broken("no length", closed(HEAD + b"\r\n" + DOCUMENTED), says="does not say how long"),
-    Row("slow headers", [stalled()], RequestTimeout, 2, QUICK),
-    Row("headers that stop", [stalled(HEAD)], RequestTimeout, 2, QUICK),
-    Row(
-        "body that stops",
-        [stalled(HEAD + b"Content-Length: 9\r\n\r\n[")],
-        RequestTimeout,
-        2,
-        QUICK,
+    _too_late("slow headers", stalled()),
+    _too_late("100 Continue, and silence", stalled(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    _too_late("headers that stop", stalled(HEAD)),
+    _too_late("a body that stops", stalled(HEAD + b"Content-Length: 9\r\n\r\n[")),
+    _dripping("body", HEAD + b"Content-Length: 100000\r\n\r\n["),
+    _dripping("status line", b"HTTP/1.1 200 "),
+    _dripping("header", HEAD + b"X: "),
+    _dripping("chunk extension", HEAD + CHUNKED + b"1\r\n[\r\n1;"),
+    _dripping("trailer", HEAD + CHUNKED + b"0\r\nX: "),
+    _dripping("100 Continue", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    Row("broken, then well", [reset(), SUCCESS], End(requests=2), unknown()),
+    Row("no retries", reset(), End(NetworkError), unknown(), {"max_attempts": 1}),
+    Row("five attempts", reset(), End(NetworkError, 5), unknown(), {"max_attempts": 5}),
+    # Successes, and bodies that break the contract of a read.
+    Row("a success", SUCCESS, End()),
+    _not_a_coin("an empty body", response(b"")),
+    _not_a_coin("an empty object", response({}), says="expected an array, got an object"),
+    _not_a_coin("a list of empty objects", response([{}]), says="$[0].asset"),
+    _not_a_coin("null", response(b"null")),
+    _not_a_coin("nested arrays", response(b"[[[]]]"), says="$[0]"),
+    _not_a_coin("a missing field", response([{"asset": "ETH"}]), says="$[0].principal"),
+    _not_a_coin("a null field", _coin_with("null"), says="$[0].liabilityQty"),
+    _not_a_coin("a boolean", _coin_with("true"), says="$[0].liabilityQty"),
+    _not_a_coin("a code that is no error", refusal(200, 0)),
+    _not_a_coin("a text as the code", refusal(200, "000000")),
+    _unclear("a text", response(b'"{}"')),
+    _unclear("a number", response(b"1")),
+    _unclear("NaN", _coin_with("NaN")),
+    _unclear("Infinity", _coin_with("Infinity")),
+    _unclear("an exponent beyond all", _coin_with("1e" + "9" * 30)),
+    _unclear("HTML", response(HTML, content_type="text/html")),
+    _unclear("invalid UTF-8", response(b'["\xff\xfe"]')),
+    _unclear("invalid JSON", response(b"[{]")),
+    _unclear("100,000 levels", response(b"[" * 100_000)),
+    _unclear("201", response({}, 201), says="201"),
+    _unclear("202 of a firewall", response(b"", 202, {"x-amzn-waf-action": "challenge"})),
+    _unclear("204", b"HTTP/1.1 204 No Content\r\n\r\n", says="204"),
+    _unclear("299", response({}, 299), says="299"),
+    # A refusal with a 200, with the code in any form.
+    Row("200 with a code", refusal(200, -1000), REFUSED, status=200),
+    Row("200 with a key's code", refusal(200, -2015), End(AuthenticationError)),
+    Row("a code with a fraction", refusal(200, -3044.0), REFUSED, says="code -3044:"),
+    Row("a code with an exponent", response(b'{"code":-3.044e3}'), REFUSED, says="code -3044"),
+    Row("a code as a text", refusal(200, "-3044"), REFUSED, says="code -3044"),
+    Row("a code of 21 digits", refusal(200, -(10**20)), REFUSED, says=f"code -{10**20}:"),
+    Row("a code that no int can hold", response(b'{"code":-1E+999999999}'), REFUSED),
+    Row("a code in a list", response([{"code": -3044}]), REFUSED, says="code -3044"),
+    Row("a code after a byte order mark", response(b'\xef\xbb\xbf{"code":-3044}'), REFUSED),
+    Row("201 with a code", refusal(201, -3044), REFUSED, DOUBTFUL),
+    _unclear("a refusal of a part", response([{}, {"code": -3044}])),
+    _unclear("a code after another one", response(b'{"code":-3044,"code":0}')),
+    _unclear("a code deeper inside", response({"error": {"code": -3044}})),
+    _unclear("a code within a text", response(b'"{\\"code\\":-3044}"')),
+    _unclear("a code that is no number", response({"code": "-3044!"})),
+    Row("a code before rubbish", response(b'{"code":-3044}<html>'), REFUSED, DOUBTFUL),
+    _unclear("a code in UTF-16", response('{"code":-3044}'.encode("utf-16"))),
+    _unclear("a code in invalid UTF-8", response(b'{"msg":"\xff","code":-3044}')),
+    # Binance does not know the outcome.
+    *(
+        Row(f"{status} with {code}", refusal(status, code), REFUSED, DOUBTFUL)
+        for status in (200, 400)
+        for code in (-1006, -1007, -1007.0, "-1007", "-1007.00")
     ),
-    Row(
-        "dripping body",
-        [_dripping(HEAD + b"Content-Length: 100000\r\n\r\n[")],
-        RequestTimeout,
-        1,
-        ONCE,
+    *(
+        Row(f"400 with -1007 {form}", response(body, 400), REFUSED, DOUBTFUL)
+        for form, body in {
+            "in a list": b'[{"code":-1007}]',
+            "and an exponent": b'{"code":-1.007e3}',
+            "deeper inside": b'{"error":{"code":-1007}}',
+            "in HTML": b"<html>-1007</html>",
+            "before rubbish": b'{"code":-1007}<html>',
+            "in UTF-16": '{"code":-1007}'.encode("utf-16-le"),
+            "in invalid UTF-8": b'{"msg":"\xff","code":-1007}',
+            "in GZIP that is not declared": gzip.compress(b'{"code":-1007}'),
+        }.items()
     ),
-    Row("dripping status line", [_dripping(b"HTTP/1.1 200 ")], RequestTimeout, 1, ONCE),
-    Row("dripping header", [_dripping(HEAD + b"X: ")], RequestTimeout, 1, ONCE),
-    Row(
-        "dripping chunk extension",
-        [_dripping(HEAD + CHUNKED + b"1\r\n[\r\n1;")],
-        RequestTimeout,
-        1,
-        ONCE,
+    Row("429 with -1007", [refusal(429, -1007), SUCCESS], End(requests=2), unknown(RateLimitError)),
+    # Refusals.
+    *(
+        Row(f"{status}", refusal(status, -1100), REFUSED, status=status)
+        for status in (400, 404, 405, 409, 413)
     ),
-    Row("dripping trailer", [_dripping(HEAD + CHUNKED + b"0\r\nX: ")], RequestTimeout, 1, ONCE),
+    Row("400 with an empty body", response(b"", 400), REFUSED),
+    Row("401", refusal(401, -2015), End(AuthenticationError), status=401),
+    Row("403", response(HTML, 403, content_type="text/html"), End(FirewallError), status=403),
+    Row("404 in Latin-1", response(b"Pas trouv\xe9", 404), REFUSED, status=404),
+    # A truncated one may have said -1007.
+    Row("a truncated 400", _cut(refusal()), REFUSED, DOUBTFUL),
+    Row("a truncated 403", _cut(response(HTML, 403)), End(FirewallError), unknown(FirewallError)),
+    Row("a truncated 418", _cut(refusal(418)), End(IpBanError), unknown(IpBanError)),
     Row(
-        "100 Continue for ever",
-        [_dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
-        RequestTimeout,
-        1,
-        ONCE,
+        "a truncated -1021",
+        _cut(response(b'{"code":-1021} ', 400)),
+        End(ClockSkewError),
+        unknown(ClockSkewError),
+        time=reset(),
     ),
-    Row("broken, then well", [reset(), OK], [ETH], 2),
-    Row("retries switched off", [reset()], NetworkError, 1, {"max_attempts": 1}),
-    Row("five attempts", [reset()], NetworkError, 5, {"max_attempts": 5}),
-    # Bodies that break the contract.
-    Row("HTML with 200", [response(HTML, content_type="text/html")], ContractError),
-    Row("empty body", [_whole(b"")], ContractError),
-    Row("no content", [b"HTTP/1.1 204 No Content\r\n\r\n"], ContractError, says="204"),
-    Row("invalid UTF-8", [_whole(b'["\xff\xfe"]')], ContractError),
-    Row("invalid JSON", [_whole(b"[{]")], ContractError),
-    Row("object", [_whole(b"{}")], ContractError, says="expected an array, got an object"),
-    Row("null", [_whole(b"null")], ContractError),
-    Row("number", [_whole(b"1")], ContractError),
-    Row("nested arrays", [_whole(b"[[[]]]")], ContractError, says="$[0]"),
-    Row("missing field", [_whole(b'[{"asset":"ETH"}]')], ContractError, says="$[0].principal"),
-    Row("null field", [_whole(_coin_with("null"))], ContractError, says="$[0].liabilityQty"),
-    Row("boolean", [_whole(_coin_with("true"))], ContractError, says="$[0].liabilityQty"),
-    Row("NaN", [_whole(_coin_with("NaN"))], ContractError),
-    Row("Infinity", [_whole(_coin_with("Infinity"))], ContractError),
-    Row("100,000 levels deep", [_whole(b"[" * 100_000)], ContractError),
-    Row("an exponent beyond all", [_whole(_coin_with("1e" + "9" * 30))], ContractError),
-    # Refusals, also with a broken body.
-    Row(
-        "a truncated 403", [closed(b"HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\nx")], FirewallError
-    ),
-    Row("a truncated 418", [closed(_refusal(418, Retry_After="99")[:-1])], IpBanError),
     Row(
         "429 in garbage",
-        [_refusal(429, Retry_After="300", Content_Encoding="gzip")],
-        RateLimitError,
+        refusal(429, Retry_After="300", Content_Encoding="gzip"),
+        End(RateLimitError),
+        unknown(RateLimitError),
     ),
-    Row("a 429 with the clock's code", [_refusal(429, -1021), OK], [ETH], 2),
-    Row(
-        "the clock refused again after a 503",
-        [SKEWED, _refusal(503), SKEWED],
-        ClockSkewError,
-        3,
-        time=response({"serverTime": 1_800_000_000_000}),
-        attempts=2,
-    ),
-    Row("200 with a code that is not a refusal", [_refusal(200, 0)], ContractError),
-    Row("a refusal with 200", [_refusal(200, -1000)], ApiError, status=200),
-    Row("400", [_refusal(400, -1100)], ApiError, status=400),
-    Row("401", [_refusal(401, -2015)], ApiError, status=401),
-    Row("403", [response(HTML, 403, content_type="text/html")], FirewallError, status=403),
-    Row("404", [response(HTML, 404, content_type="text/html")], ApiError, status=404),
-    Row("502", [response(HTML, 502, content_type="text/html")], ServerError, 3, status=502),
-    Row("520", [response(HTML, 520, content_type="text/html")], ServerError, 3, status=520),
-    Row("599", [response(b"", 599)], ServerError, 3, status=599),
-    Row("503, then 200", [_refusal(503, -1008), OK], [ETH], 2),
-    Row("503, then 400", [_refusal(503, -1008), _refusal(400, -1100)], ApiError, 2, status=400),
-    # Limits.
-    Row("418", [_refusal(418, Retry_After="120")], IpBanError, status=418),
-    Row("418 for a second", [_refusal(418, Retry_After="1"), OK], IpBanError, status=418),
-    Row("418 without a time", [_refusal(418), OK], IpBanError, status=418),
-    Row("429 for 7 s", [_refusal(429, Retry_After="7"), OK], [ETH], 2),
-    Row("429 for 60 s", [_refusal(429, Retry_After="60"), OK], [ETH], 2),
-    Row("429 for 61 s", [_refusal(429, Retry_After="61"), OK], RateLimitError, status=429),
-    Row(
-        "429 for too long",
-        [_refusal(429, Retry_After="9"), OK],
-        RateLimitError,
-        1,
-        {"max_retry_wait": 8},
-    ),
-    Row(
-        "429 without retries",
-        [_refusal(429, Retry_After="1"), OK],
-        RateLimitError,
-        1,
-        {"max_attempts": 1},
-    ),
-    Row("429 without a time", [_refusal(429), OK], [ETH], 2),
-    Row("429 again and again", [_refusal(429, Retry_After="1")], RateLimitError, 3, status=429),
+    # A server in front of Binance did not wait for the outcome.
+    Row("408", refusal(408, -1100), REFUSED, DOUBTFUL),
+    Row("499", response(b"", 499), REFUSED, DOUBTFUL),
+    Row("a redirect", response(b"", 307, {"Location": "/elsewhere"}), REFUSED, DOUBTFUL),
+    Row("a status beyond 599", response(b"", 600), REFUSED, DOUBTFUL),
     *(
-        Row(f"429 with Retry-After {value!r}", [_refusal(429, Retry_After=value), OK], [ETH], 2)
-        for value in ("\x1f7", "7\x1c", "0", "-5", "nan", "inf", "-inf", "soon", "", "1e400", "0.5")
+        Row(f"{status}", response(HTML, status), *SERVER_ERROR, status=status)
+        for status in (500, 502, 504, 520, 526, 530, 599)
     ),
-    Row(
-        "429 until a past date",
-        [_refusal(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), OK],
-        [ETH],
-        2,
+    Row("503", refusal(503, -1008), *SERVER_ERROR, status=503),
+    Row("500 with the clock's code", refusal(500, -1021), *SERVER_ERROR),
+    Row("a truncated 500", _cut(refusal(500)), End(NetworkError, 3), SERVER_ERROR[1]),
+    Row("503, then 200", [refusal(503), SUCCESS], End(requests=2), SERVER_ERROR[1]),
+    Row("503, then 400", [refusal(503), refusal()], End(ApiError, 2), SERVER_ERROR[1], status=400),
+    # Limits.
+    Row("418", refusal(418, Retry_After="120"), End(IpBanError), status=418),
+    Row("418 for a second", [refusal(418, Retry_After="1"), SUCCESS], End(IpBanError)),
+    Row("418 without a time", [refusal(418), SUCCESS], End(IpBanError)),
+    *(
+        Row(f"429 with Retry-After {value!r}", [_limited(value), SUCCESS], End(requests=2))
+        for value in (
+            *(
+                "7",
+                "60",
+                "0.5",
+                "\x1f7",
+                "7\x1c",
+                "0",
+                "-5",
+                "nan",
+                "inf",
+                "-inf",
+                "soon",
+                "",
+                "1e400",
+            ),
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+            "Fri, 01 Jan 100000 00:00:00 GMT",
+        )
     ),
-    Row(
-        "429 until the year 100000",
-        [_refusal(429, Retry_After="Fri, 01 Jan 100000 00:00:00 GMT"), OK],
-        [ETH],
-        2,
+    *(
+        Row(f"429 with Retry-After {value}", [_limited(value), SUCCESS], End(RateLimitError))
+        for value in ("61", "Fri, 31 Dec 9999 23:59:59 GMT")
     ),
-    Row(
-        "429 until the year 9999",
-        [_refusal(429, Retry_After="Fri, 31 Dec 9999 23:59:59 GMT"), OK],
-        RateLimitError,
-    ),
+    Row("429 for too long", _limited("9"), End(RateLimitError), options={"max_retry_wait": 8}),
+    Row("429 without retries", _limited("1"), End(RateLimitError), options={"max_attempts": 1}),
+    Row("429 without a time", [refusal(429), SUCCESS], End(requests=2)),
+    Row("429 again and again", _limited("1"), End(RateLimitError, 3), status=429),
+    Row("429, then a reset", [_limited("1"), reset()], End(NetworkError, 3), unknown(requests=2)),
+    Row("429 with the clock's code", [refusal(429, -1021), SUCCESS], End(requests=2)),
     # The clock.
+    Row("a wrong clock", [SKEWED, SUCCESS], End(requests=2), time=TIME),
+    Row("a wrong clock, with 200", [refusal(200, -1021), SUCCESS], End(requests=2), time=TIME),
     Row(
-        "200 after a clock jump",
-        [SKEWED, OK],
-        [ETH],
-        2,
-        time=response({"serverTime": 1_800_000_000_000}),
+        "a wrong clock without retries",
+        [SKEWED, SUCCESS],
+        End(requests=2),
+        options={"max_attempts": 1},
+        time=TIME,
+    ),
+    Row("a wrong clock twice", SKEWED, End(ClockSkewError, 2), time=TIME, says="measured offset"),
+    Row(
+        "a wrong clock, then a reset",
+        [SKEWED, reset()],
+        End(NetworkError, 4),
+        unknown(requests=2),
+        time=TIME,
     ),
     Row(
-        "the clock refused twice",
-        [SKEWED],
-        ClockSkewError,
-        2,
-        time=response({"serverTime": 1_800_000_000_000}),
-        says="measured offset",
+        "a wrong clock, then 503",
+        [SKEWED, refusal(503)],
+        End(ServerError, 4),
+        unknown(ServerError, 2),
+        time=TIME,
     ),
     Row(
-        "503, then a clock jump",
-        [_refusal(503), SKEWED, OK],
-        [ETH],
-        3,
-        time=response({"serverTime": 1_800_000_000_000}),
+        "429, then a wrong clock",
+        [_limited("1"), SKEWED, SUCCESS],
+        End(requests=3),
+        time=TIME,
     ),
     Row(
-        "the clock corrected without retries",
-        [SKEWED, OK],
-        [ETH],
-        2,
-        {"max_attempts": 1},
-        response({"serverTime": 1_800_000_000_000}),
+        "a wrong clock again after a 429",
+        [SKEWED, _limited("1"), SKEWED],
+        End(ClockSkewError, 3),
+        time=TIME,
     ),
     *(
         Row(
-            f"no time: {name}",
-            [SKEWED, OK],
-            ClockSkewError,
-            1,
-            QUICK if name == "slow" else {},
-            answer,
-            "could not be corrected",
+            f"a wrong clock, and no time: {name}",
+            SKEWED,
+            End(ClockSkewError),
+            options={"timeout": 0.3},
+            time=answer,
+            says="could not be corrected",
         )
         for name, answer in {
             "slow": stalled(),
             "reset": reset(),
-            "503": _refusal(503),
+            "503": refusal(503),
             "HTML": response(HTML),
             "a string": response({"serverTime": "1499827319559"}),
             "a boolean": response({"serverTime": True}),
@@ -314,75 +372,75 @@ ROWS = [
             "an array": response([]),
         }.items()
     ),
-    Row("a server error with the clock's code", [_refusal(503, -1021)], ServerError, 3),
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_faults(list_coins: ListCoins, row: Row) -> None:
-    assert_outcome(list_coins, row)
+def _cases() -> Iterator[Any]:
+    for row in ROWS:
+        # Those that drip really wait, and deadlines do not depend on the operation.
+        drips = "dripping" in row.name
+        for name, client in CLIENTS.items():
+            # Answers are judged independently of the transport.
+            if name != "aiohttp" or row.read.error in (None, NetworkError, RequestTimeout):
+                yield row, LIST_COINS, name, client
+            if not drips or name == "sync":
+                yield row, EXCHANGE, name, client
+        # Its pages are read again with a corrected clock.
+        if not drips and row.read.error is not ContractError and row.time is not TIME:
+            yield row, LIST_EXCHANGES, "sync", CLIENTS["sync"]
 
 
-# Not the answers that drip: their tests really wait, and deadlines do not depend on the operation.
-_OF_THE_HISTORY = [
-    row for row in ROWS if row.expected is not ContractError and "dripping" not in row.name
-]
-
-
-@pytest.mark.parametrize("row", _OF_THE_HISTORY, ids=str)
-def test_faults_of_the_history(row: Row) -> None:
-    history = response(LIST_EXCHANGES.body)
-    answers = [history if answer == OK else answer for answer in row.answers]
-    expected = LIST_EXCHANGES.documented if row.expected == [ETH] else row.expected
-
-    def list_exchanges(**options: Any) -> Any:
-        return run_sync(LIST_EXCHANGES.call, **options)
-
-    assert_outcome(list_exchanges, replace(row, answers=answers, expected=expected))
-
-
-def assert_outcome(list_coins: Callable[..., Any], row: Row) -> None:
-    answers = itertools.chain(row.answers[:-1], itertools.repeat(row.answers[-1]))
+@pytest.mark.parametrize(
+    ("row", "operation", "client"),
+    [
+        pytest.param(row, operation, client, id=f"{row}-{operation.name}-{name}")
+        for row, operation, name, client in _cases()
+    ],
+)
+def test_faults(row: Row, operation: Operation, client: RunClient) -> None:
+    queue = row.answers if isinstance(row.answers, list) else [row.answers]
+    answers = itertools.chain(queue[:-1], itertools.repeat(queue[-1]))
 
     def answer(request: Request) -> Answer:
         if request.path == TIME_PATH:
             assert row.time is not None
             return row.time
-        return next(answers)
+        found = next(answers)
+        return response(operation.body) if found is SUCCESS else found
 
+    end = row.exchange if operation is EXCHANGE and row.exchange else row.read
     with serving(answer) as server:
-        if isinstance(row.expected, list):
-            assert list_coins(base_url=server.url, **row.options) == row.expected
+        if end.error is None:
+            result = client(operation.call, base_url=server.url, **row.options)
+            if operation is EXCHANGE:
+                assert isinstance(result, Receipt)
+            else:
+                assert result == operation.documented
         else:
             with pytest.raises(SmallLiabilityError) as caught:
-                list_coins(base_url=server.url, **row.options)
-            _assert_is(caught.value, row)
-        _assert_sent(server, row)
-
-
-def _assert_is(error: SmallLiabilityError, row: Row) -> None:
-    assert isinstance(row.expected, type)
-    assert isinstance(error, row.expected)
-    if row.expected in (NetworkError, ApiError):
-        assert not isinstance(error, (RequestTimeout, ServerError))
-    usual = 1 if isinstance(error, ClockSkewError) else row.requests
-    assert error.attempts == (row.attempts or usual)
-    assert row.says in str(error)
-    if row.status is not None:
-        assert isinstance(error, ApiError)
-        assert error.status_code == row.status
-
-
-def _assert_sent(server: WireServer, row: Row) -> None:
+                client(operation.call, base_url=server.url, **row.options)
+            _assert_is(caught.value, end, row)
     sent = [request for request in server.requests if request.path != TIME_PATH]
-    asked = [request for request in server.requests if request.path == TIME_PATH]
-    assert len(sent) == row.requests
-    assert len(asked) == (0 if row.time is None else 1)
-    assert all(request.header("X-MBX-APIKEY") is None for request in asked)
-    stamps = {
-        (dict(request.query)["timestamp"], dict(request.query)["signature"]) for request in sent
-    }
-    assert len(stamps) == len(sent), "two attempts carried the same timestamp and signature"
+    assert len(sent) == end.requests
+    asks = row.time is not None and end != unknown(ClockSkewError)
+    assert len(server.requests) - len(sent) == asks
+    assert len({dict(request.query)["signature"] for request in sent}) == end.requests
+    if operation is EXCHANGE:
+        assert len({request.connection for request in sent}) == end.requests
+
+
+def _assert_is(error: SmallLiabilityError, end: End, row: Row) -> None:
+    assert type(error) is end.error
+    # A repetition with a corrected clock is the same attempt.
+    assert error.attempts == end.requests - (row.time is TIME)
+    if isinstance(error, OutcomeUnknownError):
+        assert not isinstance(error, (NetworkError, ServerError))
+        assert error.receipt.assets == ("ETH",)
+        assert type(error.__cause__) is end.cause
+        assert error.__cause__.attempts == error.attempts
+        return
+    assert row.says in str(error)
+    assert row.status in (None, getattr(error, "status_code", None))
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -399,7 +457,7 @@ def test_each_answer_over_a_connection_has_its_own_deadline(
             the_deadline_passes()
             await client.list_coins()
 
-    with serving(OK) as server:
+    with serving(response(LIST_COINS.body)) as server:
         if is_async:
             asyncio.run(calls(server.url))
         else:
@@ -411,16 +469,29 @@ def test_each_answer_over_a_connection_has_its_own_deadline(
     assert len({request.connection for request in server.requests}) == 1
 
 
-def test_a_port_without_a_server(list_coins: ListCoins) -> None:
-    with serving(OK) as server:
-        url = server.url
-    with pytest.raises(NetworkError) as caught:
-        list_coins(base_url=url)
+@pytest.mark.parametrize("operation", [LIST_COINS, EXCHANGE], ids=str)
+@pytest.mark.parametrize("why", ["nobody listens", "no such host", "no TLS"])
+def test_what_was_certainly_not_sent_is_retried(
+    client: RunClient, operation: Operation, why: str
+) -> None:
+    with serving(response(operation.body)) as server:
+        pass
+    urls = {
+        "nobody listens": server.url,
+        "no such host": "https://does-not-exist.invalid",
+        "no TLS": "",
+    }
+    with serving(response(operation.body)) as server:
+        url = urls[why] or server.url.replace("http:", "https:")
+        with pytest.raises(NetworkError) as caught:
+            client(operation.call, base_url=url)
+    assert not server.requests
+    assert type(caught.value) is NetworkError
     assert caught.value.attempts == 3
 
 
 def test_a_redirect_is_refused_and_never_followed(list_coins: ListCoins) -> None:
-    with serving(OK) as other:
+    with serving(response()) as other:
         for status in (301, 302, 303, 307, 308):
             for location in (f"{other.url}{LIST_PATH}", "http://[broken", "//", ""):
                 redirect = response(b"", status, {"Location": location})
@@ -432,9 +503,9 @@ def test_a_redirect_is_refused_and_never_followed(list_coins: ListCoins) -> None
 
 
 def test_the_largest_body(list_coins: ListCoins) -> None:
-    body = DOCUMENTED.ljust(10 * 1024 * 1024)
+    body = LIST_COINS.body.ljust(10 * 1024 * 1024)
     with serving(response(body)) as server:
-        assert list_coins(base_url=server.url) == [ETH]
+        assert list_coins(base_url=server.url) == LIST_COINS.documented
         assert server.requests[0].header("Accept-Encoding") == "identity"
     with (
         serving(response(body + b" ")) as server,

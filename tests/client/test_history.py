@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -13,10 +14,11 @@ from attrs import evolve
 from binance_small_liability import ConfigurationError, ContractError, NetworkError, _history
 from binance_small_liability._history import MOST_RESTARTS
 from binance_small_liability.testing import FakeBinance
+from binance_small_liability_api.values import moment
 
 from tests.clients import RunClient
 from tests.wire import Answer, Request, reset, response, serving
-from tools.contract import today
+from tools.contract import TIME_PATH, today
 from tools.operations import HISTORY_PATH, LIST_EXCHANGES
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -120,18 +122,58 @@ def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
     assert exchange.time == START
 
 
-@pytest.mark.parametrize("start", [None, timedelta(hours=-2), timedelta(minutes=59)])
-def test_a_clock_that_is_corrected_meanwhile_moves_the_end(
-    client: RunClient, start: timedelta | None
+@pytest.mark.parametrize("wrong", [timedelta(days=days) for days in (-6_000, -2, 2)])
+@pytest.mark.parametrize("start", [None, timedelta(hours=-2), timedelta(seconds=-2)])
+def test_a_wrong_clock_of_this_machine_does_not_matter(
+    client: RunClient,
+    start: timedelta | None,
+    wrong: timedelta,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The exchange happened a moment ago, an hour ahead of this machine's clock."""
+    """The exchange happened a second ago."""
+    right = time.time_ns
+    monkeypatch.setattr(
+        time, "time_ns", lambda: right() + wrong // timedelta(microseconds=1) * 1000
+    )
     fake = FakeBinance()
-    fake.clock_skew = 3_600_000
-    now = datetime.now(UTC).replace(microsecond=0)
-    fake.exchanges = [evolve(EXCHANGED, time=now + timedelta(minutes=59, seconds=59))]
+    fake.clock_skew = -(wrong // timedelta(milliseconds=1))
+    now = moment(right() // 1_000_000)
+    fake.exchanges = [evolve(EXCHANGED, time=now - timedelta(seconds=1))]
     with fake.serve() as url:
         options: dict[str, Any] = {**fake.credentials, "base_url": url}
         assert client(_list(start and now + start), **options) == fake.exchanges
+
+
+def test_a_clock_that_is_corrected_during_the_reading_moves_its_end(client: RunClient) -> None:
+    history = History(*(_ms(START) + step for step in range(150)))
+    ahead = 0
+
+    def answer(request: Request) -> Answer:
+        nonlocal ahead
+        now = _ms(datetime.now(UTC)) + ahead
+        if request.path == TIME_PATH:
+            return response({"serverTime": now})
+        if now - int(dict(request.query)["timestamp"]) > 5_000:
+            return response({"code": -1021, "msg": "Outside."}, 400)
+        if not ahead:  # the machine slept, and an exchange happened meanwhile
+            ahead = DAY
+            history.rows.append(_row(now + ahead, 150))
+        return history(request)
+
+    with serving(answer) as server:
+        assert len(client(_list(START), base_url=server.url)) == 151
+
+
+def test_a_start_in_the_future_is_refused_by_binances_clock_alone(client: RunClient) -> None:
+    with serving(response({"serverTime": _ms(START)})) as server:
+        with pytest.raises(ConfigurationError, match="start must not be in the future"):
+            client(_list(datetime(9999, 1, 1, tzinfo=UTC)), base_url=server.url)
+        assert [request.path for request in server.requests] == [TIME_PATH]
+    # Without Binance's time, the request itself shows what is wrong.
+    with serving(lambda _: reset()) as server:
+        with pytest.raises(NetworkError):
+            client(_list(datetime(9999, 1, 1, tzinfo=UTC)), base_url=server.url)
+        assert [request.path for request in server.requests][-3:] == [HISTORY_PATH] * 3
 
 
 def test_before_binance_began_nothing_is_asked(client: RunClient) -> None:
@@ -158,7 +200,6 @@ def test_an_end_in_the_future_is_now(client: RunClient) -> None:
         ({"start": "2026-01-01"}, "start", NOT_AWARE),
         ({"end": 1_800_000_000_000}, "end", NOT_AWARE),
         ({"start": START, "end": START - timedelta(milliseconds=1)}, "start", TOO_LATE),
-        ({"start": datetime(9999, 1, 1, tzinfo=UTC)}, "start", "must not be in the future"),
     ],
 )
 def test_wrong_times_are_refused_before_anything_is_sent(

@@ -15,6 +15,7 @@ from binance_small_liability import (
     NetworkError,
     OutcomeUnknownError,
     RateLimitError,
+    Receipt,
     RequestTimeout,
     RetryDetails,
     ServerError,
@@ -84,7 +85,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
         (ApiError(status_code=400), False),
         (ClockSkewError(status_code=400), False),
         (ContractError(), False),
-        (OutcomeUnknownError(assets=["BTC"], sent_at=NOW), False),
+        (OutcomeUnknownError(Receipt(["BTC"], NOW, NOW)), False),
         (ConfigurationError("x", "y"), False),
     ],
 )

@@ -1,6 +1,6 @@
 """The two clients: one short method per endpoint."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast
@@ -11,7 +11,7 @@ from binance_small_liability_api.operation import Operation
 from binance_small_liability_api.records import Coin, Exchange
 
 from ._call.arguments import checked_assets, checked_query
-from ._call.call import Arguments, Caller
+from ._call.call import Call, Caller
 from ._call.limits import Limits, LocalLimits
 from ._call.retry import RetryDetails
 from ._config import (
@@ -26,8 +26,8 @@ from ._config import (
     check_recv_window,
     environment,
 )
-from ._errors import ConfigurationError
-from ._history import list_exchanges
+from ._errors import ConfigurationError, Receipt
+from ._history import confirm, list_exchanges
 from ._secrets import Hidden
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ class ConfiguredClient:
         operation: Operation[..., Any],
         positional: tuple[object, ...],
         parameters: dict[str, object],
-    ) -> Arguments:
-        """The arguments of a read. Raises ConfigurationError."""
+    ) -> Mapping[str, object]:
+        """The parameters of a read. Raises ConfigurationError."""
         if not isinstance(operation, Operation):
             raise ConfigurationError(
                 "operation", "must be one of binance_small_liability.operations"
@@ -191,14 +191,13 @@ class ConfiguredClient:
         if positional:
             raise ConfigurationError("parameters", "must be given by name")
         checked_query(operation, parameters)
-        return lambda: parameters
+        return parameters
 
-    def _exchange(
-        self, assets: Iterable[str], recv_window: int | None
-    ) -> Coroutine[Any, Any, None]:
+    def _exchange(self, assets: Iterable[str], recv_window: int | None = None) -> Call[None]:
+        """The call that exchanges `assets`. Raises ConfigurationError."""
         names = checked_assets(assets)
         parameters = {"asset_names": names, "recv_window": self._recv_window(recv_window)}
-        return self._caller.call(operations.exchange, lambda: parameters, names)
+        return Call(self._caller, operations.exchange, parameters, names)
 
     def _recv_window(self, recv_window: int | None) -> int:
         return self._config.recv_window if recv_window is None else check_recv_window(recv_window)
@@ -273,12 +272,16 @@ class SmallLiabilityClient(ConfiguredClient):
         """
         return self.call(operations.list_coins, recv_window=recv_window)
 
-    def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
+    def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> Receipt:
         """Exchanges the small debts in `assets` for a debt in a coin that Binance chooses.
 
-        A return means that Binance accepted the exchange. `list_exchanges` shows the result. The
-        operation is `binance_small_liability.operations.exchange`; it documents how many assets one
-        exchange takes.
+        A return means that Binance accepted the exchange. `confirm` shows the result. The operation
+        is `binance_small_liability.operations.exchange`; it documents how many assets one exchange
+        takes.
+
+        An exception that interrupts it after sending began, such as KeyboardInterrupt, passes
+        through. It has a note and the attribute `receipt`, and a warning with the same `receipt` is
+        logged: the outcome is unknown.
 
         Args:
             assets: names of coins, without duplicates.
@@ -286,10 +289,31 @@ class SmallLiabilityClient(ConfiguredClient):
 
         Raises:
             ConfigurationError: `assets` are wrong; nothing was sent.
-            OutcomeUnknownError: the exchange may have taken effect; do not repeat it.
+            OutcomeUnknownError: the exchange may have taken effect; do not repeat it, but pass the
+                error's `receipt` to `confirm`.
             SmallLiabilityError: the exchange did not take effect; the subclass is the reason.
         """
-        return self._run(self._exchange(assets, recv_window))
+        call = self._exchange(assets, recv_window)
+        self._run(call.run())
+        return call.receipt
+
+    def confirm(self, receipt: Receipt, *, recv_window: int | None = None) -> list[Exchange]:
+        """What became of an exchange: its rows in the history, oldest first.
+
+        An empty list means that the exchange did not take effect. The history is read until each
+        asset of the receipt has a row, or until the receipt's `conclusive_at` has passed on
+        Binance's clock, which takes some 16 s after an exchange. The client need not be the one
+        that sent the exchange, but its API key must belong to the same account.
+
+        Args:
+            receipt: what `exchange` returned, or an OutcomeUnknownError's `receipt`.
+            recv_window: milliseconds for which each request stays valid.
+
+        Raises:
+            SmallLiabilityError: the history could not be read; the outcome is still unknown.
+        """
+        window = self._recv_window(recv_window)
+        return self._run(confirm(self._caller, receipt, window))
 
     def list_exchanges(
         self,
@@ -349,13 +373,16 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
         """See `SmallLiabilityClient.list_coins`."""
         return await self.call(operations.list_coins, recv_window=recv_window)
 
-    async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> None:
-        """See `SmallLiabilityClient.exchange`.
+    async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> Receipt:
+        """See `SmallLiabilityClient.exchange`."""
+        call = self._exchange(assets, recv_window)
+        await call.run()
+        return call.receipt
 
-        If the task is cancelled after sending began, the cancellation passes through, and a warning
-        with the assets and the time of sending is logged: the outcome is unknown.
-        """
-        return await self._exchange(assets, recv_window)
+    async def confirm(self, receipt: Receipt, *, recv_window: int | None = None) -> list[Exchange]:
+        """See `SmallLiabilityClient.confirm`."""
+        window = self._recv_window(recv_window)
+        return await confirm(self._caller, receipt, window)
 
     async def list_exchanges(
         self,

@@ -14,12 +14,15 @@
         │   └── IpBanError                    418
         └── ServerError                       5xx
 
-Errors can be pickled. They contain no secret, no API key and no signature.
+Errors can be pickled. They contain no secret, no API key and no signature. Their `args` are what
+their constructors take, and can be written as JSON: Celery's results restore them this way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+import attrs
 
 _LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` has up to 4,000
 
@@ -43,17 +46,8 @@ class SmallLiabilityError(Exception):
         plural = "" if self.attempts == 1 else "s"
         return f"{self.message} ({self.attempts} attempt{plural})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # By default unpickling calls the constructor with `args`, which are not its arguments.
-        return _revive, (type(self), self.args, self.__dict__)
-
-
-def _revive(
-    cls: type[SmallLiabilityError], args: tuple[Any, ...], state: dict[str, Any]
-) -> SmallLiabilityError:
-    error = cls.__new__(cls, *args)
-    error.__dict__.update(state)
-    return error
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r})"
 
 
 class ConfigurationError(SmallLiabilityError, ValueError):
@@ -65,13 +59,18 @@ class ConfigurationError(SmallLiabilityError, ValueError):
     """
 
     def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option} {problem}")
+        super().__init__(option, problem)
         self.option = option
         self.problem = problem
 
+    @property
+    def message(self) -> str:
+        """The option and its problem."""
+        return f"{self.option} {self.problem}"
+
     def __str__(self) -> str:
         """The message. There was no attempt."""
-        return f"{self.option} {self.problem}"
+        return self.message
 
 
 class NetworkError(SmallLiabilityError):
@@ -93,27 +92,80 @@ class ContractError(SmallLiabilityError):
     """
 
 
+def _names(assets: Iterable[str]) -> tuple[str, ...]:
+    return tuple(assets)
+
+
+@attrs.frozen
+class Receipt:
+    """What an exchange leaves behind: all that `confirm` needs to find out what became of it.
+
+    It can be pickled and written as JSON: `json.dumps(receipt.to_dict())`.
+
+    Attributes:
+        assets: the names of the coins whose debts it exchanges.
+        sent_at: an aware datetime in UTC: the earliest time, by Binance's clock, at which the
+            exchange can have taken effect. Binance accepts timestamps up to 1 s ahead of its clock,
+            so this second is subtracted from the request's timestamp.
+        conclusive_at: the time, by Binance's clock, after which the history lists the exchange if
+            it took effect: the request's timestamp, `recv_window`, and the 10 s after which Binance
+            gives up.
+    """
+
+    assets: tuple[str, ...] = attrs.field(converter=_names)
+    sent_at: datetime
+    conclusive_at: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """The receipt as a JSON object. Times are written in ISO 8601."""
+        return {
+            "assets": list(self.assets),
+            "sent_at": self.sent_at.isoformat(),
+            "conclusive_at": self.conclusive_at.isoformat(),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Reads what `to_dict` returned. Raises ConfigurationError."""
+        try:
+            times = [datetime.fromisoformat(stored[name]) for name in ("sent_at", "conclusive_at")]
+            return cls(stored["assets"], *times)
+        except (KeyError, TypeError, ValueError):
+            raise ConfigurationError("receipt", "is not what Receipt.to_dict returned") from None
+
+
 class OutcomeUnknownError(SmallLiabilityError):
     """An exchange may have taken effect. It is never sent again.
 
     It is neither a NetworkError nor a ServerError, so that code that retries those cannot repeat an
-    exchange. Its `__cause__` is one of them, or another ApiError.
+    exchange. Its `__cause__` says why: one of them, another ApiError, or a ContractError.
 
     Attributes:
-        assets: the assets of the exchange.
-        sent_at: an aware datetime in UTC: the earliest time, by Binance's clock, at which the
-            exchange can have taken effect. Binance accepts timestamps up to 1 s ahead of its clock,
-            so this second is subtracted.
+        receipt: what `confirm` needs to find out whether the exchange took effect.
     """
 
-    def __init__(self, *, assets: Sequence[str], sent_at: datetime) -> None:
-        names = ", ".join(assets)
-        super().__init__(
-            f"The exchange of {names} may have taken effect. Do not repeat it: check"
-            f" list_exchanges(start=sent_at), where sent_at is {sent_at.isoformat()}."
+    def __init__(self, receipt: Receipt | Mapping[str, Any]) -> None:
+        self.receipt = receipt if isinstance(receipt, Receipt) else Receipt.from_dict(receipt)
+        super().__init__(self.receipt.to_dict())
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The assets of the receipt."""
+        return self.receipt.assets
+
+    @property
+    def sent_at(self) -> datetime:
+        """The earliest time at which the exchange can have taken effect."""
+        return self.receipt.sent_at
+
+    @property
+    def message(self) -> str:
+        """What to do, and the receipt."""
+        return (
+            f"The exchange of {', '.join(self.assets)} may have taken effect. Do not repeat it:"
+            f" confirm(receipt) finds out. The receipt's sent_at is {self.sent_at.isoformat()},"
+            f" its conclusive_at is {self.receipt.conclusive_at.isoformat()}."
         )
-        self.assets = tuple(assets)
-        self.sent_at = sent_at
 
 
 class ApiError(SmallLiabilityError):
@@ -133,7 +185,6 @@ class ApiError(SmallLiabilityError):
 
     def __init__(
         self,
-        *,
         status_code: int,
         code: int | None = None,
         msg: str = "",
@@ -141,19 +192,24 @@ class ApiError(SmallLiabilityError):
         retry_after: float | None = None,
         used_weight: int | None = None,
     ) -> None:
-        parts = [f"HTTP {status_code}"]
-        if code is not None:
-            parts.append(f"code {code}")
-        # The text may have line breaks; the message has none.
-        text = " ".join(msg.split())[:_LONGEST_MSG]
-        message = ", ".join(parts) + (f": {text}" if text else ".")
-        super().__init__(f"{message} {self.advice}".strip())
+        super().__init__(status_code, code, msg, dict(headers or {}), retry_after, used_weight)
         self.status_code = status_code
         self.code = code
         self.msg = msg
         self.headers: Mapping[str, str] = {} if headers is None else headers
         self.retry_after = retry_after
         self.used_weight = used_weight
+
+    @property
+    def message(self) -> str:
+        """The status, Binance's code and text, and what to do."""
+        parts = [f"HTTP {self.status_code}"]
+        if self.code is not None:
+            parts.append(f"code {self.code}")
+        # The text may have line breaks; the message has none.
+        text = " ".join(self.msg.split())[:_LONGEST_MSG]
+        message = ", ".join(parts) + (f": {text}" if text else ".")
+        return f"{message} {self.advice}".strip()
 
     def __str__(self) -> str:
         """The message, and when Binance accepts requests again, if that is known."""

@@ -16,13 +16,12 @@ import copy
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import attrs
 import httpx
 from binance_small_liability_api.operation import Operation
-from binance_small_liability_api.values import Mismatch, milliseconds
+from binance_small_liability_api.values import Mismatch, milliseconds, moment
 
 from binance_small_liability._errors import (
     ApiError,
@@ -31,28 +30,32 @@ from binance_small_liability._errors import (
     NetworkError,
     OutcomeUnknownError,
     RateLimitError,
+    Receipt,
     RequestTimeout,
     SmallLiabilityError,
 )
 from binance_small_liability._io.messages import Answer, Connection, Io, Request, Signature
 from binance_small_liability._secrets import redact
 
-from .answer import Verdict, judge
+from .answer import Verdict, effect, judge
 from .arguments import checked_query
-from .clock import Clock, Correction
+from .clock import MOST_AHEAD, Clock, Correction
 from .limits import Limits, Wait
-from .pacing import MOST_AHEAD, Outcome, Reservation, minute_of
+from .pacing import Outcome, Reservation, minute_of
 from .retry import RetryDetails, may_retry, wait_before_retry
 from .signing import Signer, encode
 
 T = TypeVar("T")
-Arguments = Callable[[], Mapping[str, object]]
 
 log = logging.getLogger("binance_small_liability")
 request_log = logging.getLogger("binance_small_liability.requests")
 
+# Binance gives up on a request, with -1007, after this time. Source: "General Information" on
+# https://developers.binance.com/docs/margin_trading/general-info
+LONGEST_PROCESSING = 10_000  # milliseconds
 _SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
 _MOST_REPORTS = 100
+_UNCLEAR = "The answer breaks the contract: it neither accepts nor refuses the exchange"
 # The unknown fields that this process has already logged.
 _reported: set[str] = set()
 
@@ -89,23 +92,21 @@ class Caller:
     async def call(
         self,
         operation: Operation[..., T],
-        arguments: Arguments,
-        subject: tuple[str, ...] = (),
+        parameters: Mapping[str, object],
     ) -> T:
         """Makes one call. Raises SmallLiabilityError.
 
         Args:
             operation: the endpoint.
-            arguments: returns the parameters by their Python names; called for each request.
-            subject: the assets whose debts the call exchanges.
+            parameters: by their Python names.
         """
-        return await Call(self, operation, arguments, subject).run()
+        return await Call(self, operation, parameters).run()
 
     async def correct_clock(self, before: Correction) -> Correction:
         """Asks for Binance's time, unless another call has corrected the clock since `before`."""
         async with self.io.correcting_clock():
             if self.clock.correction is before:
-                call = Call(self, self.server_time, dict)
+                call = Call(self, self.server_time, {})
                 try:
                     time = await call.send(fresh=False)
                     call.stop(milliseconds(time.server_time))
@@ -123,6 +124,8 @@ class Call(Generic[T]):
             belongs to the same attempt. An attempt that a limit stopped does not count.
         signatures: the signatures of all requests so far. An answer may repeat any of them.
         timestamp: the timestamp of the last request, in milliseconds.
+        recv_window: milliseconds for which the last request stays valid.
+        in_doubt: whether it may have changed the account. It stays true after a success.
         stop: ends the measurement of the clock that the last request began.
     """
 
@@ -130,24 +133,45 @@ class Call(Generic[T]):
         self,
         caller: Caller,
         operation: Operation[..., T],
-        arguments: Arguments,
+        parameters: Mapping[str, object],
         subject: tuple[str, ...] = (),
     ) -> None:
         self.caller = caller
         self.operation = operation
-        self.arguments = arguments
+        self.parameters = parameters
         self.subject = subject
         # A request that changes an account is not repeated after a lost answer.
         self.repeatable = operation.method == "GET"
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0
+        self.recv_window = caller.recv_window
+        self.in_doubt = False
         self.stop: Callable[[int], None] = caller.clock.stopwatch()
         self._begun = 0
         self._correction: Correction | None = None
 
+    @property
+    def receipt(self) -> Receipt:
+        """What finds out whether the last request took effect."""
+        return Receipt(
+            self.subject,
+            moment(self.timestamp - MOST_AHEAD),
+            moment(self.timestamp + self.recv_window + LONGEST_PROCESSING),
+        )
+
     async def run(self) -> T:
         """All attempts."""
+        try:
+            return await self._attempts()
+        except SmallLiabilityError:
+            raise
+        except BaseException as interrupt:  # a cancellation, Ctrl-C, or a signal
+            if self.in_doubt:
+                self._leave_receipt(interrupt)
+            raise
+
+    async def _attempts(self) -> T:
         while True:
             try:
                 return await self._attempt()
@@ -181,27 +205,30 @@ class Call(Generic[T]):
         reservation, connection = await self._turn(fresh)
         self.attempts = max(self._begun, 1)
         outcome: Outcome | None = None
-        error: SmallLiabilityError | None = None
+        error: SmallLiabilityError
         try:
-            answer = await connection.exchange(self._request(), self.caller.timeout)
+            request = self._request()
+            self.in_doubt = not self.repeatable
+            answer = await connection.exchange(request, self.caller.timeout)
             verdict = judge(answer, self.operation, self._redact)
             outcome = self._outcome(verdict)
             await self._judge(answer, verdict)
             return self._result(answer)
         except httpx.HTTPError as cause:
-            error = self._network_error(cause, sent=connection.sent)
-        except SmallLiabilityError:
-            raise
-        except BaseException:
-            self._warn(connection.sent)
-            raise
+            error = self._network_error(cause)
+        except SmallLiabilityError as raised:
+            error = raised
         finally:
+            self.in_doubt &= connection.sent or outcome is not None
             try:
                 unanswered = Outcome("lost" if connection.sent else "released")
                 self.caller.limits.settle(reservation, outcome or unanswered)
             finally:
-                await self._give_back(connection)
+                await self.caller.io.give_back(connection)
         # Raised outside the handler: the transport's own error may show secrets.
+        if self.in_doubt:
+            error.attempts = self.attempts
+            raise OutcomeUnknownError(self.receipt) from error
         raise error from error.__cause__
 
     # The steps of `send`.
@@ -238,10 +265,12 @@ class Call(Generic[T]):
     def _request(self) -> Request:
         """Encodes, stamps and signs the request."""
         caller, operation = self.caller, self.operation
-        parameters = self.arguments()
+        parameters = self.parameters
         if "recv_window" in operation.parameters and parameters.get("recv_window") is None:
             parameters = {**parameters, "recv_window": caller.recv_window}
         query = checked_query(operation, parameters)
+        if isinstance(window := parameters.get("recv_window"), int):
+            self.recv_window = window
         if operation.signed:
             now, before = caller.clock.now(), self.timestamp
             # A retry within the same millisecond must not look like a replay.
@@ -268,9 +297,12 @@ class Call(Generic[T]):
             caller.used_weight[operation.name] = verdict.used_weight
         if isinstance(error, RateLimitError):
             await caller.limits.cool_down(operation, error)
-        if error is not None and not self.repeatable and verdict.leaves_outcome_unknown:
-            raise self._outcome_unknown(error) from error
-        if answer.broken is not None and self.repeatable and not answer.is_client_error:
+        if self.in_doubt:
+            said = effect(answer)
+            if said == "unknown":
+                raise error or answer.broken or ContractError(_UNCLEAR)
+            self.in_doubt = said == "accepted"
+        elif answer.broken is not None and not answer.is_client_error:
             raise answer.broken
         if isinstance(error, ClockSkewError):
             caller.clock.is_trusted = False
@@ -304,16 +336,8 @@ class Call(Generic[T]):
             return await self.caller.io.borrow(self.caller.timeout, fresh=fresh)
         except httpx.PoolTimeout as cause:
             self.attempts = max(self._begun, 1)
-            error = self._network_error(cause, sent=False)
+            error = self._network_error(cause)
         raise error from error.__cause__
-
-    async def _give_back(self, connection: Connection) -> None:
-        try:
-            await self.caller.io.give_back(connection)
-        except BaseException:
-            # The call ends without its result.
-            self._warn(connection.sent)
-            raise
 
     def _outcome(self, verdict: Verdict) -> Outcome:
         """What became of the request, for the limits."""
@@ -369,7 +393,7 @@ class Call(Generic[T]):
         secrets = [self.caller.signer.api_key.reveal()]
         return redact(text, [*secrets, *(each.value for each in self.signatures if each.value)])
 
-    def _network_error(self, cause: httpx.HTTPError, *, sent: bool) -> SmallLiabilityError:
+    def _network_error(self, cause: httpx.HTTPError) -> NetworkError:
         # A new error, because the frames, causes and request of the original may show secrets.
         transport_kind = type(cause) if isinstance(cause, httpx.TransportError) else httpx.ReadError
         cause = transport_kind(self._redact(str(cause)))
@@ -377,29 +401,18 @@ class Call(Generic[T]):
         host = httpx.URL(self.caller.base_url).host
         error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
-        if self.repeatable or not sent:
-            return error
-        return self._outcome_unknown(error)
-
-    def _outcome_unknown(self, cause: SmallLiabilityError) -> OutcomeUnknownError:
-        cause.attempts = self.attempts
-        error = OutcomeUnknownError(assets=self.subject, sent_at=self._sent_at())
-        error.__cause__ = cause
         return error
 
-    def _sent_at(self) -> datetime:
-        # Binance accepts a timestamp that is up to 1000 ms ahead of its clock.
-        earliest = self.timestamp - MOST_AHEAD
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=earliest)
-
-    def _warn(self, sent: bool) -> None:
-        if sent and not self.repeatable:
-            log.warning(
-                "%s of %s was interrupted after sending began at %s; its outcome is unknown",
-                self.operation.name,
-                ", ".join(self.subject),
-                self._sent_at().isoformat(),
-            )
+    def _leave_receipt(self, interrupt: BaseException) -> None:
+        receipt = self.receipt
+        text = (
+            f"{self.operation.name} of {', '.join(receipt.assets)} was interrupted after sending"
+            f" began at {receipt.sent_at.isoformat()}; its outcome is unknown. The history is"
+            f" conclusive from {receipt.conclusive_at.isoformat()} on"
+        )
+        log.warning(text, extra={"receipt": receipt})
+        interrupt.add_note(text)
+        vars(interrupt)["receipt"] = receipt
 
 
 def _reason(error: SmallLiabilityError) -> str:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from binance_small_liability._io import real_time
 
+# Binance accepts a timestamp that is up to this much ahead of its clock.
+MOST_AHEAD = 1_000  # milliseconds
+
 
 class Correction(NamedTuple):
     """One measurement of the offset. Measurements are compared by identity.

@@ -1,5 +1,6 @@
 """What the commands that call Binance share: their options, and the client."""
 
+import re
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -11,6 +12,7 @@ _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_A
 BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
 # The options that the client has under the same names.
 _OPTIONS = ("base_url", "proxy", "recv_window", "timeout")
+_USER = re.compile("//[^/]*@")  # name and password in the URL of a proxy
 # How each shell completes a file name. Filled by `completion` from shtab, which takes 0.1 s to
 # import.
 FILE: dict[str, Any] = {}
@@ -29,6 +31,17 @@ def add_connection(parser: ArgumentParser) -> None:
     )
     add("--timeout", type=float, metavar="SECONDS", help="the longest duration of one attempt")
     add("-v", "--verbose", action="store_true", help="log to stderr; show all details of an error")
+
+
+def given(options: Namespace) -> list[str]:
+    """The options that were given, as words of a command, without the password of a proxy."""
+    words = []
+    for name in ("env_file", *_OPTIONS):
+        value = getattr(options, name)
+        if value is not None:
+            text = _USER.sub("//***@", value) if name == "proxy" else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    return words
 
 
 def client(options: Namespace) -> SmallLiabilityClient:

@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 import traceback
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from binance_small_liability_api.operations import ALL
 
@@ -15,7 +15,6 @@ from binance_small_liability._errors import (
     ConfigurationError,
     ContractError,
     NetworkError,
-    OutcomeUnknownError,
     RateLimitError,
     ServerError,
     SmallLiabilityError,
@@ -43,42 +42,64 @@ class WrongUseError(CommandError):
     exit_code = 2
 
 
+class UnsettledError(CommandError):
+    """An exchange was sent, and its result is not known, or could not be printed."""
+
+    exit_code = 3
+
+
+class NotExchangedError(CommandError):
+    """An exchange, or a part of it, did not take effect although it was sent."""
+
+    exit_code = 4
+
+
 def exit_code(error: Exception) -> int:
-    """3 if the outcome of an exchange is unknown, 2 for wrong use, else 1."""
+    """The exit code of a failed command."""
     match error:
         case CommandError():
             return error.exit_code
         case ConfigurationError():
             return 2
-        case OutcomeUnknownError():
-            return 3
         case _:
             return 1
 
 
 def report(error: Exception, options: argparse.Namespace) -> None:
     """Writes the error to stderr: one line, or all details with `--verbose`."""
-    lines = [f"{PROGRAM}: {_message(error, options)}"]
+    lines = [_message(error, options)]
     if options.verbose:
         lines += _details(error)
         lines += "".join(traceback.format_exception(error)).splitlines()
+    say(*lines)
+
+
+def say(*lines: str) -> None:
+    """Writes lines to stderr, if it is open."""
     if sys.stderr is None:
         return
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Parts of the text may come from a server.
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+    text = "".join(f"{printable(line)}\n" for line in lines)
+    try:
+        sys.stderr.write(f"{PROGRAM}: {text}")
+        sys.stderr.flush()
+    except OSError:  # the terminal was closed
+        discard(sys.stderr)
+
+
+def discard(stream: Any) -> None:
+    """Forgets what could not be written: Python would fail again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _message(error: Exception, options: argparse.Namespace) -> str:
     match error:
         case ConfigurationError():
             return _of_configuration(error, options)
-        case OutcomeUnknownError():
-            return _of_unknown_outcome(error)
         case RateLimitError():
             return f"{error}{_until(error)}"
         case ServerError():
-            # An exchange raises an OutcomeUnknownError instead.
             return f"{error} Try again later."
         case NetworkError():
             return f"{error} Check the network and the base URL.{_proxy_hint(options)}"
@@ -105,16 +126,6 @@ def _of_configuration(error: ConfigurationError, options: argparse.Namespace) ->
     if error.option in VARIABLES.values():
         return f"{error}; variables are read from the environment, or from --env-file"
     return str(error)
-
-
-def _of_unknown_outcome(error: OutcomeUnknownError) -> str:
-    cause = error.__cause__
-    since = error.sent_at.astimezone(UTC).isoformat(timespec="milliseconds")
-    return (
-        f"the exchange of {', '.join(error.assets)} may have taken effect:"
-        f" {str(cause) or type(cause).__name__} Do not repeat it. It took effect if it is listed"
-        f" by: {PROGRAM} history --since {since.replace('+00:00', 'Z')}"
-    )
 
 
 def _until(error: RateLimitError) -> str:

@@ -1,23 +1,28 @@
-"""The command `exchange`: it shows the debts, asks, and exchanges them."""
+"""The command `exchange`: it shows the debts, asks, exchanges them, and finds out the result."""
 
+import os
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
+from datetime import datetime
+from select import select
+from typing import NamedTuple
 
 from binance_small_liability_api.operations import exchange as operation
-from binance_small_liability_api.records import Coin
-from binance_small_liability_api.values import moment
+from binance_small_liability_api.records import Coin, Exchange
 
-from binance_small_liability._call.pacing import MOST_AHEAD
+from binance_small_liability._call.call import Call
 from binance_small_liability._client import SmallLiabilityClient
-from binance_small_liability._errors import OutcomeUnknownError
+from binance_small_liability._errors import OutcomeUnknownError, Receipt, SmallLiabilityError
+from binance_small_liability._history import confirm
 
-from .connection import add_connection, client
-from .errors import PROGRAM, CommandError, WrongUseError
+from .connection import add_connection, client, given
+from .errors import PROGRAM, CommandError, NotExchangedError, UnsettledError, WrongUseError, say
 from .formats import render
 from .output import write
 
-_MOST = operation.parameters["asset_names"].maximum or 1
+_MOST = operation.parameters["asset_names"].maximum or sys.maxsize
 
 
 def add_exchange(parser: ArgumentParser) -> None:
@@ -25,18 +30,15 @@ def add_exchange(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("coins", nargs="*", metavar="COIN", help="exchange the debt in COIN; case is ignored")
     add("--all", action="store_true", help="exchange all coins that `list` shows")
+    add("--first", type=int, metavar="N", help="with --all: only the first N of them")
     add("--yes", action="store_true", help="do not ask")
+    add("--no-wait", action="store_true", help="do not wait for the result in the history")
     add_connection(parser)
 
 
 def exchange(options: Namespace) -> None:
     """Exchange small debts for a debt in a coin that Binance chooses."""
-    if bool(options.coins) == options.all:
-        raise WrongUseError("name the coins to exchange, or give --all")
-    if not options.all:
-        _check_number(options.coins)
-    if not options.yes and not _has_terminal():
-        raise WrongUseError("without a terminal to ask in, exchange needs --yes")
+    _check(options)
     with client(options) as binance:
         coins = _chosen(binance.list_coins(), options)
         if not coins:
@@ -45,15 +47,24 @@ def exchange(options: Namespace) -> None:
         _show(coins)
         if not options.yes and not _agreed():
             raise CommandError("nothing was exchanged")
-        _send(binance, [coin.asset for coin in coins])
+        _carry_out(binance, [coin.asset for coin in coins], options)
 
 
-def _check_number(names: list[str]) -> None:
-    if len(names) > _MOST:
-        raise WrongUseError(
-            f"Binance exchanges at most {_MOST} coins at a time, not {len(names)}; name at"
-            f" most {_MOST} of: {' '.join(names)}"
-        )
+def _check(options: Namespace) -> None:
+    if bool(options.coins) == options.all:
+        raise WrongUseError("name the coins to exchange, or give --all")
+    if options.first is not None and not (options.all and 1 <= options.first <= _MOST):
+        raise WrongUseError(f"--first needs --all and a number from 1 to {_MOST}")
+    if len(options.coins) > _MOST:
+        raise _too_many(options.coins, f"name at most {_MOST} of: {' '.join(options.coins)}")
+    if not options.yes and not _has_terminal():
+        raise WrongUseError("without a terminal to ask in, exchange needs --yes")
+
+
+def _too_many(names: list[str], advice: str) -> WrongUseError:
+    return WrongUseError(
+        f"Binance exchanges at most {_MOST} coins at a time, not {len(names)}; {advice}"
+    )
 
 
 def _has_terminal() -> bool:
@@ -61,16 +72,17 @@ def _has_terminal() -> bool:
 
 
 def _chosen(coins: list[Coin], options: Namespace) -> list[Coin]:
+    names = [coin.asset for coin in coins]
     if options.all:
-        _check_number([coin.asset for coin in coins])
-        return coins
+        if options.first is None and len(names) > _MOST:
+            raise _too_many(names, f"add --first {_MOST} to exchange the first {_MOST} of them")
+        return coins[: options.first]
     found = {coin.asset.casefold(): coin for coin in coins}
     unknown = [name for name in options.coins if name.casefold() not in found]
     if unknown:
-        known = " ".join(coin.asset for coin in coins) or "none"
         raise WrongUseError(
             f"no small debt can be exchanged in {' '.join(unknown)}; coins that `list` shows:"
-            f" {known}"
+            f" {' '.join(names) or 'none'}"
         )
     # A coin that was named twice is exchanged once.
     return [found[name] for name in dict.fromkeys(map(str.casefold, options.coins))]
@@ -84,19 +96,92 @@ def _show(coins: Iterable[Coin]) -> None:
 
 def _agreed() -> bool:
     write("Exchange these debts? [y/N] ")
+    # Python would notice a signal that arrives just before a read only when that read ends.
+    while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
+        pass
     return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
-def _send(binance: SmallLiabilityClient, names: list[str]) -> None:
-    earliest = binance._caller.clock.now() - MOST_AHEAD
+class _Result(NamedTuple):
+    """What became of an exchange: the text to print, and the error to raise afterwards."""
+
+    text: str = ""
+    error: Exception | None = None
+
+
+def _carry_out(binance: SmallLiabilityClient, names: list[str], options: Namespace) -> None:
+    call = binance._exchange(names)
     try:
-        binance.exchange(names)
-    except KeyboardInterrupt as interrupt:
-        # Whether the request was already sent is not known here.
-        sent_at = moment(earliest)
-        raise OutcomeUnknownError(assets=names, sent_at=sent_at) from interrupt
-    accepted = f"Binance accepted the exchange of {', '.join(names)}"
+        result = _result(binance, call, options)
+        options.end()
+    except BaseException as error:  # a signal, or a bug
+        options.end()
+        if not call.in_doubt:
+            raise
+        result = _Result(error=_unsettled(call.receipt, error, options))
     try:
-        write(f"{accepted}. The result is listed by: {PROGRAM} history\n")
+        write(result.text)
     except CommandError as error:
-        raise CommandError(f"{accepted}, but {error}") from error
+        raise UnsettledError(f"{', '.join(names)}: exchanged, but {error}") from error
+    if result.error is not None:
+        raise result.error
+
+
+def _result(binance: SmallLiabilityClient, call: Call[None], options: Namespace) -> _Result:
+    """Sends the exchange and finds out what became of it."""
+    names = ", ".join(call.subject)
+    cause: BaseException | None = None
+    try:
+        binance._run(call.run())
+    except OutcomeUnknownError as error:
+        cause = error.__cause__
+        if options.no_wait:
+            return _Result(error=_unsettled(call.receipt, cause, options))
+        say(f"the exchange of {names} may have taken effect: {cause} Asking the history.")
+    except SmallLiabilityError as error:
+        return _Result(error=error)
+    receipt = call.receipt
+    if options.no_wait:
+        command = _history_command(receipt, options)
+        accepted = f"Binance accepted the exchange of {names}"
+        return _Result(f"{accepted}. The result is listed by: {command}\n")
+    try:
+        rows = binance._run(confirm(binance._caller, receipt, call.recv_window, _say_pause))
+    except SmallLiabilityError as error:
+        return _Result(error=_unsettled(receipt, error, options))
+    text = render(Exchange, rows, "table") if rows else ""
+    missing = ", ".join(set(call.subject) - {row.asset for row in rows})
+    if not missing:
+        return _Result(text)
+    if cause is None:
+        why = CommandError(f"Binance accepted it, but the history does not list {missing}.")
+        return _Result(text, _unsettled(receipt, why, options))
+    return _Result(text, NotExchangedError(f"the exchange of {missing} did not happen: {cause}"))
+
+
+def _say_pause(seconds: float) -> None:
+    say(f"the history does not list it yet; asking again in {seconds:.1f} s")
+
+
+def _unsettled(receipt: Receipt, cause: BaseException | None, options: Namespace) -> UnsettledError:
+    """The error of an exchange whose result is not known."""
+    reason = f"{cause}" or "unexpected"
+    if isinstance(cause, KeyboardInterrupt):
+        reason = f"interrupted by {cause}."
+    error = UnsettledError(
+        f"the exchange of {', '.join(receipt.assets)} may have taken effect: {reason} Do not repeat"
+        f" it. It took effect if it is listed, from {_iso(receipt.conclusive_at)} on, by:"
+        f" {_history_command(receipt, options)}"
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _history_command(receipt: Receipt, options: Namespace) -> str:
+    since, until = _iso(receipt.sent_at), _iso(receipt.conclusive_at)
+    words = [PROGRAM, "history", "--since", since, "--until", until, *given(options)]
+    return shlex.join(words)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

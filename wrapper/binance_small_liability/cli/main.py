@@ -3,20 +3,24 @@
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .errors import exit_code, report
 from .output import check_stdout
 from .parser import parse
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
+def run(arguments: Sequence[str] | None = None, end: Callable[[], None] = lambda: None) -> int:
+    """Runs one command and returns its exit code; the guide "Command line" lists them.
 
-    Returns 0; 1 if Binance refused or the network failed; 2 for wrong use; 3 if the outcome of an
-    exchange is unknown. Ctrl-C passes through.
+    Args:
+        arguments: without the name of the program; by default those of the process.
+        end: called once the exit code is known. From then on, no signal may change it.
+
+    Raises:
+        KeyboardInterrupt: a signal interrupted it.
     """
-    options = Namespace(verbose=False)
+    options = Namespace(verbose=False, end=end)
     try:
         check_stdout()
         parse(sys.argv[1:] if arguments is None else arguments, options)

@@ -1,6 +1,5 @@
 """The command `mock`."""
 
-import signal
 import threading
 from argparse import ArgumentParser, Namespace
 from contextlib import ExitStack, suppress
@@ -19,8 +18,6 @@ def add_mock(parser: ArgumentParser) -> None:
 def mock(options: Namespace) -> None:
     """Serve a fake Binance, with test credentials, until Ctrl-C or SIGTERM."""
     with suppress(KeyboardInterrupt):
-        # Otherwise the first process of a container ignores SIGTERM.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _serve(options.port)
 
 

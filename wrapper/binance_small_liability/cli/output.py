@@ -1,9 +1,8 @@
 """Writing to stdout."""
 
-import os
 import sys
 
-from .errors import CommandError
+from .errors import CommandError, discard
 
 
 def check_stdout() -> None:
@@ -20,8 +19,7 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        # When Python exits it would flush the rest and report the error again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         # A reader such as `head` closes the pipe when it has read enough.
         if not isinstance(error, BrokenPipeError):
             raise CommandError(f"cannot write: {error.strerror}") from error
