@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import Any, TypeAlias
 
 from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability._io.threads import run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -22,11 +24,11 @@ def run_sync(call: Callable[[Any], Any], **options: Any) -> Any:
 
 
 def run_async(call: Callable[[Any], Any], **options: Any) -> Any:
-    async def run() -> Any:
+    async def calling() -> Any:
         async with AsyncSmallLiabilityClient(**CREDENTIALS | options) as client:
             return await call(client)
 
-    return asyncio.run(run())
+    return asyncio.run(calling())
 
 
 def run_aiohttp(call: Callable[[Any], Any], **options: Any) -> Any:
@@ -35,3 +37,20 @@ def run_aiohttp(call: Callable[[Any], Any], **options: Any) -> Any:
 
 
 CLIENTS: dict[str, RunClient] = {"sync": run_sync, "async": run_async, "aiohttp": run_aiohttp}
+
+
+async def list_coins(client: Any) -> Any:
+    """Calls a client of either kind."""
+    called = client.list_coins()
+    return await called if isawaitable(called) else called
+
+
+def run_scenario(client: RunClient, scenario: Callable[[Any], Any], **options: Any) -> Any:
+    """Runs a coroutine function with a client; the calls of a synchronous one never suspend."""
+
+    def call(opened: Any) -> Any:
+        return (
+            run(scenario(opened)) if isinstance(opened, SmallLiabilityClient) else scenario(opened)
+        )
+
+    return client(call, **options)

@@ -9,7 +9,7 @@ import httpx
 
 from . import _operations as operations
 from ._call.call import Caller
-from ._call.limits import Limits, LocalLimits
+from ._call.limits import Limits
 from ._call.retry import RetryDetails
 from ._config import (
     BASE_URL,
@@ -124,7 +124,7 @@ class ConfiguredClient:
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits
         if limits is None:
-            return LocalLimits()
+            return Limits()
         is_async = isinstance(self, AsyncSmallLiabilityClient)
         opened: Limits = limits.open(api_key.reveal(), is_async=is_async)
         return opened

@@ -120,7 +120,7 @@ class ApiError(SmallLiabilityError):
     """Binance, or a server in front of it, refused.
 
     Attributes:
-        status_code: the HTTP status.
+        status_code: the HTTP status, or None if this client itself did not send the request.
         code: Binance's error code (negative), or None if the body has none. Codes are stable.
         msg: Binance's text, or "" if the body has none. Texts change.
         headers: the headers of the answer; names are matched without regard to case.
@@ -134,7 +134,7 @@ class ApiError(SmallLiabilityError):
     def __init__(
         self,
         *,
-        status_code: int,
+        status_code: int | None,
         code: int | None = None,
         msg: str = "",
         headers: Mapping[str, str] | None = None,
@@ -197,7 +197,11 @@ class FirewallError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """A limit is used up: 429. Continuing to send leads to a ban."""
+    """A limit is used up: 429. Continuing to send leads to a ban.
+
+    If the client held the request back, the message begins with "Not sent:", there is no
+    `status_code`, `code`, or `msg`, and the refusal that was the reason is the `__cause__`.
+    """
 
     advice = "Send less: the request weight of this minute is used up."
 

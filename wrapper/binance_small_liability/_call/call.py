@@ -182,7 +182,7 @@ class Call(Generic[T]):
 
 
 def _reason(error: SmallLiabilityError) -> str:
-    if isinstance(error, ApiError):
+    if isinstance(error, ApiError) and error.status_code is not None:
         return f"HTTP {error.status_code}"
     if isinstance(error, NetworkError):
         return type(error.__cause__).__name__

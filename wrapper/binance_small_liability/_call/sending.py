@@ -1,6 +1,5 @@
 """Sends one request: reserves weight, borrows a connection, signs, and judges the answer."""
 
-import copy
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -20,8 +19,9 @@ from binance_small_liability._io.messages import Answer, Connection, Request
 from binance_small_liability._secrets import redact
 
 from . import answer as judge
-from .limits import Wait
-from .pacing import MOST_AHEAD, Outcome, Reservation, minute_of
+from .clock import MOST_AHEAD
+from .limits import Reservation, Wait
+from .pacing import Outcome
 from .signing import encode
 
 if TYPE_CHECKING:
@@ -71,19 +71,19 @@ class Sending(Generic[T]):
             self._warn(connection.sent)
             raise
         finally:
-            try:
-                unanswered = Outcome("lost" if connection.sent else "released")
-                self._caller.limits.settle(reservation, self._outcome or unanswered)
-            finally:
-                await self._give_back(connection)
+            await self._end(reservation, connection)
         if error is not None:
             # Raised outside the handler: the transport's own error may show secrets.
             raise error from error.__cause__
         return cast(T, self._result)
 
-    async def _give_back(self, connection: Connection) -> None:
+    async def _end(self, reservation: Reservation, connection: Connection) -> None:
+        unanswered = Outcome("lost" if connection.sent else "released")
         try:
-            await self._caller.io.give_back(connection)
+            try:
+                await self._caller.io.give_back(connection)
+            finally:
+                await self._caller.limits.settle(reservation, self._outcome or unanswered)
         except BaseException:
             # The call ends without its result.
             self._warn(connection.sent)
@@ -101,11 +101,7 @@ class Sending(Generic[T]):
                 try:
                     # Checked only now, because a limit may be reached while a call waits for a
                     # connection.
-                    reserved = await limits.reserve(
-                        self._operation,
-                        caller.clock.now(),
-                        is_trusted=caller.clock.is_trusted,
-                    )
+                    reserved = await limits.reserve(self._operation)
                 finally:
                     if not isinstance(reserved, Reservation):
                         await caller.io.give_back(connection)
@@ -115,9 +111,7 @@ class Sending(Generic[T]):
                 wait = reserved
             waited += wait.seconds
             if waited > caller.max_wait:
-                refusal = copy.copy(wait.error)
-                refusal.retry_after = wait.seconds
-                raise refusal
+                raise wait.error()
             await caller.io.sleep(wait.seconds)
 
     async def _borrow(self, fresh: bool) -> Connection:
@@ -159,31 +153,26 @@ class Sending(Generic[T]):
     async def _judged(self, answer: Answer) -> Answer:
         """Returns the answer if it is a success. The generated parser reads it again."""
         operation = self._operation
-        count, date = judge.used_weight(answer, operation.limiter), judge.date(answer)
-        minute = None if date is None else minute_of(date)
-        self._outcome = Outcome("answered", count, minute)
+        count = judge.used_weight(answer, operation.limiter)
+        self._outcome = Outcome("answered", count)
         if count is not None:
             self._caller.used_weight[operation.name] = count
         error = judge.refusal(answer, operation.limiter, self._redact)
         if isinstance(error, RateLimitError):
             if error.retry_after:
-                # `Retry-After` says when Binance accepts requests again. A count that uses up the
-                # budget would delay the next request until the next minute.
-                budget = operation.weight_per_minute or 0
-                if count is not None and count + operation.weight > budget:
-                    count = None
-                self._outcome = Outcome("refused", count, minute)
+                self._outcome = Outcome("refused")
+            error.attempts = self._number
             await self._caller.limits.cool_down(operation, error)
         if error is not None and not operation.repeatable and judge.leaves_outcome_unknown(answer):
             raise self._outcome_unknown(error) from error
         if answer.broken is not None and operation.repeatable and not answer.is_client_error:
             raise answer.broken
         if isinstance(error, ClockSkewError):
-            self._caller.clock.is_trusted = False
+            self._caller.clock.accepted = False
         if error is not None:
             raise error
         self._result, unknown = operation.result(answer)
-        self._caller.clock.is_trusted |= operation.signed
+        self._caller.clock.accepted |= operation.signed
         self._report(unknown)
         return answer
 
@@ -221,7 +210,6 @@ class Sending(Generic[T]):
         return error
 
     def _sent_at(self) -> datetime:
-        # Binance accepts a timestamp that is up to 1000 ms ahead of its clock.
         earliest = self._call.timestamp - MOST_AHEAD
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=earliest)
 

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from datetime import timedelta
 
-from binance_small_liability._call.pacing import MOST_AHEAD
+from binance_small_liability._call.clock import MOST_AHEAD
 from binance_small_liability._client import SmallLiabilityClient
 from binance_small_liability._errors import OutcomeUnknownError
 from binance_small_liability._operations import MOST_ASSETS
