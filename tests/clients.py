@@ -10,6 +10,7 @@ from binance_small_liability import (
     SmallLiabilityClient,
     SmallLiabilityError,
 )
+from binance_small_liability._io.threads import run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -61,9 +62,25 @@ def in_turn(*steps: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 results.append(error)
         return results
 
-    def run(client: Any) -> Any:
+    def both(client: Any) -> Any:
         if isinstance(client, AsyncSmallLiabilityClient):
             return awaited(client)
         return [caught(step, client) for step in steps]
 
-    return run
+    return both
+
+
+async def list_coins(client: Any) -> Any:
+    """Calls a client of either kind."""
+    called = client.list_coins()
+    return await called if isawaitable(called) else called
+
+
+def run_scenario(client: RunClient, scenario: Callable[[Any], Any], **options: Any) -> Any:
+    """Runs a coroutine function with a client; the calls of a synchronous one never suspend."""
+
+    def call(opened: Any) -> Any:
+        is_sync = isinstance(opened, SmallLiabilityClient)
+        return run(scenario(opened)) if is_sync else scenario(opened)
+
+    return client(call, **options)

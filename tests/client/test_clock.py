@@ -4,9 +4,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from binance_small_liability import (
     AsyncSmallLiabilityClient,
@@ -17,10 +18,11 @@ from binance_small_liability import (
 from binance_small_liability._call.clock import Clock
 from binance_small_liability._io import real_time
 from binance_small_liability._io.threads import run
+from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.conftest import CREDENTIALS
 from tests.wire import Answer, Request, WireServer, closed, response, serving
-from tools.contract import TIME_PATH
+from tools.contract import LIST_PATH, TIME_PATH
 
 REFUSED = response({"code": -1021, "msg": "Outside."}, 400)
 SKEW = 3_600_000  # milliseconds by which Binance's clock is ahead
@@ -57,7 +59,7 @@ def test_later_calls_use_the_corrected_clock() -> None:
     assert len({request.connection for request in server.requests}) == 1
 
 
-def test_the_clock_is_trusted_while_timestamps_are_accepted() -> None:
+def test_the_clock_knows_whether_its_timestamps_are_accepted() -> None:
     time_now = response({"serverTime": 1_800_000_000_000})
     lists = iter([response()])
 
@@ -66,15 +68,15 @@ def test_the_clock_is_trusted_while_timestamps_are_accepted() -> None:
 
     with serving(answer) as server, _client(server) as client:
         caller = client._caller
-        assert not caller.clock.is_trusted
+        assert not caller.clock.accepted
         client.list_coins()
-        assert caller.clock.is_trusted
+        assert caller.clock.accepted
         # The question for the time is not signed, so its answer accepts no timestamp.
         run(caller.correct_clock(caller.clock.correction))
-        assert caller.clock.is_trusted
+        assert caller.clock.accepted
         with pytest.raises(ClockSkewError):
             client.list_coins()
-        assert not caller.clock.is_trusted
+        assert not caller.clock.accepted
 
 
 def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
@@ -90,13 +92,9 @@ def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
     assert caught.value.problem == "/api/v3/time failed: RemoteProtocolError"
 
 
-def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
-    clock = Clock()
-    moments = iter([10.0, 110.0])
-    monkeypatch.setattr(real_time, "monotonic", lambda: next(moments))
-    clock.stopwatch()(1_000_000)
-    assert clock.correction.offset == 1_000_000 - 50_000
+def _shift_stopwatches(patch: pytest.MonkeyPatch, shift: Callable[[], float]) -> None:
+    shifted = SimpleNamespace(monotonic=lambda: time.monotonic() + shift())
+    patch.setattr("binance_small_liability._call.clock.time", shifted)
 
 
 def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
@@ -104,11 +102,10 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
 ) -> None:
     now = 1_000_000_000_000
     monkeypatch.setattr(real_time, "unix_ns", lambda: now * 1_000_000)
+    moments = iter([0.0, 4.0])
+    _shift_stopwatches(monkeypatch, lambda: next(moments))
     clock = Clock()
-    with real_time.skipping():
-        stop = clock.stopwatch()
-        real_time.sleep(4)
-        stop(now + 10_000)
+    clock.stopwatch()(now + 10_000)
     assert clock.correction.offset == pytest.approx(8_000, abs=200)
     assert clock.now() == now + clock.correction.offset
 
@@ -116,19 +113,34 @@ def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
 def test_the_wait_for_a_connection_is_not_part_of_the_round_trip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with real_time.skipping(), serving(_binance()) as server, _client(server) as client:
+    waited = 0
+    _shift_stopwatches(monkeypatch, lambda: waited)
+    with serving(_binance()) as server, _client(server) as client:
         borrow = client._io.borrow
 
         async def wait_and_borrow(timeout: float, *, fresh: bool) -> Any:
-            real_time.sleep(60)
+            nonlocal waited
+            waited += 60
             return await borrow(timeout, fresh=fresh)
 
         monkeypatch.setattr(client._io, "borrow", wait_and_borrow)
-        with suppress(ClockSkewError):  # the server's clock does not skip
-            client.list_coins()
-    # Two waits came before the answer with the time.
-    offset = client._caller.clock.correction.offset
-    assert offset == pytest.approx(SKEW - 2 * 60_000, abs=10_000)
+        client.list_coins()
+        assert client._caller.clock.correction.offset == pytest.approx(SKEW, abs=10_000)
+
+
+@pytest.mark.parametrize(("skew", "late"), [(0, LIST_PATH), (SKEW, TIME_PATH)])
+def test_waits_that_are_skipped_meanwhile_change_no_timestamp(skew: int, late: str) -> None:
+    fake = FakeBinance()
+    fake.clock_skew = skew
+
+    class OnItsWay(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == late:
+                real_time.sleep(40)  # as if another thread waited for a limit
+            return fake.handle(request)
+
+    with no_waiting(), SmallLiabilityClient(**fake.credentials, transport=OnItsWay()) as client:
+        assert client.list_coins() == fake.coins
 
 
 def test_a_failed_measurement_keeps_the_last_offset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -348,6 +348,7 @@ class History:
 
     def __init__(self, skew: int = 0, **options: Any) -> None:
         self.skew = skew
+        self.skipped = 0.0
         self.listed_from: int | None = options.get("listed_from")
         self.broken: Answer | None = options.get("broken")
         self.asked_at: list[int] = []
@@ -356,8 +357,14 @@ class History:
     def now(self) -> int:
         return real_time.unix_ns() // 1_000_000 + self.skew
 
+    @property
+    def passed(self) -> int:
+        """The same, with the waits that were skipped since the receipt."""
+        return self.now + round((real_time.skipped() - self.skipped) * 1000)
+
     def receipt(self, *assets: str) -> Receipt:
         """Of an exchange that was sent just now."""
+        self.skipped = real_time.skipped()
         return Receipt(assets, moment(self.now - 1_000), moment(self.now + 15_000))
 
     def __call__(self, request: Request) -> Answer:
@@ -366,9 +373,9 @@ class History:
         query = dict(request.query)
         if not self.now - 5_000 <= int(query["timestamp"]) < self.now + 1_000:
             return response({"code": -1021, "msg": "Outside."}, 400)
-        self.asked_at.append(self.now)
+        self.asked_at.append(self.passed)
         rows = []
-        if self.listed_from is not None and self.now >= self.listed_from:
+        if self.listed_from is not None and self.passed >= self.listed_from:
             rows = [{**LIST_EXCHANGES.example["rows"][0], "timestamp": int(query["startTime"])}]
         elif self.broken is not None:
             return self.broken
@@ -432,7 +439,7 @@ def test_failures_meanwhile(
         assert (history.asked_at[-1] >= milliseconds(receipt.conclusive_at)) == is_tried_again
         if is_tried_again:
             receipt = history.receipt("ETH")
-            history.listed_from = history.now + 9_000
+            history.listed_from = history.passed + 9_000
             assert client(lambda c: c.confirm(receipt), base_url=server.url)
 
 

@@ -1,9 +1,14 @@
 """After a 429 or 418 nothing is sent during the cool-down; the used weight is reported."""
 
 import asyncio
-import itertools
+import os
+import pickle
+import subprocess
+import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,14 +23,15 @@ from binance_small_liability import (
     SmallLiabilityError,
     operations,
 )
-from binance_small_liability._call.limits import LocalLimits, Wait
-from binance_small_liability._call.pacing import Outcome, Reservation
+from binance_small_liability._call.limits import Limits, Reservation, Wait
+from binance_small_liability._call.pacing import Outcome
 from binance_small_liability._io import real_time
 from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.conftest import CREDENTIALS, ListCoins
+from tests.clients import CREDENTIALS, RunClient, list_coins, run_scenario
+from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
 
@@ -46,6 +52,11 @@ def _client(server: WireServer, **options: Any) -> SmallLiabilityClient:
     return SmallLiabilityClient(base_url=server.url, **CREDENTIALS, **options)
 
 
+def _refusal(status: int, retry_after: float | None) -> RateLimitError:
+    kind = IpBanError if status == 418 else RateLimitError
+    return kind(status_code=status, code=-1003, retry_after=retry_after)
+
+
 def _error(client: SmallLiabilityClient) -> SmallLiabilityError:
     with pytest.raises(SmallLiabilityError) as caught:
         client.list_coins()
@@ -53,25 +64,27 @@ def _error(client: SmallLiabilityClient) -> SmallLiabilityError:
 
 
 def test_nothing_is_sent_during_a_ban() -> None:
-    with (
-        _serving(BAN) as server,
-        _client(server) as client,
-    ):
+    with _serving(BAN) as server, _client(server) as client:
         first = _error(client)
+        assert isinstance(first, IpBanError)
+        assert (first.code, first.msg, first.used_weight) == (-1003, "Too much.", 12_100)
+        assert (first.retry_after, first.attempts) == (300.0, 1)
         real_time.sleep(200)
         second = _error(client)
         assert len(server.requests) == 1
-        for error in (first, second):
-            assert isinstance(error, IpBanError)
-            assert (error.code, error.msg, error.used_weight) == (-1003, "Too much.", 12_100)
-        assert isinstance(first, IpBanError)
+        # It does not look like a response of Binance, but says which one is the reason.
         assert isinstance(second, IpBanError)
-        assert (first.retry_after, first.attempts) == (300.0, 1)
+        assert (second.status_code, second.code, second.msg, second.headers) == (418, None, "", {})
+        assert str(second).startswith("Not sent: this IP address is banned (HTTP 418, code -1003).")
         assert second.attempts == 0
-        assert second.retry_after == pytest.approx(100, abs=5)
-        assert "(0 attempts)" in str(second)
+        left = second.retry_after or 0
+        assert 95 < left <= 100
+        assert round(left, 3) == left
+        cause = second.__cause__
+        assert isinstance(cause, IpBanError)
+        assert (cause.code, cause.attempts, cause.__traceback__) == (-1003, 1, None)
         # The rest of the ban is short enough to wait for.
-        real_time.sleep(second.retry_after or 0)
+        real_time.sleep(left)
         assert client.list_coins()
     assert len(server.requests) == 2
 
@@ -110,38 +123,25 @@ def test_a_call_may_wait_for_exactly_max_retry_wait(monkeypatch: pytest.MonkeyPa
     assert waits == [300.0]
 
 
-def test_a_call_waits_for_a_cool_down_that_is_short_enough() -> None:
-    with _serving(LIMIT) as server, _client(server, max_attempts=2) as client:
-        before = real_time.monotonic()
-        assert client.list_coins()
-        assert real_time.monotonic() - before >= 30
-    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server, _client(server) as client:
-        assert isinstance(_error(client), IpBanError)
-        before = real_time.monotonic()
-        assert client.list_coins()
-        assert 49 <= real_time.monotonic() - before <= 60
-        assert len(server.requests) == 2
-
-
 @pytest.mark.timeout(20)  # to look again and again instead would take 50 s
-def test_a_task_waits_for_a_cool_down_too() -> None:
-    async def calls(server: WireServer) -> None:
-        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
-            with pytest.raises(IpBanError):
-                await client.list_coins()
-            before = real_time.monotonic()
-            assert await client.list_coins()
-            assert 49 <= real_time.monotonic() - before <= 60
+@pytest.mark.parametrize(("status", "seconds"), [(429, 30), (418, 50)])
+def test_a_call_waits_for_a_cool_down_that_is_short_enough(
+    client: RunClient, status: int, seconds: int
+) -> None:
+    async def scenario(client: Any) -> None:
+        run(client._caller.limits.cool_down(operations.list_coins, _refusal(status, seconds)))
+        before = real_time.monotonic()
+        assert await list_coins(client)
+        assert seconds - 1 <= real_time.monotonic() - before <= seconds + 10
 
-    with _serving(response(BODY, 418, {"Retry-After": "50"})) as server:
-        asyncio.run(calls(server))
-        assert len(server.requests) == 2
+    with _serving() as server:
+        run_scenario(client, scenario, base_url=server.url)
+        assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_a_cool_down_also_stops_requests_for_the_time(is_async: bool) -> None:
-    client: SmallLiabilityClient | AsyncSmallLiabilityClient
+def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None:
     arrivals: list[float] = []
+    limits: list[Limits] = []
 
     def answer(request: Request) -> Answer:
         arrivals.append(real_time.monotonic())
@@ -149,27 +149,16 @@ def test_a_cool_down_also_stops_requests_for_the_time(is_async: bool) -> None:
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just received the 429.
-            run(
-                client._caller.limits.cool_down(
-                    operations.list_coins, RateLimitError(status_code=429, retry_after=30.0)
-                )
-            )
+            run(limits[0].cool_down(operations.list_coins, _refusal(429, 30)))
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 
-    async def call() -> None:
-        assert isinstance(client, AsyncSmallLiabilityClient)
-        async with client:
-            await client.list_coins()
+    async def scenario(client: Any) -> None:
+        limits.append(client._caller.limits)
+        await list_coins(client)
 
     with serving(answer) as server:
-        if is_async:
-            client = AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS)
-            asyncio.run(call())
-        else:
-            client = _client(server)
-            with client:
-                client.list_coins()
+        run_scenario(client, scenario, base_url=server.url)
     refused, asked, _ = arrivals
     assert asked - refused >= 30
 
@@ -189,33 +178,23 @@ def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.Monke
     assert sorted(error.attempts for error in errors) == [0] * 3 + [1] * 5
 
 
-def test_without_retries_a_call_does_not_wait_for_a_cool_down() -> None:
-    with _serving(LIMIT) as server, _client(server, max_attempts=1) as client:
-        assert isinstance(_error(client), RateLimitError)
-        second = _error(client)
-        assert isinstance(second, RateLimitError)
-        assert second.retry_after == pytest.approx(30, abs=5)
-        assert len(server.requests) == 1
-
-
 def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
-    limits = LocalLimits()
-    run(limits.cool_down(operations.list_coins, IpBanError(status_code=418, retry_after=100.0)))
-    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429, retry_after=1.0)))
-    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429)))
+    limits = Limits()
+    for refusal in (_refusal(418, 100), _refusal(429, 1), _refusal(429, None)):
+        run(limits.cool_down(operations.list_coins, refusal))
     real_time.sleep(50)
     wait = limits.cooling(operations.list_coins)
     assert wait is not None
-    assert isinstance(wait.error, IpBanError)
+    assert isinstance(wait.error(), IpBanError)
     assert 45 < wait.seconds <= 50
 
 
 def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
-    limits = LocalLimits()
-    run(limits.cool_down(operations.exchange, RateLimitError(status_code=429, retry_after=7.0)))
+    limits = Limits()
+    run(limits.cool_down(operations.exchange, _refusal(429, 7)))
     assert limits.cooling(operations.list_coins) is None
     assert limits.cooling(operations.list_exchanges) is not None
-    run(limits.cool_down(operations.exchange, IpBanError(status_code=418)))
+    run(limits.cool_down(operations.exchange, _refusal(418, None)))
     wait = limits.cooling(operations.list_coins)
     assert wait is not None
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
@@ -224,8 +203,8 @@ def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
 def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
-    limits = LocalLimits()
-    run(limits.cool_down(operations.list_coins, RateLimitError(status_code=429, retry_after=7.0)))
+    limits = Limits()
+    run(limits.cool_down(operations.list_coins, _refusal(429, 7)))
     now += 6.5
     wait = limits.cooling(operations.list_coins)
     assert wait is not None
@@ -234,20 +213,29 @@ def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None
     assert limits.cooling(operations.list_coins) is None
 
 
-def test_a_budget_that_is_used_up_holds_back_its_operation_alone() -> None:
-    limits = LocalLimits()
-    now = 1_800_000_020_000
-    reservation = run(limits.reserve(operations.exchange, now, is_trusted=True))
+def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 20.0
+    monkeypatch.setattr(real_time, "monotonic", lambda: now)
+    limits = Limits()
+    reservation = run(limits.reserve(operations.exchange))
     assert isinstance(reservation, Reservation)
-    limits.settle(reservation, Outcome("answered", 180_000))
-    wait = run(limits.reserve(operations.exchange, now, is_trusted=True))
+    assert limits.left(operations.exchange) == 177_000
+    run(limits.settle(reservation, Outcome("answered", 180_000)))
+    assert limits.left(operations.exchange) == 0
+    now += 19.0001
+    wait = run(limits.reserve(operations.exchange))
     assert isinstance(wait, Wait)
-    assert wait.seconds == 41
-    assert wait.error.status_code == 429
-    assert wait.error.msg == (
+    error = wait.error()
+    assert (error.status_code, error.retry_after, error.__cause__) == (429, 41, None)
+    assert error.message == (
         "Not sent: the budget of exchange, 180000 per minute and UID, is used up."
     )
-    assert isinstance(run(limits.reserve(operations.list_coins, now, is_trusted=True)), Reservation)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
+    assert isinstance(run(limits.reserve(operations.list_coins)), Reservation)
+    now += wait.seconds
+    assert isinstance(run(limits.reserve(operations.exchange)), Reservation)
 
 
 def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
@@ -261,37 +249,13 @@ def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
 
 
 def test_no_thread_touches_the_network_during_a_ban() -> None:
-    with (
-        _serving(BAN) as server,
-        _client(server) as client,
-    ):
+    with _serving(BAN) as server, _client(server) as client, ThreadPoolExecutor(50) as threads:
         _error(client)
-        errors: list[SmallLiabilityError] = []
-        threads = [
-            threading.Thread(target=lambda: errors.append(_error(client))) for _ in range(50)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        errors = list(threads.map(lambda _: _error(client), range(50)))
         assert len(server.requests) == 1
     assert [type(error) for error in errors] == [IpBanError] * 50
     # Each call has its own error, because errors keep the frames of their call.
     assert len({id(error) for error in errors}) == 50
-
-
-def test_no_task_touches_the_network_during_a_ban() -> None:
-    async def calls(server: WireServer) -> list[Any]:
-        async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
-            with pytest.raises(IpBanError):
-                await client.list_coins()
-            tasks = [client.list_coins() for _ in range(50)]
-            return await asyncio.gather(*tasks, return_exceptions=True)
-
-    with _serving(BAN) as server:
-        errors = asyncio.run(calls(server))
-        assert len(server.requests) == 1
-    assert [type(error) for error in errors] == [IpBanError] * 50
 
 
 def test_tasks_that_wait_for_a_connection_obey_a_ban_too() -> None:
@@ -327,10 +291,7 @@ def test_a_date_without_another_is_judged_by_our_clock(
     assert caught.value.retry_after == 300
 
 
-def test_a_burst_at_the_start_of_a_minute_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each look at the clock takes 1 ms. The calls begin 200 ms into a minute.
-    ticks = itertools.count(1_768_478_400_200)
-    monkeypatch.setattr(real_time, "unix_ns", lambda: next(ticks) * 1_000_000)
+def test_a_burst_is_never_refused() -> None:
     fake = FakeBinance()
     with (
         fake.serve() as url,
@@ -341,66 +302,80 @@ def test_a_burst_at_the_start_of_a_minute_is_never_refused(monkeypatch: pytest.M
         def call(_: int) -> bool:
             try:
                 client.list_coins()
-            except RateLimitError:
-                return False
+            except RateLimitError as error:
+                return not error.not_sent
             return True
 
-        succeeded = sum(threads.map(call, range(2_000)))
-    assert next(ticks) > 1_768_478_402_000
+        sent = Counter(threads.map(call, range(1_000)))
+    # The client itself refuses a call that would wait for those in flight.
+    assert sent == {True: 120, False: 880}
     assert {request.status for request in fake.requests} == {200}
-    # A call that would wait for those in flight is refused by the client itself.
-    assert len(fake.requests) == succeeded
-    assert 100 < succeeded <= 120
 
 
-class Recording(LocalLimits):
+class Recording(Limits):
     """Notes what became of each reservation."""
 
     def __init__(self) -> None:
         super().__init__()
         self.outcomes: list[Outcome] = []
-        self.trust: list[bool] = []
 
-    async def reserve(self, *arguments: Any, is_trusted: bool) -> Reservation | Wait:
-        self.trust.append(is_trusted)
-        return await super().reserve(*arguments, is_trusted=is_trusted)
-
-    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
-        super().settle(reservation, outcome)
+    async def settle(self, reservation: Reservation, outcome: Outcome) -> bool:
         self.outcomes.append(outcome)
+        return await super().settle(reservation, outcome)
 
 
 def test_the_limits_learn_what_became_of_each_request() -> None:
-    dated = {"Date": "Thu, 01 Jan 1970 00:02:59 GMT"}
-    weighing = response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "300", **dated})
-    limits = Recording()
+    def weighing(weight: str, status: int = 200, retry_after: str = "") -> bytes:
+        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after}
+        return response([], status, headers)
 
-    def refusal(weight: str, retry_after: str = "1") -> bytes:
-        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after, **dated}
-        return response({}, 429, headers)
-
-    refusals = refusal("11900"), refusal("11950"), refusal("many"), refusal("12000", "0")
-    with (
-        _serving(weighing, reset(), response(), *refusals) as server,
-        _client(server, max_attempts=9) as client,
-    ):
-        client._caller.limits = limits
-        for _ in range(3):
-            client.list_coins()
-    assert limits.outcomes == [
-        *(Outcome("answered", 300, 2), Outcome("lost"), Outcome("answered")),
-        # A count that uses up the budget would contradict `Retry-After`.
-        *(Outcome("refused", 11_900, 2), Outcome("refused", None, 2), Outcome("refused", None, 2)),
-        *(Outcome("answered", 12_000, 2), Outcome("answered")),
-    ]
-    first, *later = limits.trust
-    assert not first
-    assert all(later)
-    limits = Recording()
+    answers: dict[Answer, Outcome] = {
+        weighing("300"): Outcome("answered", 300),
+        reset(): Outcome("lost"),
+        response(): Outcome("answered"),
+        weighing("many"): Outcome("answered"),
+        weighing("12100", 429, "1"): Outcome("refused"),
+        weighing("12000", 429): Outcome("answered", 12_000),
+        weighing("11000", 400): Outcome("answered", 11_000),
+    }
+    for answer, outcome in answers.items():
+        with _serving(answer) as server, _client(server, max_attempts=1) as client:
+            client._caller.limits = limits = Recording()
+            with suppress(SmallLiabilityError):
+                client.list_coins()
+        assert limits.outcomes == [outcome]
     with _client(server, max_attempts=1) as client:  # nothing listens any more
-        client._caller.limits = limits
+        client._caller.limits = limits = Recording()
         assert isinstance(_error(client), NetworkError)
     assert limits.outcomes == [Outcome("released")]
+
+
+def test_of_repeated_headers_the_longest_cool_down_counts(list_coins: ListCoins) -> None:
+    answer = response(BODY, 429, {"Retry-After": "7\r\nRetry-After: 100, 8"})
+    with serving(answer) as server, pytest.raises(RateLimitError) as caught:
+        list_coins(base_url=server.url)
+    assert caught.value.retry_after == 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_that_is_forked_without_hooks_has_a_lock_of_its_own() -> None:
+    code = """
+import ctypes, os, signal
+from binance_small_liability._call.limits import Limits, Reservation
+from binance_small_liability._io.threads import run
+from binance_small_liability import operations
+limits = Limits()
+run(limits.reserve(operations.exchange))
+limits._lock().acquire()  # another thread could hold it
+pid = ctypes.PyDLL(None).fork()  # as a server in C does, not as os.fork()
+if not pid:
+    signal.alarm(10)
+    assert isinstance(run(limits.reserve(operations.exchange)), Reservation)
+    assert limits.left(operations.exchange) == 174_000, "the parent's request was forgotten"
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_a_ban_of_the_clock_counts_too() -> None:
@@ -442,9 +417,9 @@ def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
 
 
 def test_the_waits_of_a_call_add_up() -> None:
-    class Crowded(LocalLimits):
+    class Crowded(Limits):
         async def reserve(self, *_: Any, **__: Any) -> Wait:
-            return Wait(25.0, RateLimitError(status_code=429))
+            return Wait(25.0, "it is crowded")
 
     with _serving() as server, _client(server) as client:
         client._caller.limits = Crowded()

@@ -64,6 +64,12 @@ NOW = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
         ("Fri, 01 Jan 100000 00:00:00 GMT", None),
         ("Thu, 15 Jan 2026 99:00:07 GMT", None),
         ("Thu, 15 Jan", None),
+        # Of several values the largest counts.
+        ("100, 100", 100.0),
+        ("7,100, 8", 100.0),
+        ("7, Thu, 15 Jan 2026 12:00:09 GMT, 8", 9.0),
+        ("soon, 7,", 7.0),
+        (",", None),
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:

@@ -12,7 +12,7 @@ from binance_small_liability_api.records import Coin, Exchange
 
 from ._call.arguments import checked_assets, checked_query
 from ._call.call import Call, Caller
-from ._call.limits import Limits, LocalLimits
+from ._call.limits import Limits
 from ._call.retry import RetryDetails
 from ._config import (
     BASE_URL,
@@ -134,7 +134,7 @@ class ConfiguredClient:
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits
         if limits is None:
-            return LocalLimits()
+            return Limits()
         is_async = isinstance(self, AsyncSmallLiabilityClient)
         opened: Limits = limits.open(api_key.reveal(), is_async=is_async)
         return opened

@@ -253,9 +253,21 @@ class FirewallError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """A limit is used up: 429. Continuing to send leads to a ban."""
+    """A limit is used up: 429. Continuing to send leads to a ban.
+
+    Attributes:
+        not_sent: why this client itself did not send the request, or "" if Binance refused it.
+            Then the message begins with "Not sent:", there are no headers, and the refusal that was
+            the reason, if any, is the `__cause__`.
+    """
 
     advice = "Send less: the request weight of this minute is used up."
+    not_sent: str = ""
+
+    @property
+    def message(self) -> str:
+        """Why nothing was sent, or what Binance said."""
+        return f"Not sent: {self.not_sent}." if self.not_sent else super().message
 
 
 class IpBanError(RateLimitError):

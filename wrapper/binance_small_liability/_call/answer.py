@@ -41,12 +41,10 @@ class Verdict(NamedTuple):
     Attributes:
         error: the error that it reports, or None for a success.
         used_weight: the request weight used in the current minute, if it says so.
-        date: the time at which the server answered, in whole seconds, if it says so.
     """
 
     error: ApiError | None
     used_weight: int | None
-    date: datetime | None
 
 
 def judge(answer: Answer, operation: Operation[..., Any], redact: Callable[[str], str]) -> Verdict:
@@ -74,7 +72,7 @@ def judge(answer: Answer, operation: Operation[..., Any], redact: Callable[[str]
             retry_after=parse_retry_after(answer.headers.get("Retry-After"), now),
             used_weight=used_weight,
         )
-    return Verdict(error, used_weight, date)
+    return Verdict(error, used_weight)
 
 
 def effect(answer: Answer) -> Effect:

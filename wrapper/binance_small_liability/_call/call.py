@@ -12,7 +12,6 @@ Nothing here does I/O: a call is a coroutine that uses an `Io`. The asynchronous
 The synchronous client runs it with an `Io` that never suspends.
 """
 
-import copy
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -40,8 +39,8 @@ from binance_small_liability._secrets import redact
 from .answer import Verdict, effect, judge
 from .arguments import checked_query
 from .clock import MOST_AHEAD, Clock, Correction
-from .limits import Limits, Wait
-from .pacing import Outcome, Reservation, minute_of
+from .limits import Limits, Reservation, Wait
+from .pacing import Outcome
 from .retry import RetryDetails, may_retry, wait_before_retry
 from .signing import Signer, encode
 
@@ -211,7 +210,9 @@ class Call(Generic[T]):
             self.in_doubt = not self.repeatable
             answer = await connection.exchange(request, self.caller.timeout)
             verdict = judge(answer, self.operation, self._redact)
-            outcome = self._outcome(verdict)
+            outcome = Outcome("answered", verdict.used_weight)
+            if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
+                outcome = Outcome("refused")
             await self._judge(answer, verdict)
             return self._result(answer)
         except httpx.HTTPError as cause:
@@ -222,9 +223,9 @@ class Call(Generic[T]):
             self.in_doubt &= connection.sent or outcome is not None
             try:
                 unanswered = Outcome("lost" if connection.sent else "released")
-                self.caller.limits.settle(reservation, outcome or unanswered)
-            finally:
                 await self.caller.io.give_back(connection)
+            finally:
+                await self.caller.limits.settle(reservation, outcome or unanswered)
         # Raised outside the handler: the transport's own error may show secrets.
         if self.in_doubt:
             error.attempts = self.attempts
@@ -246,9 +247,7 @@ class Call(Generic[T]):
                 try:
                     # Checked only now, because a limit may be reached while a call waits for a
                     # connection.
-                    reserved = await limits.reserve(
-                        self.operation, caller.clock.now(), is_trusted=caller.clock.is_trusted
-                    )
+                    reserved = await limits.reserve(self.operation)
                 finally:
                     if not isinstance(reserved, Reservation):
                         await caller.io.give_back(connection)
@@ -257,9 +256,7 @@ class Call(Generic[T]):
                 wait = reserved
             waited += wait.seconds
             if waited > longest:
-                refusal = copy.copy(wait.error)
-                refusal.retry_after = wait.seconds
-                raise refusal
+                raise wait.error()
             await caller.io.sleep(wait.seconds)
 
     def _request(self) -> Request:
@@ -296,6 +293,7 @@ class Call(Generic[T]):
         if verdict.used_weight is not None:
             caller.used_weight[operation.name] = verdict.used_weight
         if isinstance(error, RateLimitError):
+            error.attempts = self.attempts
             await caller.limits.cool_down(operation, error)
         if self.in_doubt:
             said = effect(answer)
@@ -305,7 +303,7 @@ class Call(Generic[T]):
         elif answer.broken is not None and not answer.is_client_error:
             raise answer.broken
         if isinstance(error, ClockSkewError):
-            caller.clock.is_trusted = False
+            caller.clock.accepted = False
         if error is not None:
             raise error
 
@@ -318,7 +316,7 @@ class Call(Generic[T]):
             raise ContractError(f"HTTP {answer.status_code} is not in the contract")
         else:
             result = self._read(answer, unknown)
-        self.caller.clock.is_trusted |= self.operation.signed
+        self.caller.clock.accepted |= self.operation.signed
         self._report_unknown(unknown)
         return result
 
@@ -338,19 +336,6 @@ class Call(Generic[T]):
             self.attempts = max(self._begun, 1)
             error = self._network_error(cause)
         raise error from error.__cause__
-
-    def _outcome(self, verdict: Verdict) -> Outcome:
-        """What became of the request, for the limits."""
-        count = verdict.used_weight
-        minute = None if verdict.date is None else minute_of(verdict.date)
-        if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
-            # `Retry-After` says when Binance accepts requests again. A count that uses up the
-            # budget would delay the next request until the next minute.
-            budget = self.operation.weight_per_minute or 0
-            if count is not None and count + self.operation.weight > budget:
-                count = None
-            return Outcome("refused", count, minute)
-        return Outcome("answered", count, minute)
 
     def _wait_after(self, error: SmallLiabilityError) -> float | None:
         """Seconds until the next attempt, or None if there is none."""
@@ -416,7 +401,7 @@ class Call(Generic[T]):
 
 
 def _reason(error: SmallLiabilityError) -> str:
-    if isinstance(error, ApiError):
+    if isinstance(error, ApiError) and error.status_code is not None:
         return f"HTTP {error.status_code}"
     if isinstance(error, NetworkError):
         return type(error.__cause__).__name__

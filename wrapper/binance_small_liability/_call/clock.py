@@ -1,5 +1,6 @@
 """The clock for timestamps: local time plus the measured offset of Binance's clock."""
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,12 +27,12 @@ class Clock:
 
     Attributes:
         correction: the last measurement of the offset.
-        is_trusted: whether Binance has accepted a timestamp of this clock.
+        accepted: whether Binance has accepted a timestamp of this clock.
     """
 
     def __init__(self) -> None:
         self.correction = Correction()
-        self.is_trusted = False
+        self.accepted = False
 
     def now(self) -> int:
         """Milliseconds since the epoch."""
@@ -42,10 +43,10 @@ class Clock:
 
         The measurement assumes that Binance read its clock halfway between request and answer.
         """
-        start, began = real_time.unix_ns() // 1_000_000, real_time.monotonic()
+        start, began = real_time.unix_ns() // 1_000_000, time.monotonic()
 
         def stop(server_time: int) -> None:
-            midway = start + round((real_time.monotonic() - began) * 1000 / 2)
+            midway = start + round((time.monotonic() - began) * 1000 / 2)
             self.correction = Correction(server_time - midway)
 
         return stop

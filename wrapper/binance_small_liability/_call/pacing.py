@@ -1,151 +1,111 @@
-"""Pacing: the budget of request weight in a calendar minute of Binance's clock.
+"""Pacing: the budget of request weight that one endpoint has in each minute of Binance's clock.
 
-Nothing here sends or waits. Each endpoint has a budget per limiter and minute. Source: "Limits" on
+Nothing here sends or waits. Source: "Limits" on
 https://developers.binance.com/docs/margin_trading/general-info
 """
 
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
+import math
+from bisect import bisect_left, bisect_right, insort
+from typing import Literal, NamedTuple
 
-import attrs
-from binance_small_liability_api.operation import Operation
-
-MINUTE = 60_000  # milliseconds
-# Binance refuses a timestamp that is 1000 ms ahead of its clock. So 1000 ms after a minute began on
-# our clock, it has begun on Binance's too.
-MOST_AHEAD = 1_000  # milliseconds
-# Binance may count a request in a minute that begins up to this much after the request was made:
-# our clock may be behind, and a request takes some time.
-LONGEST_DELAY = 10_000  # milliseconds
-# Requests can arrive in another order only if they were made within this time of each other.
-REORDERING = 500  # milliseconds
-# Binance's count may or may not include the requests in flight. Their answers will show it.
+MINUTE = 60.0  # seconds
+# A request whose response was lost arrives at Binance at most this much later.
+LATE = 10.0  # seconds
+# The responses to requests in flight may show that another one can be sent.
 SOON = 0.05  # seconds
-
-
-@attrs.frozen  # not a named tuple, because a reservation in Redis extends it
-class Reservation:
-    """Weight that was reserved for one request.
-
-    Attributes:
-        number: its number within the budget, from 1.
-        minute: the minute in which it was made, counted from the epoch. On Binance's clock that
-            minute had begun.
-        at: when it was made, in milliseconds.
-    """
-
-    operation: Operation[..., Any]
-    number: int
-    minute: int
-    at: int
+# After so many equal counts in a row the server does not count. Binance's count grows with each
+# request until a minute ends.
+_EQUAL_COUNTS = 10
 
 
 class Outcome(NamedTuple):
     """What became of a request.
 
     Attributes:
-        kind: `released` if nothing was sent, `answered`, `refused` by an answer that says when
-            Binance accepts requests again, or `lost` if no answer arrived.
-        used_weight: the count that the answer reported, if any. A refusal has none that uses up
-            the budget, because `Retry-After` applies instead.
-        minute: the minute of the answer's `Date`, counted from the epoch, if there was one.
+        kind: `released` if nothing was sent, `lost` if no response arrived, `refused` by a response
+            that says when Binance accepts requests again, or `answered`.
+        used_weight: the count that the response reported. That of a refusal does not matter,
+            because the time that it names applies instead.
     """
 
-    kind: Literal["released", "lost", "answered", "refused"]
+    kind: Literal["released", "lost", "refused", "answered"]
     used_weight: int | None = None
-    minute: int | None = None
-
-
-def minute_of(moment: datetime) -> int:
-    """The calendar minute of an aware datetime, counted from the epoch."""
-    return int(moment.timestamp() * 1000) // MINUTE
 
 
 class Budget:
-    """The weight of one endpoint in one calendar minute.
+    """The weight that may be sent to one endpoint.
 
-    Binance's count is at most the sum of its last reported count, the requests in flight, and the
-    requests that the reported count may lack. A request waits only if it would exceed the budget
-    together with these.
+    **The rule.** A request occupies its weight from its sending until 60 s after its end, or 70 s
+    if its response was lost. A request is sent only if all occupied weight, its own included, is
+    within the budget.
+
+    **The proof.** Binance counts a request at some moment between its sending and its end; a lost
+    request may arrive 10 s later, so that is its end. Take all requests that Binance counts in one
+    minute, and among them the one that was sent last. It was counted less than 60 s after each of
+    the others, and it was sent before it was counted. So each of the others ended less than 60 s
+    before it was sent, and still occupied its weight. Together they were within the budget. This is
+    true for the minutes of any clock, because only durations are measured.
+
+    **Other users** of the address or account appear only in Binance's count. The highest count is
+    remembered until its minute is over, and the weight in flight is added to it. A minute is over
+    60 s after the first count that it reported, or when a request that was sent after the highest
+    count arrived reports a lower one.
+
+    **A mock** is not paced: a server that reports no count, or one that does not grow.
+
+    A request whose end is never noted counts as lost, for example in a forked child. All moments
+    are seconds of a clock that never goes back.
     """
 
-    def __init__(self) -> None:
-        self._minute = 0
-        # Whether an answer's `Date` began the minute; our clock may still be in the one before.
-        self._is_dated = False
-        self._counted = 0
-        # If the server never reports a count, its budget is unknown.
-        self._is_reported = False
-        self._number = 0
-        # Weight in flight, reserved in this minute and in the one before. Older is forgotten.
-        self._in_flight = 0
-        self._in_flight_before = 0
-        # Requests that the last count may not include. The lost ones and those without a count, by
-        # the time at which they were made:
-        self._uncounted: list[int] = []
-        # Those that may belong to the minute before, by the count in their answer:
-        self._late_counts: list[int] = []
-        # The last reservation that was made before the latest of these became known.
-        self._last_unclear = 0
+    def __init__(self, weight: int, limit: float) -> None:
+        """A request uses `weight` of the `limit` of a minute, which may be infinite."""
+        self._weight = weight
+        self._limit = limit
+        self._ends: list[float] = []  # when requests end, in order; in flight, as if they were lost
+        self._count = 0
+        self._first = self._highest = -math.inf  # when these counts of the minute arrived
+        self._equal = 0  # counts in a row that equal the highest
 
-    def reserve(self, operation: Operation[..., Any], now: int) -> Reservation | float:
-        """A reservation at `now` (milliseconds), or the seconds after which to ask again."""
-        minute = (now - MOST_AHEAD) // MINUTE
-        # A `Date` may begin a minute before our clock does. If our clock is further behind, it was
-        # corrected.
-        earliest = self._minute - 1 if self._is_dated else self._minute
-        if minute < earliest or minute > self._minute:
-            self._begin(minute, is_dated=False)
-        weight = operation.weight
-        used = self._counted + (len(self._uncounted) + len(self._late_counts) + 1) * weight
-        if operation.weight_per_minute is not None:
-            if used > operation.weight_per_minute:
-                return ((self._minute + 1) * MINUTE + MOST_AHEAD - now) / 1000
-            if used + self._in_flight + self._in_flight_before > operation.weight_per_minute:
-                return SOON
-        self._in_flight += weight
-        self._number += 1
-        return Reservation(operation, self._number, self._minute, now)
+    def left(self, now: float) -> float:
+        """The weight that may be sent now; below 0 if others have exceeded the budget."""
+        del self._ends[: bisect_right(self._ends, now - MINUTE)]
+        if self._equal >= _EQUAL_COUNTS:
+            return self._limit
+        in_flight = len(self._ends) - bisect_right(self._ends, now)
+        count = self._count if now < self._first + MINUTE else 0
+        return self._limit - max(len(self._ends) * self._weight, count + in_flight * self._weight)
 
-    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
-        """Notes what became of the request."""
-        weight = reservation.operation.weight
-        if reservation.minute == self._minute:
-            self._in_flight = max(0, self._in_flight - weight)
-        elif reservation.minute == self._minute - 1:
-            self._in_flight_before = max(0, self._in_flight_before - weight)
-        else:
-            return  # forgotten
-        if outcome.kind == "released":
-            return
-        if outcome.minute == self._minute + 1:
-            self._begin(self._minute + 1, is_dated=True)
-        if outcome.used_weight is None:
-            if outcome.kind == "lost":
-                self._uncounted.append(reservation.at)
-            elif self._is_reported or outcome.kind == "refused":
-                # It has arrived, so the count of a later request includes it.
-                self._uncounted.append(reservation.at - REORDERING)
-            self._last_unclear = self._number
-            return
-        self._is_reported = True
-        if reservation.minute == self._minute:
-            self._counted = max(self._counted, outcome.used_weight)
-            if reservation.number > self._last_unclear:
-                self._uncounted = [at for at in self._uncounted if at > reservation.at - REORDERING]
-                self._late_counts = []
-            # A count includes all requests with smaller counts.
-            self._late_counts = [count for count in self._late_counts if count > self._counted]
-        elif outcome.minute in (None, self._minute) and outcome.used_weight > self._counted:
-            self._late_counts.append(outcome.used_weight)
-            self._last_unclear = self._number
+    def reserve(self, now: float) -> float:
+        """Reserves the weight of a request and returns 0, or the seconds until another try."""
+        if self.left(now) >= self._weight:
+            insort(self._ends, now + LATE)
+            return 0.0
+        if now < self._first + MINUTE and self._count + self._weight > self._limit:
+            return self._first + MINUTE - now
+        if (len(self._ends) + 1) * self._weight > self._limit and self._ends[0] <= now:
+            return self._ends[0] + MINUTE - now
+        return SOON
 
-    def forget_in_flight(self) -> None:
-        """In a forked child: the answers will arrive in the parent."""
-        self._in_flight = self._in_flight_before = 0
+    def settle(self, sent: float, outcome: Outcome, now: float) -> bool:
+        """Notes what became of the request that was reserved at `sent`.
 
-    def _begin(self, minute: int, *, is_dated: bool) -> None:
-        self._in_flight_before = self._in_flight if minute == self._minute + 1 else 0
-        self._uncounted = [at for at in self._uncounted if at >= minute * MINUTE - LONGEST_DELAY]
-        self._minute, self._is_dated = minute, is_dated
-        self._counted, self._in_flight, self._late_counts = 0, 0, []
+        Returns whether it still occupies its weight.
+        """
+        index = bisect_left(self._ends, sent + LATE)
+        if self._ends[index : index + 1] == [sent + LATE]:
+            del self._ends[index]
+        if outcome.used_weight is not None:
+            self._learn(outcome.used_weight, sent, now)
+        is_uncounted = outcome.kind == "answered" and self._first == -math.inf
+        if outcome.kind == "released" or is_uncounted or self._equal >= _EQUAL_COUNTS:
+            return False
+        insort(self._ends, now + LATE if outcome.kind == "lost" else now)
+        return True
+
+    def _learn(self, count: int, sent: float, now: float) -> None:
+        if sent >= self._first + MINUTE or (sent >= self._highest and count < self._count):
+            self._count, self._first, self._highest, self._equal = count, now, now, 0
+        elif count > self._count:
+            self._count, self._highest, self._equal = count, now, 0
+        elif count == self._count:
+            self._equal += 1

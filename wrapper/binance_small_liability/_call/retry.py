@@ -19,6 +19,9 @@ from binance_small_liability._errors import (
 FIRST_BACKOFF = 0.5  # seconds
 LONGEST_BACKOFF = 8.0  # seconds
 
+# Several values are joined by commas, and a date has a comma after its day of the week.
+_VALUES = re.compile(r"\s*(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+")
+_LONGEST = 500  # characters of all values; a text that is not a number takes 6 µs
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -74,15 +77,18 @@ def wait_before_retry(
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """The seconds of a `Retry-After` header, or None if it is missing or malformed.
 
-    It contains seconds or an HTTP date (RFC 9110, section 10.2.3). A date in the past gives 0.
+    It contains seconds or an HTTP date (RFC 9110, section 10.2.3). A date in the past gives 0. If
+    it contains several values, the largest counts: servers on the way may have added theirs.
     """
-    if value is None:
-        return None
-    text = value.strip(" \t")
+    waits = [_seconds(text.strip(" \t"), now) for text in _VALUES.findall((value or "")[:_LONGEST])]
+    return max((each for each in waits if each is not None), default=None)
+
+
+def _seconds(text: str, now: datetime) -> float | None:
     if _SECONDS.fullmatch(text):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None
-    moment = parse_http_date(value)
+    moment = parse_http_date(text)
     return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 

@@ -4,13 +4,12 @@
     client = SmallLiabilityClient.from_env(limits=limits)
 
 The processes share reservations of request weight, Binance's counts, and cool-downs. A call
-waits for one round trip to Redis, which reserves weight and reports earlier answers. Without
-another call, answers are reported after 0.1 s. If Redis fails, the client continues with limits of
-its own, and tries Redis again every second.
+waits for two round trips to Redis: one reserves weight, and one notes what became of the request.
+If Redis fails, the client continues with limits of its own, and tries Redis again every second.
 """
 
 import hashlib
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from binance_small_liability._call.limits import Limits
@@ -19,15 +18,13 @@ from binance_small_liability._secrets import Hidden
 
 try:
     import redis
-    import redis.asyncio
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 except ImportError:
     raise ImportError(
         "RedisLimits needs another package: pip install 'binance-small-liability[redis]'"
     ) from None
 
-from ._shared import TIMEOUT, AsyncSharedLimits, SharedLimits
+from ._connections import Connections
+from ._limits import SharedLimits
 
 __all__ = ["RedisLimits"]
 
@@ -41,8 +38,8 @@ class RedisLimits:
         Args:
             url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
                 client of the package `redis`: a synchronous one for a synchronous client, one of
-                `redis.asyncio` for an asynchronous one. The time-outs of a synchronous
-                one are the caller's; a call waits at most 0.25 s for an asynchronous one.
+                `redis.asyncio` for an asynchronous one. Connections like those of the client
+                are opened. Each use takes at most 0.25 s, whatever time-outs it has.
             scope: a name for the IP address from which the processes send.
         """
         if not isinstance(scope, str) or not scope:
@@ -50,45 +47,26 @@ class RedisLimits:
         self._given = Hidden.of(url_or_client)
         self._scope = scope
         del url_or_client
-        self._check()
-
-    def _check(self) -> None:
-        # No local variable holds the URL: frames of the error show them.
-        if isinstance(self._given.reveal(), (redis.Redis, redis.asyncio.Redis)):
-            return
-        try:
-            redis.ConnectionPool.from_url(self._given.reveal())
-        except (ValueError, TypeError, AttributeError):
-            problem = "must be a URL such as redis://localhost:6379, or a client of redis"
-        else:
-            return
-        raise ConfigurationError("limits", problem)
+        self._connections(is_async=isinstance(self._given.reveal(), redis.asyncio.Redis))
 
     def open(self, api_key: str, *, is_async: bool) -> Limits:
         """The limits of one client. UID budgets belong to its API key."""
         account = hashlib.sha256(api_key.encode()).hexdigest()[:32]
-        given, kind = self._given.reveal(), redis.asyncio.Redis if is_async else redis.Redis
-        if not isinstance(given, (str, bytes, kind)):
-            raise ConfigurationError(
-                "limits", "has a redis client of the other kind (sync or async); give it a URL"
-            )
-        shared = AsyncSharedLimits if is_async else SharedLimits
-        owns_client = isinstance(given, (str, bytes))
-        return shared(self._connector(kind), self._scope, account, owns_client=owns_client)
+        return SharedLimits(self._connections(is_async=is_async), self._scope, account)
 
-    def _connector(self, kind: Any) -> Callable[[], Any]:
-        def connect() -> Any:
-            given = self._given.reveal()
-            if isinstance(given, kind):
-                return given
-            return kind.from_url(
-                given,
-                socket_timeout=TIMEOUT,
-                socket_connect_timeout=TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-            )
+    def _connections(self, *, is_async: bool) -> Connections:
+        # No local variable holds the URL: frames of the error show them.
+        with suppress(Exception):
+            return Connections(self._pool(is_async=is_async), is_async=is_async)
+        raise ConfigurationError(
+            "limits",
+            "must be a redis:// URL with options that redis-py knows, or a client of redis-py of"
+            " the same kind (sync or async); a RedisCluster is not supported",
+        )
 
-        return connect
+    def _pool(self, *, is_async: bool) -> Any:
+        kind, given = redis.asyncio.Redis if is_async else redis.Redis, self._given.reveal()
+        return (given if isinstance(given, kind) else kind.from_url(given)).connection_pool
 
     def __repr__(self) -> str:
         return f"RedisLimits(scope={self._scope!r})"

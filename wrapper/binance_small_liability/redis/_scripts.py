@@ -1,113 +1,65 @@
-"""The scripts that Redis runs, each as one atomic step."""
+"""The scripts that Redis runs, each as one atomic step. Each may run twice.
 
-# The rules are those of `Budget` in `_call/pacing.py`. The clock is Redis's, corrected by the
-# slowest clock that Binance has accepted in the last ten minutes. Reservations in flight are a set
-# of ids, scored by their minute, so that a report that arrives twice counts once.
-RESERVE = """
-local budget, in_flight, clock, ban, cooling = unpack(KEYS)
-local id, weight, limit, given, trusted, period, ahead, delay, reordering = unpack(ARGV, 1, 9)
-limit = tonumber(limit)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known, banned, cooled = unpack(redis.call('MGET', clock, ban, cooling))
-known = tonumber(known or nil)
--- COOL_DOWN stores "end status code". The end is a time of Redis's clock, not yet corrected.
-local function remaining(text) return text and string.match(text, '%d+') - now or 0 end
-local pause = math.max(remaining(banned), remaining(cooled))
-local cause = remaining(banned) > 0 and banned or cooled
-if given + 0 > 0 then
-  local skew = given - now
-  -- A difference of more than 10 s means that Redis's clock was changed.
-  if trusted == '1' and (not known or skew < known or skew > known + 10000) then
-    redis.call('SET', clock, skew, 'PX', 600000)
-    known = skew
-  end
-  known = known or skew
-end
-now = now + (known or 0)
-
-local state = redis.call('HMGET', budget, 'minute', 'dated', 'counted', 'reported', 'number',
-                         'last_unclear', 'uncounted', 'late')
-for i = 1, 6 do state[i] = tonumber(state[i] or 0) end
-local minute, dated, counted, reported, number, last_unclear = unpack(state, 1, 6)
-local function list(text, least)
-  local numbers = {}
-  for word in string.gmatch(text or '', '%d+') do
-    if tonumber(word) >= least then table.insert(numbers, tonumber(word)) end
-  end
-  return numbers
-end
-local uncounted, late = list(state[7], 0), list(state[8], 0)
-
-local function begin(at, is_dated)
-  -- The reservations of this minute and the one before stay.
-  local kept = (at == minute + 1) and minute or at
-  redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', kept - 1)
-  redis.call('ZREMRANGEBYSCORE', in_flight, at + 1, 'inf')
-  uncounted = list(table.concat(uncounted, ' '), at * period - delay)
-  minute, dated, counted, late = at, is_dated, 0, {}
-end
-local current = math.floor((now - ahead) / period)
-if current > minute or current < minute - dated then begin(current, 0) end
-
-for i = 10, #ARGV, 7 do
-  local settled, kind, number_then, minute_then, at, count, answered_in = unpack(ARGV, i, i + 6)
-  number_then, minute_then, at = tonumber(number_then), tonumber(minute_then), tonumber(at)
-  count, answered_in = tonumber(count), tonumber(answered_in)
-  if redis.call('ZREM', in_flight, settled) == 1 and kind ~= 'released' then
-    if answered_in == minute + 1 then begin(minute + 1, 1) end
-    if not count then
-      if kind == 'lost' then table.insert(uncounted, at)
-      elseif reported == 1 or kind == 'refused' then table.insert(uncounted, at - reordering) end
-      last_unclear = number
-    else
-      reported = 1
-      if minute_then == minute then
-        counted = math.max(counted, count)
-        if number_then > last_unclear then
-          uncounted, late = list(table.concat(uncounted, ' '), at - reordering + 1), {}
-        end
-        late = list(table.concat(late, ' '), counted + 1)
-      elseif (not answered_in or answered_in == minute) and count > counted then
-        table.insert(late, count)
-        last_unclear = number
-      end
-    end
-  end
-end
-
-local reply
-local used = counted + (#uncounted + #late + 1) * weight
--- Without an id the script only reports.
-if id == '' then
-  reply = {'settled'}
-elseif pause > 0 then
-  reply = {'cooling', pause, string.match(cause, ' (.*)')}
-elseif limit > 0 and used > limit then
-  reply = {'wait', (minute + 1) * period + ahead - now}
-elseif limit > 0 and used + redis.call('ZCARD', in_flight) * weight > limit then
-  reply = {'soon'}
-else
-  number = number + 1
-  redis.call('ZADD', in_flight, minute, id)
-  reply = {'reserved', number, minute, now}
-end
-redis.call('HSET', budget, 'minute', minute, 'dated', dated, 'counted', counted,
-           'reported', reported, 'number', number, 'last_unclear', last_unclear,
-           'uncounted', table.concat(uncounted, ' '), 'late', table.concat(late, ' '))
-redis.call('PEXPIRE', budget, 3 * period)
-redis.call('PEXPIRE', in_flight, 3 * period)
-return reply
+They hold the rule of `Budget` in `_call/pacing.py`. The requests of a budget are a sorted set: a
+random name for each, scored by the time at which it stops occupying its weight. The count is a hash
+with the fields of `Budget`. Moments are milliseconds of Redis's clock.
 """
 
-COOL_DOWN = """
-local milliseconds, refusal = unpack(ARGV)
+from binance_small_liability._call.pacing import LATE, MINUTE, SOON
+
+_NOW = f"""
 local time = redis.call('TIME')
-local ends = time[1] * 1000 + math.floor(time[2] / 1000) + milliseconds
--- The key expires too, but tests simulate the clock and not the expiry.
-local stored = redis.call('GET', KEYS[1])
-if not stored or string.match(stored, '%d+') + 0 < ends then
-  redis.call('SET', KEYS[1], string.format('%d %s', ends, refusal), 'PX', milliseconds)
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local minute, late, soon = {MINUTE * 1000:.0f}, {LATE * 1000:.0f}, {SOON * 1000:.0f}
+"""
+
+# Replies with a wait in milliseconds, 0 if the weight is reserved. During a cool-down, status and
+# code of the refusal follow. What was noted before Redis's clock was set back does not count. The
+# first write is one that a full Redis refuses, because the following ones succeed then.
+RESERVE = f"""{_NOW}
+local requests, counts = unpack(KEYS)
+local name, weight, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+for index = 3, 4 do
+  local left = redis.call('PTTL', KEYS[index])
+  if left > 0 then return {{left, redis.call('GET', KEYS[index])}} end
 end
-return 1
+local last = now + minute + late
+local occupied = redis.call('ZCOUNT', requests, '(' .. now, last) * weight
+local in_flight = redis.call('ZCOUNT', requests, '(' .. now + minute, last) * weight
+local count, first = unpack(redis.call('HMGET', counts, 'count', 'first'))
+if not first or now < first + 0 or now >= first + minute then count, first = 0, 0 end
+if math.max(occupied, count + in_flight) + weight <= limit then
+  redis.call('ZADD', requests, last, name)
+  redis.call('ZREMRANGEBYSCORE', requests, '-inf', now)
+  redis.call('PEXPIRE', requests, minute + late)
+  return {{0}}
+end
+if count + weight > limit then return {{first + minute - now}} end
+local oldest = redis.call(
+  'ZRANGEBYSCORE', requests, '(' .. now, last, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+return {{occupied + weight > limit and oldest - now <= minute and oldest - now or soon}}
+"""
+
+# A request still occupies its weight for some milliseconds, and reported a count or ''.
+SETTLE = f"""{_NOW}
+local requests, counts = unpack(KEYS)
+local sent = (redis.call('ZSCORE', requests, ARGV[1]) or now) - minute - late
+redis.call('ZADD', requests, now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', requests, minute + late)
+local count, first, highest = unpack(redis.call('HMGET', counts, 'count', 'first', 'highest'))
+local reported = tonumber(ARGV[3])
+if not reported then return end
+if not first or sent >= first + minute or sent >= highest + 0 and reported < count + 0 then
+  redis.call('HSET', counts, 'count', reported, 'highest', now, 'first', now)
+elseif reported > count + 0 then
+  redis.call('HSET', counts, 'count', reported, 'highest', now)
+end
+redis.call('PEXPIRE', counts, minute)
+"""
+
+# Keeps the cool-down that ends last.
+COOL_DOWN = """
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
+end
 """

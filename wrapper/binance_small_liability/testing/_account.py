@@ -32,7 +32,12 @@ class Account:
         """Its clock: Unix time in milliseconds."""
         return real_time.unix_ns() // 1_000_000 + self.clock_skew
 
+    @property
+    def limits_now(self) -> int:
+        """The clock of its limits, which also counts the waits that `no_waiting` skipped."""
+        return self.now + round(real_time.skipped() * 1000)
+
     def advance(self, seconds: float) -> None:
         """Moves the clock forward; within `no_waiting` also that of this package's clients."""
-        if not real_time.skip(seconds):
+        if not real_time.advance(seconds):
             self.clock_skew += round(seconds * 1000)

@@ -182,7 +182,7 @@ class FakeBinance(Account, Script):
             budget = self.weight_limit
         minute = round(self.minute * 1000)
         return self._weights.charge(
-            checked.operation, checked.key or "", budget=budget, now=checked.now, minute=minute
+            checked.operation, checked.key or "", budget=budget, now=self.limits_now, minute=minute
         )
 
     def _refusal(

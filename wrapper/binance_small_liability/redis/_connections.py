@@ -1,0 +1,137 @@
+"""Connections to Redis, each lent to one call, with one deadline for each use.
+
+The clients of redis-py limit each read of a socket alone, and a use takes twice as long.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis
+
+TIMEOUT = 0.25  # seconds for connecting, sending and receiving together
+_MOST = 10  # connections; opening one for each of 100 calls would take longer than waiting for one
+# Another try is decided here, and within the same deadline. Notices of maintenance refer to a pool.
+_LEFT_OUT = ("retry", "health_check", "maint", "orig_", "oss_cluster")
+_OWN = {"protocol": 2, "decode_responses": False, "socket_timeout": None}
+# The deadline passes in steps, because an event loop may be busy with other things for as long.
+_TICKS = 25
+_thread = threading.local()  # `deadline`: of its use of Redis, a moment of `time.monotonic()`
+
+
+class Connections:
+    """The connections of one client. Each process and each event loop has its own."""
+
+    def __init__(self, pool: Any, *, is_async: bool) -> None:
+        """They are made as `pool` of redis-py makes them. Raises errors of redis-py."""
+        given, kind = pool.connection_kwargs, pool.connection_class
+        arguments = {k: given[k] for k in given if not k.startswith(_LEFT_OUT)} | _OWN
+        kind = kind if is_async else type("Bounded", (_Bounded, kind), {})
+        # A closure, because the arguments contain the password.
+        self._make: Callable[[], Any] = lambda: kind(**arguments)
+        self._make()
+        self._is_async = is_async
+        self._owners: dict[int, WeakKeyDictionary[Any, Any]] = {}
+
+    async def run(self, *command: Any) -> Any:
+        """The reply to a command, which may run twice. Raises an error within `TIMEOUT`."""
+        if not self._is_async:
+            _thread.deadline = time.monotonic() + TIMEOUT
+            return await self._use(command)
+        using = asyncio.get_running_loop().create_task(self._use(command))
+        try:
+            for _ in range(_TICKS):
+                if (await asyncio.wait([using], timeout=TIMEOUT / _TICKS))[0]:
+                    return using.result()
+            raise TimeoutError
+        finally:
+            using.cancel()
+
+    async def _use(self, command: tuple[Any, ...]) -> Any:
+        idle, _ = await self._here()
+        connection = await _result(idle.get() if self._is_async else idle.get(timeout=TIMEOUT))
+        try:
+            return await _run(connection, command)
+        except redis.ConnectionError:
+            # Redis may have closed an idle connection.
+            return await _run(connection, command)
+        finally:
+            idle.put_nowait(connection)
+
+    async def close(self) -> None:
+        """Closes the connections that are idle here."""
+        await (await self._here())[1].aclose()
+
+    async def _here(self) -> Any:
+        owners = self._owners.setdefault(os.getpid(), WeakKeyDictionary())
+        owner = asyncio.get_running_loop() if self._is_async else self._make
+        if owner not in owners:
+            idle: Any = asyncio.LifoQueue() if self._is_async else queue.LifoQueue()
+            connections = _fill(idle, self._make)
+            await anext(connections)
+            owners[owner] = idle, connections
+        return owners[owner]
+
+
+async def _fill(idle: Any, make: Callable[[], Any]) -> AsyncGenerator[None, None]:
+    """Fills a queue with connections. An event loop that ends closes its generators."""
+    for _ in range(_MOST):
+        idle.put_nowait(make())
+    try:
+        yield
+    finally:
+        while not idle.empty():
+            await _result(idle.get_nowait().disconnect(True))
+
+
+async def _run(connection: Any, command: tuple[Any, ...]) -> Any:
+    items = [each if isinstance(each, bytes) else str(each).encode() for each in command]
+    # redis-py takes much longer to pack it.
+    packed = b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in items)
+    try:
+        if not getattr(connection, "is_connected", False):
+            await _result(connection.connect())
+        await _result(connection.send_packed_command([b"*%d\r\n%b" % (len(items), packed)]))
+        return await _result(connection.read_response())
+    except BaseException as error:
+        await _result(connection.disconnect(True))  # without waiting for its end
+        # The frames of redis-py contain the password.
+        raise error.with_traceback(None) from None
+
+
+async def _result(returned: Any) -> Any:
+    """What a method of either kind returns."""
+    return await returned if hasattr(returned, "__await__") else returned
+
+
+class _Bounded:
+    """A connection of redis-py whose uses end at the deadline of the thread."""
+
+    # This replaces a private method: redis-py offers no other way to its socket.
+    def _connect(self) -> "_Socket":
+        self.socket_timeout = _left()
+        self.socket_connect_timeout = self.socket_timeout / 2  # for each of two addresses
+        return _Socket(super()._connect())  # type: ignore[misc]  # of the other base class
+
+
+class _Socket:
+    """A socket whose uses end at the deadline of the thread."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("recv", "recv_into", "sendall"):
+            self._inner.settimeout(_left())
+        return getattr(self._inner, name)
+
+
+def _left() -> Any:
+    if (seconds := _thread.deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return seconds
