@@ -142,6 +142,8 @@ def _wait_for_the_server() -> None:
     """Waits until the fake has noticed that clients closed their connections."""
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
+            while thread.ident is None:  # it is listed a moment before it has started
+                time.sleep(0.001)
             thread.join()
 
 
