@@ -20,7 +20,7 @@ import httpx
 
 from ._config import check_proxy
 from ._errors import ConfigurationError
-from ._io.http import Body, check_encoding, check_end
+from ._io.http import Body
 from ._io.messages import HEADERS, Answer, Connector, Request, do_nothing
 from ._io.network import is_readable, tls
 from ._io.transport_errors import transport_error
@@ -142,15 +142,15 @@ class AiohttpConnection:
         return transport_error(_error_of_httpx(error), ours=self._used)
 
     async def _receive(self, response: aiohttp.ClientResponse, deadline: float) -> Answer:
-        body = Body(deadline)
-        broken: httpx.HTTPError | None = None
         headers = httpx.Headers(list(response.raw_headers))
+        body = Body(deadline, response.status, headers)
+        broken: httpx.HTTPError | None = None
         try:
-            check_encoding(headers)
+            body.check_encoding()
             async for piece in response.content.iter_any():
                 body.add(piece)
             if self._used:
-                check_end(response.status, headers, surplus=self._has_surplus())
+                body.check_end(surplus=self._has_surplus())
         except Exception as error:
             known = _error_of_httpx(error)
             if not isinstance(known, httpx.HTTPError):

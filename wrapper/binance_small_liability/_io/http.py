@@ -12,18 +12,19 @@ from .messages import API_KEY_HEADER, HEADERS, Answer, Request, do_nothing
 from .network import Wire, url
 from .transport_errors import transport_error
 
+_HEADERS = httpx.Headers(HEADERS)
 MAX_BODY = 10 * 1024 * 1024  # bytes
 
 
 def httpx_request(request: Request, timeout: float, *, signed: bool) -> httpx.Request:
     """The request for a transport; with key and signature only if `signed`."""
-    key = {}
+    headers = _HEADERS
     if signed and request.signature is not None:
-        key[API_KEY_HEADER] = request.signature.api_key
+        headers = httpx.Headers({**HEADERS, API_KEY_HEADER: request.signature.api_key})
     return httpx.Request(
         request.method,
         url(request.signed_url if signed else request.url),
-        headers={**HEADERS, **key},
+        headers=headers,
         extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)},
     )
 
@@ -79,17 +80,16 @@ class HttpxConnection(ABC):
         return transport_error(error, ours=wire.used)
 
     async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
-        body = Body(deadline)
+        body = Body(deadline, response.status_code, response.headers)
         broken: httpx.HTTPError | None = None
         try:
             if response.is_stream_consumed:  # some transports return it read and decoded
                 body.add(response.content)
             else:
-                check_encoding(response.headers)
+                body.check_encoding()
                 await self._read(response, body)
             if self._wire is not None and self._wire.used:
-                surplus = self._wire.has_surplus()
-                check_end(response.status_code, response.headers, surplus=surplus)
+                body.check_end(surplus=self._wire.has_surplus())
         except httpx.HTTPError as error:
             broken = error
         except Exception as error:
@@ -121,37 +121,26 @@ class HttpxConnection(ABC):
         """Closes the stream of a transport of ours."""
 
 
-def check_encoding(headers: httpx.Headers) -> None:
-    """Raises httpx.DecodingError unless the body is sent as it is."""
-    content = headers.get("Content-Encoding", "").strip().lower()
-    transfer = headers.get("Transfer-Encoding", "").strip().lower()
-    if content not in ("", "identity") or transfer not in ("", "chunked"):
-        raise httpx.DecodingError("The answer is encoded, although no encoding was asked for")
-
-
-def check_end(status: int, headers: httpx.Headers, *, surplus: bool) -> None:
-    """Raises httpx.RemoteProtocolError unless an answer ended where it said.
-
-    Args:
-        status: the HTTP status.
-        headers: of an answer that was received to its end.
-        surplus: whether more bytes than that have arrived.
-    """
-    if surplus:
-        raise httpx.RemoteProtocolError("More bytes arrived than the answer has")
-    # Without a length, a body that the network cut looks like a whole one. Binance sends lengths.
-    one_length = ("Content-Length" in headers) != ("Transfer-Encoding" in headers)
-    if not one_length and status >= 200 and status not in (204, 304):
-        raise httpx.RemoteProtocolError("The answer does not say how long it is")
-
-
 class Body:
-    """The pieces of a body, which must arrive by `deadline`, a moment of `time.monotonic()`."""
+    """The body of an answer, which must arrive by `deadline`, a moment of `time.monotonic()`."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, status: int, headers: httpx.Headers) -> None:
         self.deadline = deadline
+        self._status = status
+        self._headers = headers
+        self._names = {name.lower() for name, _ in headers.raw}
         self._pieces: list[bytes] = []
         self._size = 0
+
+    def check_encoding(self) -> None:
+        """Raises httpx.DecodingError unless the body is sent as it is."""
+        for name, plain in ((b"content-encoding", "identity"), (b"transfer-encoding", "chunked")):
+            if name in self._names:
+                encoding = self._headers[name.decode()].strip().lower()
+                if encoding not in ("", plain):
+                    raise httpx.DecodingError(
+                        "The answer is encoded, although no encoding was asked for"
+                    )
 
     def add(self, piece: bytes) -> None:
         """Adds a piece. Raises httpx.ReadTimeout or httpx.ReadError."""
@@ -161,6 +150,20 @@ class Body:
         if self._size > MAX_BODY:
             raise httpx.ReadError(f"The answer is larger than {MAX_BODY} bytes")
         self._pieces.append(piece)
+
+    def check_end(self, *, surplus: bool) -> None:
+        """Raises httpx.RemoteProtocolError unless the answer ended where it said.
+
+        Args:
+            surplus: whether more bytes than the answer has have arrived.
+        """
+        if surplus:
+            raise httpx.RemoteProtocolError("More bytes arrived than the answer has")
+        if self._status < 200 or self._status in (204, 304):
+            return
+        # Without a length, a body that the network cut looks like a whole one. Binance sends one.
+        if (b"content-length" in self._names) == (b"transfer-encoding" in self._names):
+            raise httpx.RemoteProtocolError("The answer does not say how long it is")
 
     @property
     def content(self) -> bytes:
