@@ -77,8 +77,10 @@ class Limits:
         return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def _budget(self, operation: Operation[..., Any]) -> Budget:
-        new = Budget(operation.weight, operation.weight_per_minute or math.inf)
-        return self._budgets.setdefault(operation.name, new)
+        if operation.name not in self._budgets:
+            new = Budget(operation.weight, operation.weight_per_minute or math.inf)
+            self._budgets.setdefault(operation.name, new)
+        return self._budgets[operation.name]
 
     def cooling(self, operation: Operation[..., Any]) -> Wait | None:
         """The cool-down that this client knows, if there is one."""

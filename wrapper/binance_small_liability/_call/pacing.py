@@ -59,8 +59,7 @@ class Budget:
 
     def __init__(self, weight: int, limit: float) -> None:
         """A request uses `weight` of the `limit` of a minute, which may be infinite."""
-        self._weight = weight
-        self._limit = limit
+        self._weight, self._limit = weight, limit
         self._ends: list[float] = []  # when requests end, in order; in flight, as if they were lost
         self._count = 0
         self._first = self._highest = -math.inf  # when these counts of the minute arrived

@@ -114,8 +114,8 @@ class _Bounded:
 
     # This replaces a private method: redis-py offers no other way to its socket.
     def _connect(self) -> "_Socket":
-        self.socket_timeout = _left()
-        self.socket_connect_timeout = self.socket_timeout / 2  # for each of two addresses
+        # Half of what is left for each of two addresses, and for a handshake of TLS.
+        self.socket_timeout = self.socket_connect_timeout = _left() / 2
         return _Socket(super()._connect())  # type: ignore[misc]  # of the other base class
 
 

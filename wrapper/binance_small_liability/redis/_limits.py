@@ -39,12 +39,9 @@ class SharedLimits(Limits):
             return local
         # Random, because a copy of a process, such as a restored snapshot, would go on counting.
         shared = local._replace(name=os.urandom(9))
-        arguments = shared.name, operation.weight, operation.weight_per_minute or 10**12
-        read = partial(_read, shared)
-        keys = self._keys(operation)
-        reserved: Reservation | Wait = (
-            await self._run(scripts.RESERVE, keys, arguments, read) or local
-        )
+        values = shared.name, operation.weight, operation.weight_per_minute or 10**12
+        keys, read = self._keys(operation), partial(_read, shared)
+        reserved: Reservation | Wait = await self._run(scripts.RESERVE, keys, values, read) or local
         if isinstance(reserved, Wait):
             await super().settle(local, Outcome("released"))
         return reserved
@@ -54,11 +51,9 @@ class SharedLimits(Limits):
         stays = await super().settle(reservation, outcome)
         if reservation.name:
             seconds = MINUTE + LATE if outcome.kind == "lost" else MINUTE
-            milliseconds, count = (
-                (round(seconds * 1000), outcome.used_weight) if stays else (0, None)
-            )
-            arguments = reservation.name, milliseconds, "" if count is None else count
-            await self._run(scripts.SETTLE, self._keys(reservation.operation)[:2], arguments)
+            count = "" if outcome.used_weight is None or not stays else outcome.used_weight
+            values = reservation.name, round(stays * seconds * 1000), count
+            await self._run(scripts.SETTLE, self._keys(reservation.operation)[:2], values)
         return stays
 
     async def cool_down(self, operation: Operation[..., Any], error: RateLimitError) -> None:
@@ -80,7 +75,7 @@ class SharedLimits(Limits):
         budget = f"{owner}:{operation.name}"
         return [budget, f"{budget}:count", f"{self._scope}:ban", f"{owner}:pause"]
 
-    async def _run(self, script: str, keys: list[str], arguments: Any, read: Any = bool) -> Any:
+    async def _run(self, script: str, keys: list[str], values: Any, read: Any = bool) -> Any:
         """What `read` makes of the reply to a script, or None if Redis fails.
 
         After a failure Redis is left alone for a second. Then one call at a time tries it.
@@ -90,7 +85,7 @@ class SharedLimits(Limits):
                 return None
             self._down_until = time.monotonic() + PAUSE
         try:
-            result = read(await self._connections.run("EVAL", script, len(keys), *keys, *arguments))
+            result = read(await self._connections.run("EVAL", script, len(keys), *keys, *values))
         except Exception as error:  # whatever it is, the call goes on
             if not self._down_until:
                 kind = type(error).__name__  # its text may contain the URL
