@@ -24,6 +24,7 @@ import binance_small_liability
 from binance_small_liability.cli.main import run
 from binance_small_liability.operations import ALL
 from binance_small_liability.testing import FakeBinance
+from binance_small_liability_api import records
 
 from tools.contract import ROOT, definition_of, today
 
@@ -165,7 +166,16 @@ def _operations() -> str:
     return _lines(lines)
 
 
-def _reference() -> str:
+def _record_reference() -> str:
+    public = binance_small_liability.__all__
+    return "\n".join(
+        f"::: binance_small_liability.{name}\n    options:\n      members: false\n"
+        for name in public
+        if getattr(records, name, None) is getattr(binance_small_liability, name)
+    )
+
+
+def _operation_reference() -> str:
     return "\n".join(f"::: binance_small_liability_api.operations.{name}\n" for name in ALL)
 
 
@@ -203,7 +213,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": _limits,
     "permissions": _permissions,
     "operations": _operations,
-    "operation-reference": _reference,
+    "record-reference": _record_reference,
+    "operation-reference": _operation_reference,
     "errors": _errors,
     "error-reference": _error_reference,
 }

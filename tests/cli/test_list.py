@@ -18,7 +18,7 @@ from binance_small_liability import Coin
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, rows, shell, succeeds
 from tests.wire import response, serving
 
-FIELDS: tuple[attrs.Attribute[Any], ...] = attrs.fields(Coin)
+FIELDS: "tuple[attrs.Attribute[Any], ...]" = attrs.fields(Coin)
 COLUMNS = [field.name for field in FIELDS]
 FIRST = {
     "asset": "ETH",

@@ -35,10 +35,8 @@ def _binance(time_answer: Callable[[int], Answer] | None = None) -> Callable[[Re
         now = time.time_ns() // 1_000_000 + SKEW
         if request.path == TIME_PATH:
             return time_answer(now) if time_answer else response({"serverTime": now})
-        timestamp = int(dict(request.query)["timestamp"])
-        if timestamp < now + 1000 and now - timestamp <= 5000:
-            return response()
-        return REFUSED
+        timestamp, window = (int(dict(request.query)[n]) for n in ("timestamp", "recvWindow"))
+        return response() if timestamp < now + 1000 and now - timestamp <= window else REFUSED
 
     return answer
 
@@ -79,17 +77,7 @@ def test_the_clock_knows_whether_its_timestamps_are_accepted() -> None:
         assert not caller.clock.accepted
 
 
-def test_the_error_says_why_the_clock_could_not_be_corrected() -> None:
-    def answer(request: Request) -> Answer:
-        return closed() if request.path == TIME_PATH else REFUSED
-
-    with (
-        serving(answer) as server,
-        _client(server) as client,
-        pytest.raises(ClockSkewError) as caught,
-    ):
-        client.list_coins()
-    assert caught.value.problem == "/api/v3/time failed: RemoteProtocolError"
+# The measurement
 
 
 def _shift_stopwatches(patch: pytest.MonkeyPatch, shift: Callable[[], float]) -> None:
@@ -97,17 +85,17 @@ def _shift_stopwatches(patch: pytest.MonkeyPatch, shift: Callable[[], float]) ->
     patch.setattr("binance_small_liability._call.clock.time", shifted)
 
 
-def test_the_time_is_taken_at_the_midpoint_of_the_round_trip(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 1_000_000_000_000
-    monkeypatch.setattr(real_time, "unix_ns", lambda: now * 1_000_000)
-    moments = iter([0.0, 4.0])
-    _shift_stopwatches(monkeypatch, lambda: next(moments))
+def test_the_midpoint_is_exact_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
+    moments = iter([10.0, 110.0])
+    stopwatch = SimpleNamespace(monotonic=lambda: next(moments))
+    monkeypatch.setattr("binance_small_liability._call.clock.time", stopwatch)
     clock = Clock()
-    clock.stopwatch()(now + 10_000)
-    assert clock.correction.offset == pytest.approx(8_000, abs=200)
-    assert clock.now() == now + clock.correction.offset
+    clock.stopwatch()(1_000_000)
+    assert clock.correction.offset == 1_000_000 - 50_000
+    # A measurement that fails keeps the last offset.
+    clock.fail("no answer")
+    assert clock.now() == 950_000
 
 
 def test_the_wait_for_a_connection_is_not_part_of_the_round_trip(
@@ -143,12 +131,45 @@ def test_waits_that_are_skipped_meanwhile_change_no_timestamp(skew: int, late: s
         assert client.list_coins() == fake.coins
 
 
-def test_a_failed_measurement_keeps_the_last_offset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real_time, "unix_ns", lambda: 0)
-    clock = Clock()
-    clock.stopwatch()(5_000)
-    clock.fail("no answer")
-    assert clock.now() == pytest.approx(5_000, abs=200)
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("time_answer", "problem"),
+    [
+        (closed(), "/api/v3/time failed: RemoteProtocolError"),
+        (response(b"", 503), "/api/v3/time failed: HTTP 503"),
+        (response({}), "/api/v3/time failed: The answer breaks the contract at $.serverTime"),
+    ],
+)
+def test_the_error_says_why_the_clock_could_not_be_corrected(
+    time_answer: Answer, problem: str
+) -> None:
+    answers = iter([time_answer])
+    binance = _binance(lambda now: next(answers, response({"serverTime": now})))
+    with serving(binance) as server, _client(server) as client:
+        with pytest.raises(ClockSkewError, match="could not be corrected") as caught:
+            client.list_coins()
+        assert str(caught.value.problem).startswith(problem)
+        assert caught.value.offset is None
+        # The next call corrects it.
+        assert client.list_coins()
+    assert _paths(server) == ["list", "time", "list", "time", "list"]
+
+
+def test_a_second_refusal_names_the_measured_offset() -> None:
+    with (
+        serving(_binance(lambda now: response({"serverTime": now - SKEW - 7_000}))) as server,
+        _client(server) as client,
+        pytest.raises(ClockSkewError) as caught,
+    ):
+        client.list_coins()
+    assert caught.value.offset == pytest.approx(-7_000, abs=200)
+    assert f"{caught.value.offset:+d} ms" in str(caught.value)
+    assert caught.value.problem is None
+
+
+# Many calls
 
 
 def _threads(server: WireServer, count: int) -> list[Any]:
@@ -180,62 +201,30 @@ def _tasks(server: WireServer, count: int) -> list[Any]:
     return asyncio.run(calls())
 
 
-def _patient(binance: Callable[[Request], Answer], count: int) -> Callable[[Request], Answer]:
-    """The server time is answered only after so many refusals, so that all calls wait for it."""
-    refusals = threading.Semaphore(0)
-
-    def answer(request: Request) -> Answer:
-        if request.path == TIME_PATH:
-            for _ in range(count):
-                assert refusals.acquire(timeout=10)
-        answer = binance(request)
-        if answer == REFUSED:
-            refusals.release()
-        return answer
-
-    return answer
-
-
+@pytest.mark.parametrize("is_available", [True, False])
 @pytest.mark.parametrize("calls", [_threads, _tasks])
 def test_many_calls_refused_together_request_the_time_once(
-    calls: Callable[[WireServer, int], list[Any]],
+    calls: Callable[[WireServer, int], list[Any]], is_available: bool
 ) -> None:
-    with serving(_patient(_binance(), 50)) as server:
+    refusals = threading.Semaphore(0)
+
+    def time_answer(now: int) -> bytes:
+        # All calls wait for it.
+        for _ in range(50):
+            assert refusals.acquire(timeout=10)
+        return response({"serverTime": now}) if is_available else response(b"", 503)
+
+    binance = _binance(time_answer)
+
+    def answer(request: Request) -> Answer:
+        answered = binance(request)
+        if answered == REFUSED:
+            refusals.release()
+        return answered
+
+    with serving(answer) as server:
         outcomes = calls(server, 50)
     assert _paths(server).count("time") == 1
-    assert [type(outcome) for outcome in outcomes] == [list] * 50
-    assert {type(coin) for coins in outcomes for coin in coins} == {Coin}
-
-
-@pytest.mark.parametrize("calls", [_threads, _tasks])
-def test_many_calls_request_an_unavailable_time_once(
-    calls: Callable[[WireServer, int], list[Any]],
-) -> None:
-    with serving(_patient(_binance(lambda _: response(b"", 503)), 50)) as server:
-        outcomes = calls(server, 50)
-    assert _paths(server).count("time") == 1
-    assert [type(outcome) for outcome in outcomes] == [ClockSkewError] * 50
-    assert "/api/v3/time failed: HTTP 503" in str(outcomes[0])
-
-
-def test_a_second_refusal_names_the_measured_offset() -> None:
-    with (
-        serving(_binance(lambda now: response({"serverTime": now - SKEW - 7_000}))) as server,
-        _client(server) as client,
-        pytest.raises(ClockSkewError) as caught,
-    ):
-        client.list_coins()
-    assert caught.value.offset == pytest.approx(-7_000, abs=200)
-    assert f"{caught.value.offset:+d} ms" in str(caught.value)
-    assert caught.value.problem is None
-
-
-def test_the_next_call_corrects_a_clock_that_could_not_be_corrected() -> None:
-    answers = iter([response({})])
-    binance = _binance(lambda now: next(answers, response({"serverTime": now})))
-    with serving(binance) as server, _client(server) as client:
-        with pytest.raises(ClockSkewError, match="could not be corrected") as caught:
-            client.list_coins()
-        assert caught.value.offset is None
-        assert client.list_coins()
-    assert _paths(server) == ["list", "time", "list", "time", "list"]
+    assert [type(each) for each in outcomes] == [list if is_available else ClockSkewError] * 50
+    if is_available:
+        assert {type(coin) for coins in outcomes for coin in coins} == {Coin}

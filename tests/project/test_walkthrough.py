@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tools.contract import ROOT
+from tools.contract import LIST_PATH, ROOT
 
 _COPIED = ("openapi.yaml", "generated", "wrapper", "tools", "docs/pages", "README.md")
 _USE = """
@@ -19,58 +21,48 @@ with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as cli
     print(client.list_coins())
     print(client.call(operations.list_newer, symbol="BTCUSDT"))
 """
-_NEW_READ = """
-  /sapi/v1/margin/newer:
-    get:
-      operationId: list_newer
-      summary: List Newer
-      description: Lists what is newer.
-      externalDocs:
-        url: https://developers.binance.com/docs/margin_trading/trade/Newer
-      tags: [margin]
-      x-security-type: MARKET_DATA
-      security:
-        - apiKey: []
-      x-request-weight: 5
-      x-request-weight-by: IP
-      parameters:
-        - name: symbol
-          in: query
-          required: true
-          description: The pair.
-          schema:
-            type: string
-          example: BTCUSDT
-      responses:
-        "200":
-          description: What is newer.
-          content:
-            application/json:
-              schema:
-                type: array
-                items:
-                  $ref: "#/components/schemas/Coin"
-              examples:
-                documented:
-                  value:
-                    - asset: NEW
-                      interest: "1"
-                      principal: "2"
-                      liabilityAsset: USDT
-                      liabilityQty: 3
-
-  /api/v3/time:
+# A new read, whose record has a field of another name in the contract.
+_NEWER = """
+operationId: list_newer
+summary: List Newer
+description: Lists what is newer.
+externalDocs: {url: https://developers.binance.com/docs/margin_trading/trade/Newer}
+tags: [margin]
+x-security-type: MARKET_DATA
+security: [apiKey: []]
+x-request-weight: 5
+x-request-weight-by: IP
+parameters:
+  - {name: symbol, in: query, required: true, schema: {type: string}, example: BTCUSDT}
+responses:
+  "200":
+    description: What is newer.
+    content:
+      application/json:
+        schema: {type: array, items: {$ref: "#/components/schemas/Newer"}}
+        examples: {documented: {value: [{pair: BTCUSDT, openTime: 1500000000000}]}}
 """
-# Two edits for a new field, in any position, and one for a new read.
-_EDITS = {
-    "        liabilityQty:\n          description": (
-        "        riskTier:\n          type: string\n        liabilityQty:\n          description"
-    ),
-    "- asset: ETH\n                      interest": (
-        "- asset: ETH\n                      riskTier: A\n                      interest"
-    ),
-    "\n  /api/v3/time:\n": _NEW_READ,
-}
+_RECORD = """
+type: object
+required: [pair, openTime]
+properties:
+  pair: {type: string}
+  openTime: {$ref: "#/components/schemas/Time", x-public-name: opened}
+"""
+
+
+def _edit(contract: Any) -> None:
+    """Adds the read, and a field that is not required in front of all others."""
+    contract["paths"]["/sapi/v1/margin/newer"] = {"get": yaml.safe_load(_NEWER)}
+    schemas = contract["components"]["schemas"]
+    schemas["Newer"] = yaml.safe_load(_RECORD)
+    schemas["Coin"]["properties"] = {
+        "newestTier": {"type": "string"},
+        **schemas["Coin"]["properties"],
+    }
+    answer = contract["paths"][LIST_PATH]["get"]["responses"]["200"]
+    first = next(iter(answer["content"]["application/json"]["examples"].values()))
+    first["value"][0]["newestTier"] = "A"
 
 
 def _run(folder: Path, *command: str) -> str:
@@ -98,11 +90,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    contract = folder / "openapi.yaml"
-    for old, new in _EDITS.items():
-        text = contract.read_text("utf-8")
-        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
-        contract.write_text(text.replace(old, new), "utf-8")
+    path = folder / "openapi.yaml"
+    contract = yaml.safe_load(path.read_text("utf-8"))
+    _edit(contract)
+    path.write_text(yaml.safe_dump(contract, sort_keys=False), "utf-8")
     _run(folder, "generated/generate.py")
     _run(folder, "-m", "tools.guides")
     return folder
@@ -111,8 +102,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_user_sees_the_field_and_calls_the_read(copy: Path) -> None:
     (copy / "use.py").write_text(_USE)
     coins, newer = _run(copy, "-W", "error", "use.py").splitlines()
-    assert "risk_tier='A'" in coins
-    assert "asset='NEW'" in newer
+    assert "newest_tier='A'" in coins
+    assert newer.startswith("[Newer(pair='BTCUSDT', opened=datetime.datetime(2017, 7, 14")
 
 
 def test_the_guides_follow(copy: Path) -> None:
@@ -124,5 +115,5 @@ def test_the_guides_follow(copy: Path) -> None:
     pages = {f"docs/pages/{name}.md" for name in ("command-line", "first-call", "index", "python")}
     assert changed == {"README.md", *pages}
     shown = (copy / "docs/pages/command-line.md").read_text("utf-8")
-    assert '"risk_tier": "A"' in shown
+    assert '"newest_tier": "A"' in shown
     assert "list_newer" in shown
