@@ -34,6 +34,8 @@ _MARKED = re.compile(
     r"(?P<begin>^<!-- (?P<name>[\w-]+): written by make generate -->\n).*?(?=^<!-- end -->$)",
     re.MULTILINE | re.DOTALL,
 )
+# The time of an exchange differs in each run.
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
 _FENCE = re.compile(
     r"(?:^ *<!-- (?P<marker>not run|needs): (?P<reason>[^\n]+?) -->\n)?"
     r'^(?P<indent> *)```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n'
@@ -105,6 +107,8 @@ def _with_outputs(block: "re.Match[str]") -> str:
         for command, shown in commands(block["text"]):
             program, *arguments = shlex.split(command)
             output = _output(arguments, variables) if program == PROGRAM else shown
+            if _TIME.sub("", output) == _TIME.sub("", shown):
+                output = shown
             outputs.append(f"$ {command}\n{output}")
     return f"```console\n{''.join(outputs)}```"
 
