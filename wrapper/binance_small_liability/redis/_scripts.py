@@ -31,7 +31,7 @@ if not first or now < first + 0 or now >= first + minute then count, first = 0, 
 if math.max(occupied, count + in_flight) + weight <= limit then
   redis.call('ZADD', requests, last, name)
   redis.call('ZREMRANGEBYSCORE', requests, '-inf', now)
-  redis.call('PEXPIRE', requests, 3 * minute)
+  redis.call('PEXPIRE', requests, 2 * minute)
   return {{0}}
 end
 if count + weight > limit then return {{first + minute - now}} end
@@ -44,7 +44,8 @@ return {{occupied + weight > limit and oldest - now <= minute and oldest - now o
 SETTLE = f"""{_NOW}
 local requests, counts, reported = KEYS[1], KEYS[2], tonumber(ARGV[3])
 local sent = (redis.call('ZSCORE', requests, ARGV[1]) or now) - minute - late
-redis.call('ZADD', requests, 'XX', now + ARGV[2], ARGV[1])
+redis.call('ZADD', requests, now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', requests, 2 * minute)
 if not reported then return end
 local count, first, highest = unpack(redis.call('HMGET', counts, 'count', 'first', 'highest'))
 if not first or sent >= first + minute or sent >= highest + 0 and reported < count + 0 then
