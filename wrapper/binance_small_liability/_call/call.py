@@ -208,7 +208,7 @@ class Call(Generic[T]):
         try:
             request = self._request()
             self.in_doubt = not self.repeatable
-            answer = await connection.exchange(request, self.caller.timeout)
+            answer = await connection.exchange(request, self.caller.timeout, self._last_look)
             verdict = judge(answer, self.operation, self._redact)
             outcome = Outcome("answered", verdict.used_weight)
             if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
@@ -285,6 +285,12 @@ class Call(Generic[T]):
         if encoded:
             url = f"{url}?{encoded.decode('ascii')}"
         return Request(operation.method, url, signature)
+
+    def _last_look(self) -> None:
+        """Just before the first byte leaves. Another call may have been refused meanwhile."""
+        wait = self.caller.limits.cooling(self.operation)
+        if wait is not None:
+            raise wait.error()
 
     async def _judge(self, answer: Answer, verdict: Verdict) -> None:
         """Raises the error that the answer reports, if any."""
