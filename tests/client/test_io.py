@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
@@ -382,10 +382,10 @@ def _shaking_hands(
         plain, _ = listener.accept()
         plain.recv(1, socket.MSG_PEEK)
         before()
-        with context.wrap_socket(plain, server_side=True) as connection:
+        # A client that sends nothing may end the handshake abruptly.
+        with suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
             received.append(connection.recv(65_536))
-            if received[0]:
-                connection.sendall(LENGTH)
+            connection.sendall(LENGTH)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
@@ -411,7 +411,7 @@ def test_the_last_look_is_just_before_the_first_byte(
     assert received.error is error
     assert received.sent is (error is None)
     assert not received.usable
-    [head] = server_received
+    head = b"".join(server_received)
     assert head.startswith(SIGNED_HEAD.partition(b"Host")[0] if error is None else b"")
     assert bool(head) is (error is None)
 
@@ -476,6 +476,8 @@ def test_a_cancelled_task_closes_its_connection_to_the_end() -> None:
         await asyncio.sleep(0)
         connection.go_on.set()
         await asyncio.gather(task, return_exceptions=True)
+        for _ in range(9):  # steps that it may need
+            await asyncio.sleep(0)
         return bool(connection.closed)
 
     assert asyncio.run(scenario())

@@ -367,13 +367,14 @@ def _locals(error: BaseException | None) -> Iterator[str]:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_an_interruption_at_any_line_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def call() -> None:
-        with SmallLiabilityClient.from_env(base_url="http://localhost:9", max_attempts=1) as client:
+        with client:
             client.list_coins()
 
     with serving(ECHOES["in msg"]) as server:
         monkeypatch.setenv("BINANCE_PROXY", server.url.replace("//", f"//user:{SECRET}@"))
         interruptions = 0
         for lines in itertools.count(1, 7):
+            client = SmallLiabilityClient.from_env(base_url="http://localhost:9", max_attempts=1)
             error = _interrupted(call, lines)
             if not isinstance(error, KeyboardInterrupt):
                 break

@@ -273,6 +273,10 @@ def environment() -> dict[str, Any]:
 
     `limits` is the URL of Redis. Raises ConfigurationError.
     """
+    return without_frames(_environment)
+
+
+def _environment() -> dict[str, Any]:
     # An empty variable counts as not set.
     found = {option: Hidden(os.environ.get(name) or None) for option, name in VARIABLES.items()}
     settings: dict[str, Any] = {k: v for k, v in found.items() if v.reveal() is not None}
