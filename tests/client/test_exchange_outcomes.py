@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, NamedTuple
 
+import attrs
 import pytest
 from binance_small_liability import (
     AsyncSmallLiabilityClient,
-    Coin,
     OutcomeUnknownError,
     SmallLiabilityClient,
     SmallLiabilityError,
@@ -18,6 +17,8 @@ from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance, no_waiting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.conftest import ETH
 
 pytestmark = pytest.mark.no_cover
 
@@ -90,7 +91,7 @@ async def _run(
 ) -> None:
     for number, (fault, skew) in enumerate(steps):
         asset = f"A{number}"
-        fake.coins = [Coin(asset, Decimal(1), Decimal(0), "USDT", Decimal(1))]
+        fake.coins = [attrs.evolve(ETH, asset=asset)]
         fake.clock_skew = skew
         fault.script(fake)
         calls = hasty if fault.name.startswith("too late") else patient
