@@ -27,6 +27,7 @@ from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api import records
 
 from tools.contract import ROOT, definition_of, today
+from tools.operations import wrong_examples
 
 PAGES = ROOT / "docs/pages"
 PROGRAM = "binance-small-liability"
@@ -229,9 +230,18 @@ def outdated() -> list[Path]:
     return [page for page in pages() if written(page) != page.read_text("utf-8")]
 
 
-if __name__ == "__main__":
+def main() -> str | None:
+    """Writes the pages; returns what is wrong, in one line, or None."""
+    # The fake answers the contract's examples.
+    if problem := next(wrong_examples(), None):
+        return problem
     try:
         for page in outdated():
             page.write_text(written(page), "utf-8")
     except RuntimeError as error:
-        sys.exit(str(error))
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,15 +1,15 @@
 """The operations of the contract, and how to call each with the client."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from binance_small_liability_api import operations
 from binance_small_liability_api.operation import Operation as Generated
-from binance_small_liability_api.values import moment
+from binance_small_liability_api.values import Mismatch, moment
 
-from tools.contract import answer_of, definition_of, today
+from tools.contract import answer_of, definition_of, resolved, responses, today
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,9 @@ class Operation:
 
     @property
     def documented(self) -> Any:
-        """What `call` returns for the first example of a success."""
+        """What `call` returns for the first example of a success. Raises LookupError."""
+        if problem := _problem(self.generated, self.example):
+            raise LookupError(f"openapi.yaml: the first example of {self.name}: {problem}")
         return self.returned(self.generated.read(self.example, set()))
 
     def __str__(self) -> str:
@@ -125,7 +127,12 @@ _METHODS = {each.generated: each for each in (LIST_COINS, EXCHANGE, LIST_EXCHANG
 
 
 def _read(generated: Generated[..., Any]) -> Operation:
-    """An operation for which the client has no method."""
+    """An operation for which the client has no method. Raises LookupError if it is not a read."""
+    if generated.method != "GET":
+        raise LookupError(
+            f"{generated.name} is a {generated.method}, so `call` refuses it: add a method to both"
+            " clients in _client.py, and how to call it to _METHODS in tools/operations.py"
+        )
     parameters = samples(generated)
     texts = generated.query(parameters)
     known = generated.parameters
@@ -146,3 +153,29 @@ OPERATIONS = tuple(
 SIGNED = tuple(each for each in OPERATIONS if each.generated.signed)
 READS = tuple(each for each in OPERATIONS if each.repeatable)
 HISTORY_PATH = LIST_EXCHANGES.path
+
+
+def wrong_examples() -> Iterator[str]:
+    """What is wrong with the contract's examples, which the fake answers and the tests expect."""
+    for each in operations.ALL.values():
+        for status, answer in responses(today(), each.method, each.path).items():
+            place = f"openapi.yaml: {each.method} {each.path} {status}"
+            for name, header in answer.get("headers", {}).items():
+                if "example" not in resolved(today(), header):
+                    yield f"{place} header {name}: add an `example`"
+            for media in answer.get("content", {}).values():
+                if not media.get("examples"):
+                    yield f"{place}: add `examples`"
+                for name, example in media.get("examples", {}).items():
+                    problem = _problem(each, example["value"]) if status == "200" else ""
+                    if problem:
+                        yield f"{place} example {name}: {problem}; correct it, or the schema"
+
+
+def _problem(operation: Generated[..., Any], value: Any) -> str:
+    unknown: set[str] = set()
+    try:
+        operation.read(value, unknown)
+    except Mismatch as mismatch:
+        return str(mismatch)
+    return f"not in the schema: {', '.join(sorted(unknown))}" if unknown else ""

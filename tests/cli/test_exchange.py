@@ -23,8 +23,11 @@ from tests.cli.command import (
 )
 from tests.conftest import running
 from tests.wire import Answer, Request, WireServer, reset, response, serving
+from tools.operations import EXCHANGE
 
 UNKNOWN = "may have taken effect"
+MOST = EXCHANGE.generated.parameters["asset_names"].maximum or 0
+TOO_MANY = f"at most {MOST} coins at a time, not {MOST + 1}; name at most {MOST}"
 
 
 class Binance:
@@ -83,7 +86,7 @@ class TestWithoutATerminal:
         [
             ([], "name the coins to exchange, or give --all"),
             (["ETH", "--all"], "name the coins to exchange, or give --all"),
-            ([f"A{i}" for i in range(11)], "at most 10 coins at a time, not 11; name at most 10"),
+            ([f"A{i}" for i in range(MOST + 1)], TOO_MANY),
         ],
     )
     def test_wrong_use(
@@ -100,9 +103,9 @@ class TestWithoutATerminal:
     def test_more_than_ten_coins(
         self, capsys: Captured, server: WireServer, binance: Binance
     ) -> None:
-        binance.coins = [COINS[0] | {"asset": f"A{i}"} for i in range(11)]
+        binance.coins = [COINS[0] | {"asset": f"A{i}"} for i in range(MOST + 1)]
         line = fails(capsys, 2, "exchange", "--all", "--yes")
-        assert "at most 10 coins at a time, not 11; name at most 10 of: A0 A1 " in line
+        assert f"{TOO_MANY} of: A0 A1 " in line
         assert sent(server) == []
 
 

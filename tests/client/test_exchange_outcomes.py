@@ -5,14 +5,13 @@ import gzip
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, NamedTuple
 
+import attrs
 import pytest
 from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
-    Coin,
     OutcomeUnknownError,
     Receipt,
     SmallLiabilityClient,
@@ -24,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.clients import RunClient, in_turn
+from tests.conftest import ETH
 from tests.wire import Answer, Request, closed, reset, response, serving
 
 pytestmark = pytest.mark.no_cover
@@ -158,7 +158,7 @@ async def _run(
 ) -> None:
     for number, (fault, skew) in enumerate(steps):
         asset = f"A{number}"
-        fake.coins = [Coin(asset, Decimal(1), Decimal(0), "USDT", Decimal(1))]
+        fake.coins = [attrs.evolve(ETH, asset=asset)]
         fake.clock_skew = skew
         fault.script(fake)
         calls = hasty if fault.name.startswith("too late") else patient

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -25,8 +24,16 @@ pytestmark = pytest.mark.usefixtures("no_waiting")
 
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TIMES = today()["components"]["schemas"]["Time"]
+SCHEMAS = today()["components"]["schemas"]
+TIMES = SCHEMAS["Time"]
 EXCHANGED = LIST_EXCHANGES.documented[0]
+# The contract's name of `time`, and the rows of a full page.
+TIME = next(
+    name
+    for name, schema in SCHEMAS["Exchange"]["properties"].items()
+    if schema.get("x-public-name", name) == "time"
+)
+FULL = LIST_EXCHANGES.generated.parameters["size"].maximum or 0
 NOT_AWARE = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
 TOO_LATE = "must not be later than end"
 
@@ -36,14 +43,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _row(time: int, number: int = 0) -> dict[str, Any]:
-    return {
-        "asset": f"A{number}",
-        "amount": "0.1",
-        "targetAsset": "USDT",
-        "targetAmount": "2.50",
-        "bizType": "EXCHANGE_SMALL_LIABILITY",
-        "timestamp": time,
-    }
+    return {**LIST_EXCHANGES.example["rows"][0], "asset": f"A{number}", TIME: time}
 
 
 class History:
@@ -55,10 +55,8 @@ class History:
     def __call__(self, request: Request) -> Answer:
         assert request.path == HISTORY_PATH
         query = {name: int(value) for name, value in request.query if name != "signature"}
-        within = [
-            row for row in self.rows if query["startTime"] <= row["timestamp"] <= query["endTime"]
-        ]
-        within.sort(key=lambda row: row["timestamp"], reverse=True)
+        within = [row for row in self.rows if query["startTime"] <= row[TIME] <= query["endTime"]]
+        within.sort(key=lambda row: row[TIME], reverse=True)
         first = (query["current"] - 1) * query["size"]
         return response({"total": len(within), "rows": within[first : first + query["size"]]})
 
@@ -78,18 +76,18 @@ def test_by_default_the_last_30_days_in_one_request(client: RunClient) -> None:
         assert client(_list(), base_url=server.url) == []
     [query] = _queries(server.requests)
     assert query["endTime"] - query["startTime"] == 30 * DAY
-    assert (query["current"], query["size"]) == (1, 100)
+    assert (query["current"], query["size"]) == (1, FULL)
     # Binance's clock may be ahead by as much as recvWindow allows.
     assert _ms(before) <= query["endTime"] - query["recvWindow"] <= _ms(datetime.now(UTC))
 
 
 def test_all_pages_oldest_first(client: RunClient) -> None:
-    times = [_ms(START) + step * 1000 for step in range(250)]
+    times = [_ms(START) + step * 1000 for step in range(5 * FULL // 2)]
     with serving(History(*times)) as server:
         done = client(_list(START, START + timedelta(days=2)), base_url=server.url)
     assert [_ms(exchange.time) for exchange in done] == times
     assert all(exchange.time.tzinfo is UTC for exchange in done)
-    assert done[0].target_amount.as_tuple() == Decimal("2.50").as_tuple()
+    assert done[0] == evolve(EXCHANGED, asset="A0", time=START)
     assert [query["current"] for query in _queries(server.requests)] == [1, 2, 3]
 
 
@@ -109,7 +107,7 @@ def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
 
 
 def test_each_request_has_the_given_recv_window(client: RunClient) -> None:
-    moments = [_ms(START) + number for number in range(150)]
+    moments = [_ms(START) + number for number in range(3 * FULL // 2)]
     with serving(History(*moments)) as server:
         client(_list(START, START + timedelta(days=40), recv_window=1_234), base_url=server.url)
     assert [query["recvWindow"] for query in _queries(server.requests)] == [1_234] * 3
@@ -231,10 +229,10 @@ def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
 @pytest.mark.parametrize(
     ("pages", "requests", "problem"),
     [
-        ([(200, 100), (150, 50)], 2, "shrank from 200 to 150"),
-        ([(200, 100), (200, 0)], 2, "ends after 100 of 200"),
+        ([(2000, FULL), (1950, FULL)], 2, "shrank from 2000 to 1950"),
+        ([(2000, FULL), (2000, 0)], 2, f"ends after {FULL} of 2000"),
         ([(1, 2)], 1, "has 2 rows, but its total is 1"),
-        ([(10**9, 100)], 3, "more than 3 pages"),
+        ([(10**9, FULL)], 3, "more than 3 pages"),
     ],
 )
 def test_pages_that_cannot_be_right(
@@ -254,20 +252,20 @@ def test_pages_that_cannot_be_right(
 
 
 def test_a_history_that_grows_during_the_reading_is_read_again(client: RunClient) -> None:
-    pages = [(101, 100), (102, 2), (102, 100), (102, 2)]
+    pages = [(FULL + 1, FULL), (FULL + 2, 2), (FULL + 2, FULL), (FULL + 2, 2)]
     with serving(_pages(*pages)) as server:
         done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
-    assert len(done) == 102
+    assert len(done) == FULL + 2
     assert [query["current"] for query in _queries(server.requests)] == [1, 2, 1, 2]
 
 
 def test_a_history_that_always_grows_is_an_error(client: RunClient) -> None:
-    grown = 100
+    grown = FULL
 
     def answer(_: Request) -> Answer:
         nonlocal grown
         grown += 1
-        return response({"total": grown, "rows": [_row(_ms(START)) for _ in range(100)]})
+        return response({"total": grown, "rows": [_row(_ms(START)) for _ in range(FULL)]})
 
     with serving(answer) as server, pytest.raises(ContractError, match="grew"):
         client(_list(START, START + timedelta(days=1)), base_url=server.url)
@@ -275,7 +273,7 @@ def test_a_history_that_always_grows_is_an_error(client: RunClient) -> None:
 
 
 def test_each_page_is_retried_on_its_own(client: RunClient) -> None:
-    history = History(*(_ms(START) + step for step in range(250)))
+    history = History(*(_ms(START) + step for step in range(5 * FULL // 2)))
     tries: dict[int, int] = {}
 
     def answer(request: Request) -> Answer:
@@ -285,12 +283,12 @@ def test_each_page_is_retried_on_its_own(client: RunClient) -> None:
 
     with serving(answer) as server:
         done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
-    assert len(done) == 250
+    assert len(done) == 5 * FULL // 2
     assert tries == {1: 3, 2: 3, 3: 3}
 
 
 def test_a_page_that_fails_is_an_error_and_not_a_partial_list(client: RunClient) -> None:
-    history = History(*(_ms(START) + step for step in range(250)))
+    history = History(*(_ms(START) + step for step in range(5 * FULL // 2)))
 
     def answer(request: Request) -> Answer:
         return reset() if dict(request.query)["current"] == "3" else history(request)
@@ -327,7 +325,7 @@ def test_an_invalid_time_names_the_place(client: RunClient, time: Any) -> None:
     page = {"total": 1, "rows": [_row(time)]}
     with serving(response(page)) as server, pytest.raises(ContractError) as caught:
         client(_list(), base_url=server.url)
-    assert "$.rows[0].timestamp: expected a time in milliseconds" in str(caught.value)
+    assert f"$.rows[0].{TIME}: expected a time in milliseconds" in str(caught.value)
 
 
 @pytest.mark.parametrize("time", [TIMES["minimum"], TIMES["maximum"]])

@@ -22,8 +22,9 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.clients import CREDENTIALS, RunClient, run_async, run_sync
 from tests.errors import refusal_class
-from tools.contract import Example, definition_of, examples, today
-from tools.operations import LIST_EXCHANGES, OPERATIONS, Operation
+from tools import guides, operations
+from tools.contract import Example, definition_of, examples, load, today
+from tools.operations import LIST_COINS, LIST_EXCHANGES, OPERATIONS, Operation
 
 # Real statuses for each group of the contract, one of them not in IANA's registry.
 _GROUPS = {"5XX": [500, 503, 520]}
@@ -174,3 +175,35 @@ def test_every_documented_status_has_an_example(operation: Operation) -> None:
 
 def test_the_client_calls_the_first_server_of_the_contract() -> None:
     assert today()["servers"][0]["url"] == _config.BASE_URL
+
+
+def _answer(contract: Any) -> Any:
+    return contract["paths"][LIST_COINS.path]["get"]["responses"]["200"]
+
+
+def _coin(contract: Any) -> Any:
+    return _answer(contract)["content"]["application/json"]["examples"]["documented"]["value"][0]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "advice"),
+    [
+        (lambda c: _coin(c).pop("asset"), "200 example documented: $[0].asset: missing; correct"),
+        (lambda c: _coin(c).update(x=1), "200 example documented: not in the schema: x; correct"),
+        (
+            lambda c: _answer(c)["content"]["application/json"].pop("examples"),
+            "200: add `examples`",
+        ),
+        (
+            lambda c: c["components"]["headers"]["RetryAfterBan"].pop("example"),
+            "418 header Retry-After: add an `example`",
+        ),
+    ],
+)
+def test_a_mistake_in_the_examples_is_named_by_make_generate(
+    mistake: Callable[[Any], object], advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = load()
+    mistake(contract)
+    monkeypatch.setattr(operations, "today", lambda: contract)
+    assert f"openapi.yaml: GET {LIST_COINS.path} {advice}" in str(guides.main())

@@ -13,8 +13,6 @@ from binance_small_liability.testing import FakeBinance
 
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, SERVER_TIME, Operation, samples
 
-IP_WEIGHT = str(LIST_COINS.generated.weight_header)
-UID_WEIGHT = str(EXCHANGE.generated.weight_header)
 SIGNED = "&signature={signature}"
 
 Sign = Callable[[str], str]

@@ -21,9 +21,10 @@ from binance_small_liability import (
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import ETH
-from tests.fake.sending import IP_WEIGHT, UID_WEIGHT, Sender
-from tests.wire import Request, response, serving
+from tests.fake.sending import Sender, used
+from tests.wire import response, serving
 from tools.contract import LIST_PATH, TIME_PATH
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 
 
 def test_received_requests_contain_no_secrets(sender: Sender) -> None:
@@ -79,16 +80,16 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
     # The clock stops, so that everything happens within one minute.
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_040 * 1_000_000_000)
     fake = FakeBinance()
-    fake.weight_limit = 1_000_000
+    fake.weight_limit = sys.maxsize
     fake.fail_next(503, times=7)
     outcomes: list[int] = []
-    weights: list[int] = []
+    weights: list[float | None] = []
 
     def send(http_client: httpx.Client) -> None:
         for _ in range(20):
             answer = Sender(fake, http_client).send()
             outcomes.append(answer.status_code)
-            weights.append(int(answer.headers[IP_WEIGHT]))
+            weights.append(used(answer))
 
     async def gather() -> None:
         async with AsyncSmallLiabilityClient(
@@ -105,10 +106,11 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(gather())
     assert sorted(set(outcomes)) == [200, 503]
     assert outcomes.count(503) == 7
-    assert sorted(weights) == [100 * n for n in range(1, 161)]
+    assert len(weights) == 160
+    assert set(weights) == set(range(1, 161))
     assert len(fake.requests) == 260
     with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
-        assert Sender(fake, http_client).send().headers[IP_WEIGHT] == "26100"
+        assert used(Sender(fake, http_client).send()) == 261
 
 
 def test_one_of_many_concurrent_exchanges_takes_effect() -> None:
@@ -267,13 +269,13 @@ def test_the_process_ends_although_a_server_was_never_stopped(name: str) -> None
 
 
 def test_the_upstream_answers_requests_that_pass_the_checks() -> None:
-    with serving(response(headers={IP_WEIGHT: "7"})) as upstream:
+    with serving(response(headers={str(LIST_COINS.generated.weight_header): "7"})) as upstream:
         fake = FakeBinance(upstream=upstream.url)
         once: dict[str, Any] = {"transport": fake.transport(), "max_attempts": 1}
         with SmallLiabilityClient(**fake.credentials, **once) as client:
             assert client.list_coins() == [ETH]
             client.list_coins()
-            assert client.used_weight == 200
+            assert client.used_weight == 2 * LIST_COINS.generated.weight
         wrong = {**fake.credentials, "api_secret": "another"}
         with (
             SmallLiabilityClient(**wrong, **once) as client,
@@ -290,10 +292,8 @@ def test_the_upstream_answers_requests_that_pass_the_checks() -> None:
 
 
 def test_an_exchange_takes_effect_in_front_of_an_upstream(sender: Sender) -> None:
-    def answer(request: Request) -> bytes:
-        return response(b"[{}]", headers={UID_WEIGHT: "7"} if request.method == "POST" else {})
-
-    with serving(answer) as upstream:
+    headers = {str(EXCHANGE.generated.weight_header): "7"}
+    with serving(response(b"[{}]", headers=headers)) as upstream:
         fake = FakeBinance(upstream=upstream.url)
         fake.fail_next(503)
         fake.drop_next(after_effect=True, operation="exchange")
@@ -310,7 +310,7 @@ def test_an_exchange_takes_effect_in_front_of_an_upstream(sender: Sender) -> Non
             fake.coins = [ETH]
             done = sender.exchange("ETH")
             assert (done.status_code, done.content) == (200, b"[{}]")
-            assert done.headers[UID_WEIGHT] == "12000"
+            assert used(done, EXCHANGE) == 4
             assert len(fake.exchanges) == 2
             # The fake itself answers requests for the time.
             assert sender.time().json()["serverTime"] >= fake.now - 5000
@@ -330,8 +330,7 @@ def test_prism_answers_every_operation_behind_the_fake(prism_url: str) -> None:
         fake.coins, fake.hours_between_exchanges = [ETH], 0
         client.exchange(["ETH"])
         fake.requests.clear()
-        [first, *_] = client.list_exchanges()
-    assert (first.asset, first.target_asset) == ("ETH", "BUSD")
+        assert client.list_exchanges() == LIST_EXCHANGES.documented
 
 
 def test_the_fixtures(
