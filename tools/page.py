@@ -43,6 +43,9 @@ LEAST = rf"(?:\bmin(?:imum)?\b|at least|{NOT}less than|start(?:s|ing)? (?:from|a
 LEAST += r"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=)"
 DEFAULT = rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)"
 BOUNDS = {"default": DEFAULT, "minimum": LEAST + BOUND, "maximum": MOST + BOUND}
+ENUM = (
+    r"(?<!\w)(?!(?:ENUM|JSON|API|FAQ|UTC|ID|IP)\b)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b(?<=\w\w)(?![-/])"
+)
 COINS = rf"(?is)(?=.*(?:coin|asset|token|币|资产)).*{MOST}"
 COUNT = r"(?i)(?<!\d)(\d+)(?!\d|\s*(?:B?USD|hours?|个?小时))"
 HOURS = r"(?i)(?<!\d)(\d+)[\s-]*(?:hours?|hrs?|个?小时)"
@@ -182,15 +185,21 @@ def named_rows(table: list[list[str]]) -> list[dict[str, str]]:
 
 
 def parameter(row: dict[str, str]) -> Pairs:
-    """One row: name, type, mandatory, and a description with default, minimum and maximum."""
+    """One row: name, type, mandatory, and a description with default, bounds or values."""
     key, kind, mandatory = ("parameter", row["name"]), row["type"].upper(), row["mandatory"].upper()
     kind = "ARRAY" if re.match(r"ARRAY|LIST|.*\[\]$", kind) else TYPES.get(kind, kind)
     mandatory = MANDATORY.get(mandatory, mandatory)
     said = {"type": kind, "mandatory": mandatory}
     yield key, "listed"
     yield from (((*key, what), word) for what, word in said.items() if word)
+    description = row["description"][:9999]
+    if kind == "ENUM":
+        yield from (((*key, "enum"), word) for word in re.findall(ENUM, description))
     for what, words in BOUNDS.items():
-        for found in re.findall(f"(?i){words}", row["description"][:9999]):
+        # "Max 5 symbols" is not a bound of a text.
+        if what != "default" and kind not in ("INT", "LONG"):
+            continue
+        for found in re.findall(f"(?i){words}", description):
             yield (*key, what), plain("".join(found))
             if what == "default" and mandatory == "YES":
                 yield (*key, "mandatory despite its default"), "YES"
