@@ -19,12 +19,12 @@ MOST_VALUES = 200_000
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
-class _Loader(yaml.CSafeLoader):
+class Loader(yaml.CSafeLoader):
     """Reads YAML 1.2, as OpenAPI requires, and numbers exactly: none passes through a float."""
 
 
 _KEPT = ("null", "int", "float", "merge")
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in each if tag.endswith(_KEPT)]
     for first, each in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
@@ -32,10 +32,10 @@ for _tag, _pattern, _first in (
     ("bool", "^(true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("float", "^[-+]?[0-9]+[eE][-+]?[0-9]+$|^0o[0-7]+$", "-+0123456789"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [*_first])
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [*_first])
 
 
-def _number(loader: _Loader, node: yaml.ScalarNode) -> int | Decimal:
+def _number(loader: Loader, node: yaml.ScalarNode) -> int | Decimal:
     """A number as JSON writes it. Versions of YAML disagree about others, such as 1:30 or 010."""
     text = str(loader.construct_scalar(node))
     if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text):
@@ -44,8 +44,8 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> int | Decimal:
     return Decimal(text) if re.search("[.eE]", text) else int(text)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _number)
-_Loader.add_constructor("tag:yaml.org,2002:float", _number)
+Loader.add_constructor("tag:yaml.org,2002:int", _number)
+Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def load(path: Path = OPENAPI_YAML) -> Any:
@@ -55,7 +55,7 @@ def load(path: Path = OPENAPI_YAML) -> Any:
 
 def loaded(text: str) -> Any:
     """The contract in a text, with exact numbers."""
-    return yaml.load(text, _Loader)  # noqa: S506 - derives from CSafeLoader
+    return yaml.load(text, Loader)  # noqa: S506 - derives from CSafeLoader
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -17,13 +18,13 @@ STRAIGHT = str.maketrans("“”„‘’'", '""""""')
 
 
 def document(text: str) -> Any:
-    """The value of an example. It may have comments, trailing commas or curly quotation marks.
+    """The exact value of an example, perhaps with comments, trailing commas or curly quotes.
 
     Raises ValueError.
     """
     for attempt in chain([text], map(corrected, dict.fromkeys((text, text.translate(STRAIGHT))))):
         try:
-            return json.loads(attempt, strict=False)
+            return json.loads(attempt, strict=False, parse_float=Decimal)
         except json.JSONDecodeError as error:
             reason = error
     raise reason
@@ -55,5 +56,5 @@ def kind_of(value: Any) -> str:
     """JSON's name of a value's type, or "decimal string"."""
     if isinstance(value, str):
         return "decimal string" if re.fullmatch(r"-?\d+(\.\d+)?", value) else "string"
-    names = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+    names = {bool: "boolean", int: "integer", Decimal: "number", list: "array", dict: "object"}
     return names.get(type(value), "null")

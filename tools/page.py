@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tools.examples import document, shape
 from tools.sections import Section, UnreadableError, sections
-from tools.statements import Pairs, Statements, collected, plain
+from tools.statements import Key, Pairs, Statements, collected, plain
 
 MOST_STATEMENTS, MOST_TITLES, MOST_LETTERS = 10_000, 10, 300
 
@@ -42,18 +43,24 @@ LEAST = rf"(?:\bmin(?:imum)?\b|at least|{NOT}less than|start(?:s|ing)? (?:from|a
 LEAST += r"|最[小少]|不[能得可]?[小少低]于|至少|从|≥|>=)"
 DEFAULT = rf"(?:default|默认)(?:{BOUND}|\W{{0,3}}((?-i:[A-Z_]{{2,}})|true|false)\b)"
 BOUNDS = {"default": DEFAULT, "minimum": LEAST + BOUND, "maximum": MOST + BOUND}
+ENUM = (
+    r"(?<!\w)(?!(?:ENUM|JSON|API|FAQ|UTC|ID|IP)\b)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b(?<=\w\w)(?![-/])"
+)
 COINS = rf"(?is)(?=.*(?:coin|asset|token|币|资产)).*{MOST}"
 COUNT = r"(?i)(?<!\d)(\d+)(?!\d|\s*(?:B?USD|hours?|个?小时))"
 HOURS = r"(?i)(?<!\d)(\d+)[\s-]*(?:hours?|hrs?|个?小时)"
 ONCE = r"(?i)\bonce\b|\b(?:one|1) time\b|[一1]次"
 CODE_WITHOUT_BLOCK = r"(?s)\A[^\[{]*([\[{](?=[^:]*:).*[\]}])"
+T = TypeVar("T")
 
 
 class Page(NamedTuple):
     """What a page says in one of its languages."""
 
+    label: str  # number and title of the part of the page
     title: str
     says: Statements
+    words: dict[Key, str]  # the text in which it says so
     examples: list[Any]  # of the response
 
 
@@ -65,7 +72,7 @@ def read_pages(text: str) -> list[Page]:
         parts[-1].append(section)
     if len(parts) > MOST_TITLES:
         raise UnreadableError("too many titles: save the page of one endpoint")
-    pages = [read_page(part) for part in parts]
+    pages = [read_page(*each) for each in enumerate(parts)]
     if not any(("path",) in page.says for page in pages):
         raise UnreadableError("no method and path")
     described = (("parameter",), ("response",), ("request weight",))
@@ -74,16 +81,19 @@ def read_pages(text: str) -> list[Page]:
     return pages
 
 
-def read_page(part: list[Section]) -> Page:
+def read_page(number: int, part: list[Section]) -> Page:
     """What a page says in one language."""
     kinds = defaultdict(list)
     for section in part:
         kinds[kind_of_section(section)].append(section)
+    heading = part[0].heading
     found = list(chain(*map(examples, kinds["response"])))
-    said = list(islice(statements(part[0].heading, kinds, found), MOST_STATEMENTS))
+    words: dict[Key, str] = {}
+    said = list(islice(statements(heading, kinds, found, words), MOST_STATEMENTS))
     if len(said) == MOST_STATEMENTS:
         raise UnreadableError("too many parameters or fields")
-    return Page(part[0].heading, collected(said), found)
+    title = re.sub(rf"\s*{SECURITY_TYPE}.*", "", heading)
+    return Page(f'{number}, "{heading}"', title, collected(said), words, found)
 
 
 def kind_of_section(section: Section) -> str:
@@ -98,15 +108,35 @@ def word_for(text: str, words: dict[str, str]) -> str:
     return next((ours for ours, theirs in words.items() if re.search(f"(?i){theirs}", text)), "")
 
 
-def statements(title: str, kinds: dict[str, list[Section]], found: list[Any]) -> Pairs:
-    """All statements of a page in one language."""
+def statements(
+    title: str, kinds: dict[str, list[Section]], found: list[Any], words: dict[Key, str]
+) -> Pairs:
+    """All statements of a page in one language. Adds the text of each to `words`."""
+
+    def quoting(read: Callable[[T], Pairs], things: Iterable[T], text: Callable[[T], str]) -> Pairs:
+        for thing in things:
+            for key, value in read(thing):
+                if key not in words:
+                    words[key] = " ".join(text(thing)[:MOST_LETTERS].split())
+                yield key, value
+
+    def text_of(section: Section) -> str:
+        return f"{section.heading} {section.text}"
+
     others = [each for kind in ("title", "parameters", "request", "other") for each in kinds[kind]]
-    yield from ((("security type",), word) for word in re.findall(SECURITY_TYPE, title))
-    yield from chain(*map(endpoint, kinds["request"] or others))
-    yield from chain(*map(weight, kinds["weight"]))
-    yield from parameters(others)
+    rows = [row for part in others for table in part.tables for row in named_rows(table)]
+    yield from quoting(security_type, [title], str)
+    yield from quoting(endpoint, kinds["request"] or others, text_of)
+    yield from quoting(weight, kinds["weight"], text_of)
+    yield from with_parameters(rows, kinds["parameters"])
+    yield from quoting(parameter, rows, lambda row: " | ".join(row.values()))
     yield from shape(found, ("response",))
-    yield from chain(*map(rules, others))
+    yield from quoting(rules, chain(*map(sentences, others)), str)
+
+
+def security_type(title: str) -> Pairs:
+    """(USER_DATA)"""
+    yield from ((("security type",), word) for word in re.findall(SECURITY_TYPE, title))
 
 
 def endpoint(section: Section) -> Pairs:
@@ -122,28 +152,29 @@ def weight(section: Section) -> Pairs:
     yield from ((("limiter",), each) for each in re.findall(LIMITER, text))
 
 
-def rules(section: Section) -> Pairs:
-    """At most N coins, once in N hours."""
+def sentences(section: Section) -> list[str]:
+    """The sentences of a section and of its tables."""
     text = "\n".join([section.text, *chain(*chain(*section.tables))])
-    for sentence in re.split(r"[\n.;。]", text):
-        if re.match(COINS, sentence):
-            yield from ((("rule most-coins",), n) for n in re.findall(COUNT, sentence)[:1])
-        if all_hours := re.findall(HOURS, sentence):
-            # Another rule about hours is a difference, whatever it says.
-            rule = "" if re.search(ONCE, sentence) else sentence.strip()[:MOST_LETTERS]
-            yield from ((("rule once-in-hours",), rule or hours) for hours in all_hours)
+    return re.split(r"[\n.;。]", text)
 
 
-def parameters(parts: list[Section]) -> Pairs:
-    """Tables with names and types, or "None"."""
-    rows = [row for part in parts for table in part.tables for row in named_rows(table)]
-    without = [each for each in parts if kind_of_section(each) == "parameters" and not rows]
-    for section in without:
+def rules(sentence: str) -> Pairs:
+    """At most N coins, once in N hours."""
+    if re.match(COINS, sentence):
+        yield from ((("rule most-coins",), n) for n in re.findall(COUNT, sentence)[:1])
+    if all_hours := re.findall(HOURS, sentence):
+        # Another rule about hours is a difference, whatever it says.
+        rule = "" if re.search(ONCE, sentence) else sentence.strip()[:MOST_LETTERS]
+        yield from ((("rule once-in-hours",), rule or hours) for hours in all_hours)
+
+
+def with_parameters(rows: list[dict[str, str]], parts: list[Section]) -> Pairs:
+    """Whether the page lists all parameters: in tables with names and types, or as "None"."""
+    for section in [] if rows else parts:
         if section.tables or not re.match(NO_PARAMETERS, section.text):
             raise UnreadableError("no table of names and types", section.heading)
-    if rows or any(section.text for section in without):
+    if rows or any(section.text for section in parts):
         yield ("parameter",), "table"
-    yield from chain(*map(parameter, rows))
 
 
 def named_rows(table: list[list[str]]) -> list[dict[str, str]]:
@@ -154,15 +185,21 @@ def named_rows(table: list[list[str]]) -> list[dict[str, str]]:
 
 
 def parameter(row: dict[str, str]) -> Pairs:
-    """One row: name, type, mandatory, and a description with default, minimum and maximum."""
+    """One row: name, type, mandatory, and a description with default, bounds or values."""
     key, kind, mandatory = ("parameter", row["name"]), row["type"].upper(), row["mandatory"].upper()
     kind = "ARRAY" if re.match(r"ARRAY|LIST|.*\[\]$", kind) else TYPES.get(kind, kind)
     mandatory = MANDATORY.get(mandatory, mandatory)
     said = {"type": kind, "mandatory": mandatory}
     yield key, "listed"
     yield from (((*key, what), word) for what, word in said.items() if word)
+    description = row["description"][:9999]
+    if kind == "ENUM":
+        yield from (((*key, "enum"), word) for word in re.findall(ENUM, description))
     for what, words in BOUNDS.items():
-        for found in re.findall(f"(?i){words}", row["description"][:9999]):
+        # "Max 5 symbols" is not a bound of a text.
+        if what != "default" and kind not in ("INT", "LONG"):
+            continue
+        for found in re.findall(f"(?i){words}", description):
             yield (*key, what), plain("".join(found))
             if what == "default" and mandatory == "YES":
                 yield (*key, "mandatory despite its default"), "YES"

@@ -74,6 +74,7 @@ def _parameter(contract: Any, given: Any) -> Pairs:
     yield (*key, "type"), _page_type(schema)
     yield (*key, "mandatory"), "YES" if given.get("required") else "NO"
     yield from (((*key, what), plain(schema[what])) for what in BOUNDS if what in schema)
+    yield from (((*key, "enum"), word) for word in schema.get("enum", ()))
 
 
 def _page_type(schema: Any) -> str:
