@@ -1,44 +1,68 @@
-"""`exchange` shows the debts, asks, sends once, and reports an unknown outcome."""
+"""`exchange` shows the debts, asks, sends once, and finds out what became of it."""
 
+import json
 import os
 import pty
+import re
+import shlex
 import signal
 import socket
 import subprocess
+from argparse import Namespace
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from binance_small_liability import operations
+from binance_small_liability._io import real_time
+from binance_small_liability.cli.connection import given
 from binance_small_liability.cli.main import run
+from binance_small_liability.cli.parser import parse
 
-from tests.cli.command import (
-    COINS,
-    SHELL_COMMAND,
-    Captured,
-    assert_one_line,
-    fails,
-    shell,
-    succeeds,
-)
-from tests.conftest import running
+from tests.cli.command import SHELL_COMMAND, Captured, assert_one_line, fails, shell, succeeds
+from tests.conftest import API_KEY, API_SECRET, running
 from tests.wire import Answer, Request, WireServer, reset, response, serving
-from tools.operations import EXCHANGE
+from tools.operations import HISTORY_PATH, LIST_COINS, LIST_EXCHANGES
 
+COIN = json.loads(LIST_COINS.body)[0]
+ROW = json.loads(LIST_EXCHANGES.body)["rows"][0]
+MOST = operations.exchange.parameters["asset_names"].maximum or 0
 UNKNOWN = "may have taken effect"
-MOST = EXCHANGE.generated.parameters["asset_names"].maximum or 0
-TOO_MANY = f"at most {MOST} coins at a time, not {MOST + 1}; name at most {MOST}"
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 class Binance:
-    """Lists `coins`, and answers an exchange with what `exchanged` returns."""
+    """An account.
+
+    Attributes:
+        coins: what `list` shows.
+        answer: makes the answer to an exchange.
+        listed: the coins that the history lists after an exchange; None: those exchanged.
+        history: answers instead of the history.
+        rows: the history.
+    """
 
     def __init__(self) -> None:
-        self.coins = COINS
-        self.exchanged: Callable[[], Answer] = lambda: response(b"")
+        self.coins = [{**COIN, "asset": name} for name in ("ETH", "币安人生")]
+        self.answer: Callable[[], Answer] = lambda: response(b"")
+        self.listed: list[str] | None = None
+        self.history: Answer | None = None
+        self.rows: list[dict[str, Any]] = []
 
     def __call__(self, request: Request) -> Answer:
-        return self.exchanged() if request.method == "POST" else response(self.coins)
+        query = {name: unquote(value) for name, value in request.query}
+        if request.method == "POST":
+            names = query["assetNames"].split(",") if self.listed is None else self.listed
+            now = real_time.unix_ns() // 1_000_000
+            self.rows += [{**ROW, "asset": name, "timestamp": now} for name in names]
+            return self.answer()
+        if request.path == HISTORY_PATH:
+            start, end = int(query["startTime"]), int(query["endTime"])
+            rows = [row for row in self.rows if start <= row["timestamp"] <= end]
+            return self.history or response({"total": len(rows), "rows": rows})
+        return response(self.coins)
 
 
 @pytest.fixture
@@ -59,12 +83,24 @@ def sent(server: WireServer) -> list[str]:
     return [unquote(dict(request.query)["assetNames"]) for request in posts]
 
 
+def ends(capsys: Captured, code: int, *arguments: str) -> tuple[str, str]:
+    """Runs an exchange; returns what it printed after the question, and its last line on stderr."""
+    assert run(["exchange", "--yes", *arguments]) == code
+    printed, written = capsys.readouterr()
+    *progress, last = written.splitlines(keepends=True)
+    for line in (*progress, last):
+        assert_one_line(line)
+    return printed.partition("values these debts in USDT.\n")[2], last
+
+
 class TestWithoutATerminal:
     def test_coins_that_are_named(self, capsys: Captured, server: WireServer) -> None:
         printed = succeeds(capsys, "exchange", "币安人生", "eth", "ETH", "--yes")
         assert sent(server) == ["币安人生,ETH"]
-        for words in ("0.100", "币安人生", "values these debts in USDC, USDT", "accepted"):
-            assert words in printed
+        shown, result = printed.split("Binance chooses the coin that is owed instead;")
+        assert COIN["interest"] in shown
+        assert result.startswith(f" it values these debts in {COIN['liabilityAsset']}.\n")
+        assert result.count(f"{ROW['amount']}  {ROW['targetAsset']}") == 2
 
     def test_all(self, capsys: Captured, server: WireServer) -> None:
         succeeds(capsys, "exchange", "--all", "--yes")
@@ -86,7 +122,13 @@ class TestWithoutATerminal:
         [
             ([], "name the coins to exchange, or give --all"),
             (["ETH", "--all"], "name the coins to exchange, or give --all"),
-            ([f"A{i}" for i in range(MOST + 1)], TOO_MANY),
+            (["ETH", "--first", "1"], f"--first needs --all and a number from 1 to {MOST}"),
+            (["--all", "--first", "0"], "--first needs --all and a number from 1"),
+            (["--all", "--first", f"{MOST + 1}"], "--first needs --all and a number from 1"),
+            (
+                [f"A{i}" for i in range(MOST + 1)],
+                f"at most {MOST} coins at a time, not {MOST + 1}; name at most {MOST} of: A0 A1",
+            ),
         ],
     )
     def test_wrong_use(
@@ -100,61 +142,99 @@ class TestWithoutATerminal:
         assert "in BTC; coins that `list` shows: ETH 币安人生" in line
         assert sent(server) == []
 
-    def test_more_than_ten_coins(
+    def test_more_coins_than_one_exchange_takes(
         self, capsys: Captured, server: WireServer, binance: Binance
     ) -> None:
-        binance.coins = [COINS[0] | {"asset": f"A{i}"} for i in range(MOST + 1)]
+        names = [f"A{number}" for number in range(MOST + 1)]
+        binance.coins = [{**COIN, "asset": name} for name in names]
         line = fails(capsys, 2, "exchange", "--all", "--yes")
-        assert f"{TOO_MANY} of: A0 A1 " in line
+        assert f"at most {MOST} coins at a time, not {MOST + 1}; add --first {MOST}" in line
         assert sent(server) == []
-
-
-def fails_after_the_table(capsys: Captured, code: int, *arguments: str) -> str:
-    assert run(arguments) == code
-    printed, line = capsys.readouterr()
-    assert "accepted" not in printed
-    assert_one_line(line)
-    return line
+        printed = succeeds(capsys, "exchange", "--all", "--yes", "--first", f"{MOST}")
+        assert sent(server) == [",".join(names[:MOST])]
+        assert f" {names[MOST]} " not in printed
 
 
 def test_a_refusal(capsys: Captured, server: WireServer, binance: Binance) -> None:
-    binance.exchanged = lambda: response({"code": -3007, "msg": "Pending."}, 400)
-    line = fails_after_the_table(capsys, 1, "exchange", "ETH", "--yes")
+    binance.answer = lambda: response({"code": -3007, "msg": "Pending."}, 400)
+    printed, line = ends(capsys, 1, "ETH")
+    assert printed == ""
     assert "-3007" in line
     assert "Try again" not in line
     assert len(sent(server)) == 1
 
 
-@pytest.mark.parametrize("answer", [response(b"<html>", 503), reset()], ids=["503", "reset"])
-def test_an_unknown_outcome(
-    capsys: Captured, server: WireServer, binance: Binance, answer: Answer
+def test_without_waiting_it_ends_after_the_answer(
+    capsys: Captured, server: WireServer, binance: Binance
 ) -> None:
-    binance.exchanged = lambda: answer
-    before = datetime.now(UTC)
-    line = fails_after_the_table(capsys, 3, "exchange", "ETH", "币安人生", "--yes")
-    assert len(sent(server)) == 1
-    assert f"ETH, 币安人生 {UNKNOWN}" in line
+    printed = succeeds(capsys, "exchange", "ETH", "--yes", "--no-wait")
+    _, _, command = printed.rpartition(
+        "Binance accepted the exchange of ETH. The result is listed by: "
+    )
+    assert server.requests[-1].method == "POST"
+    assert "\nETH\t" in succeeds(capsys, *shlex.split(command)[1:])
+    binance.answer = lambda: reset()
+    printed, line = ends(capsys, 3, "ETH", "--no-wait")
+    assert printed == ""
+    assert f"the exchange of ETH {UNKNOWN}: No usable answer" in line
+    assert server.requests[-1].method == "POST"
+
+
+@pytest.mark.parametrize("answer", [response(b"<html>", 503), reset()], ids=["503", "reset"])
+@pytest.mark.parametrize("listed", [["ETH", "币安人生"], ["ETH"], []])
+def test_an_unknown_outcome_is_confirmed(
+    capsys: Captured, server: WireServer, binance: Binance, answer: Answer, listed: list[str]
+) -> None:
+    binance.answer, binance.listed = lambda: answer, listed
+    printed, line = ends(capsys, 0 if len(listed) == 2 else 4, "--all")
+    assert sent(server) == ["ETH,币安人生"]
+    for name in listed:
+        assert f" {name} " in printed
+    if len(listed) == 2:
+        assert f"the exchange of ETH, 币安人生 {UNKNOWN}: " in line
+        assert line.endswith("Reading the history.\n")
+        assert server.requests[-1].path == HISTORY_PATH
+    else:
+        assert ("ETH" in line) == ("ETH" not in listed)
+        assert "币安人生 did not happen: the history" in line
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_what_cannot_be_confirmed_stays_unknown(
+    capsys: Captured, server: WireServer, binance: Binance, tmp_path: Path, is_accepted: bool
+) -> None:
+    binance.answer = (lambda: response(b"")) if is_accepted else reset
+    binance.history = reset()
+    file = tmp_path / "second account.env"
+    file.write_text(f"BINANCE_API_KEY={API_KEY}\nBINANCE_API_SECRET={API_SECRET}\n")
+    options = ["--env-file", str(file), "--base-url", server.url, "--timeout", "7.5"]
+    printed, line = ends(capsys, 3, "ETH", *options)
+    assert printed == ""
+    assert f"the exchange of ETH {UNKNOWN}: No usable answer" in line
     assert "Do not repeat it" in line
     assert "Try again" not in line
-    # The advice works: `history` reads the time, and the time is early enough.
-    _, _, since = line.rpartition("history --since ")
-    assert timedelta(seconds=-2) < datetime.fromisoformat(since.strip()) - before
-    assert datetime.fromisoformat(since.strip()) < datetime.now(UTC)
+    # The advice works in a shell, and in the other account.
+    command = line.rpartition(" on, by: ")[2]
+    binance.history = None
+    done = shell(command.replace("binance-small-liability", '"$0"', 1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\nETH\t") == 1
+    assert shlex.split(command)[-6:] == options
 
 
-def test_an_interrupt_leaves_the_outcome_unknown(server: WireServer, binance: Binance) -> None:
-    def wait(connection: socket.socket) -> None:
-        process.send_signal(signal.SIGINT)
-        connection.recv(1)
+def test_an_accepted_exchange_that_is_not_listed_stays_unknown(
+    capsys: Captured, binance: Binance
+) -> None:
+    binance.listed = []
+    printed, line = ends(capsys, 3, "ETH")
+    assert printed == ""
+    assert "Binance accepted it, but the history does not list ETH" in line
 
-    binance.exchanged = lambda: wait
-    command = (SHELL_COMMAND, "exchange", "ETH", "--yes")
-    with running(*command, stderr=subprocess.PIPE, text=True) as process:
-        _, line = process.communicate(timeout=20)
-    assert process.returncode == 3
-    assert_one_line(line)
-    assert f"ETH {UNKNOWN}: KeyboardInterrupt" in line
-    assert len(sent(server)) == 1
+
+def test_the_printed_command_lacks_the_password_of_a_proxy() -> None:
+    options = Namespace()
+    parse(["exchange", "ETH", "--proxy", "http://user:hunter2@proxy:3128"], options)
+    assert given(options) == ["--proxy", "http://***@proxy:3128"]
 
 
 def test_nothing_is_sent_if_the_debts_cannot_be_shown(server: WireServer) -> None:
@@ -164,27 +244,108 @@ def test_nothing_is_sent_if_the_debts_cannot_be_shown(server: WireServer) -> Non
     assert sent(server) == []
 
 
-def test_a_success_that_cannot_be_printed(server: WireServer, binance: Binance) -> None:
+def test_a_result_that_cannot_be_printed_is_no_failure(
+    server: WireServer, binance: Binance
+) -> None:
     ours, theirs = pty.openpty()
 
     def close_terminal() -> bytes:
         os.close(ours)
         return response(b"")
 
-    binance.exchanged = close_terminal
+    binance.answer = close_terminal
     command = (SHELL_COMMAND, "exchange", "ETH", "--yes")
     with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
         os.close(theirs)
         _, line = process.communicate(timeout=20)
-    assert process.returncode == 1
+    assert process.returncode == 3
     assert_one_line(line)
-    assert "Binance accepted the exchange of ETH, but cannot write: Input/output error" in line
+    assert "accepted the exchange of ETH, but cannot write: Input/output error" in line
     assert sent(server) == ["ETH"]
 
 
+class Interrupting(Binance):
+    """Sends signals to the command when a request arrives, and does not answer it."""
+
+    def __init__(self, arrives: str, *numbers: signal.Signals) -> None:
+        super().__init__()
+        self.process: subprocess.Popen[str] | None = None
+        self.arrives = arrives
+        self.numbers = numbers
+
+    def __call__(self, request: Request) -> Answer:
+        answer = super().__call__(request)
+        if self.arrives != f"{request.method} {request.path}":
+            return answer
+
+        def interrupt(connection: socket.socket) -> None:
+            for number in self.numbers:
+                assert self.process is not None
+                self.process.send_signal(number)
+            connection.recv(1)
+
+        return interrupt
+
+    def ends(self, script: str = 'exec "$0" exchange ETH --yes') -> tuple[int, str, str]:
+        """The exit code and the output of the command."""
+        with serving(self) as server:
+            environment = {**os.environ, "BINANCE_BASE_URL": server.url}
+            with running(
+                *("bash", "-c", script, SHELL_COMMAND),
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as self.process:
+                printed, written = self.process.communicate(timeout=60)
+            return self.process.returncode, printed, written
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_before_the_exchange_ends_the_command_silently(number: signal.Signals) -> None:
+    binance = Interrupting("GET " + LIST_COINS.path, number)
+    assert binance.ends() == (128 + number, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arrives", "number"),
+    [
+        *(("POST " + LIST_COINS.path, number) for number in SIGNALS),
+        ("GET " + HISTORY_PATH, signal.SIGTERM),
+    ],
+)
+def test_a_signal_after_the_exchange_leaves_its_outcome_unknown(
+    arrives: str, number: signal.Signals
+) -> None:
+    # A shell and the kernel may both send one.
+    code, _, line = Interrupting(arrives, number, signal.SIGHUP, number).ends()
+    assert code == 3
+    assert_one_line(line)
+    assert re.search(f"ETH {UNKNOWN}: interrupted by ({number.name}|SIGHUP). Do not repeat", line)
+
+
+def test_a_closed_terminal_does_not_change_the_exit_code() -> None:
+    script = 'exec 2>/dev/full; exec "$0" exchange ETH --yes'
+    code, _, _ = Interrupting("POST " + LIST_COINS.path, signal.SIGHUP).ends(script)
+    assert code == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    binance = Interrupting("nothing")
+
+    def hang_up() -> bytes:
+        assert binance.process is not None
+        binance.process.send_signal(signal.SIGHUP)
+        return response(b"")
+
+    binance.answer = hang_up
+    code, printed, line = binance.ends("trap '' HUP; exec \"$0\" exchange ETH --yes")
+    assert (code, line) == (0, "")
+    assert ROW["amount"] in printed
+
+
 class TestInATerminal:
-    def answers(self, answer: bytes) -> tuple[int, str]:
-        """Runs the command in a terminal and answers its question."""
+    def answers(self, answer: bytes | None) -> tuple[int, str]:
+        """Runs the command in a terminal and answers its question, or presses Ctrl-C."""
         ours, theirs = pty.openpty()
         command = (SHELL_COMMAND, "exchange", "ETH")
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
@@ -192,7 +353,10 @@ class TestInATerminal:
             printed = b""
             while b"[y/N] " not in printed:
                 printed += os.read(ours, 10_000)
-            os.write(ours, answer)
+            if answer is None:
+                process.send_signal(signal.SIGINT)
+            else:
+                os.write(ours, answer)
             # Linux reports the end of a terminal as an error.
             try:
                 while read := os.read(ours, 10_000):
@@ -206,7 +370,7 @@ class TestInATerminal:
     def test_yes(self, server: WireServer, answer: bytes) -> None:
         code, printed = self.answers(answer)
         assert code == 0, printed
-        assert printed.index("0.100") < printed.index("Exchange these debts?")
+        assert printed.index(COIN["interest"]) < printed.index("Exchange these debts?")
         assert sent(server) == ["ETH"]
 
     @pytest.mark.parametrize("answer", [b"\n", b"n\n", b"yo\n", b"\x04"])
@@ -217,17 +381,7 @@ class TestInATerminal:
         assert sent(server) == []
 
     def test_an_interrupt_is_no(self, server: WireServer) -> None:
-        ours, theirs = pty.openpty()
-        command = (SHELL_COMMAND, "exchange", "ETH")
-        with subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE
-        ) as process:
-            os.close(theirs)
-            printed = b""
-            while b"[y/N] " not in printed:
-                printed += os.read(ours, 10_000)
-            process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=20)[1] == b""
-        os.close(ours)
-        assert process.returncode == 130
+        code, printed = self.answers(None)
+        assert code == 130
+        assert printed.endswith("[y/N] ")
         assert sent(server) == []

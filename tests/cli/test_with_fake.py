@@ -1,12 +1,14 @@
 """The commands list, exchange and history against a served `FakeBinance`."""
 
+import csv
+import io
 from collections.abc import Iterator
 
 import pytest
 from binance_small_liability.cli.main import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.cli.command import Captured, assert_one_line, rows, succeeds
+from tests.cli.command import Captured, assert_one_line, succeeds
 
 
 @pytest.fixture
@@ -19,33 +21,39 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBinance]:
         yield fake
 
 
+def listed(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
+    text = succeeds(capsys, *arguments, "--format", "csv")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
 def test_list_exchange_and_history(capsys: Captured, fake: FakeBinance) -> None:
-    coins = list(fake.coins)
-    [coin] = rows(capsys, "list")
+    [coin] = listed(capsys, "list")
     succeeds(capsys, "exchange", coin["asset"].lower(), "--yes")
-    assert rows(capsys, "list") == []
-    [exchange] = rows(capsys, "history")
+    assert listed(capsys, "list") == []
+    [exchange] = listed(capsys, "history")
     assert exchange["asset"] == coin["asset"]
     assert coin["liability_asset"] in exchange.values()
-    # A second one is refused.
-    fake.coins = coins
-    assert run(["exchange", "--all", "--yes"]) == 1
-    assert_one_line(capsys.readouterr().err)
-    assert len(fake.exchanges) == 1
 
 
 @pytest.mark.parametrize("took_effect", [True, False])
 @pytest.mark.parametrize("how", ["dropped", "503"])
-def test_the_advice_after_an_unknown_outcome(
+def test_an_unknown_outcome(
     capsys: Captured, fake: FakeBinance, took_effect: bool, how: str
 ) -> None:
     if how == "dropped":
         fake.drop_next(operation="exchange", after_effect=took_effect)
     else:
         fake.fail_next(503, operation="exchange", after_effect=took_effect)
-    assert run(["exchange", "--all", "--yes"]) == 3
-    _, line = capsys.readouterr()
-    assert_one_line(line)
-    advised = line.rpartition("listed by: binance-small-liability ")[2].split()
-    assert [row["asset"] for row in rows(capsys, *advised)] == ["ETH"] * took_effect
+    assert run(["exchange", "--all", "--yes"]) == (0 if took_effect else 4)
+    printed, _ = capsys.readouterr()
+    assert printed.count("EXCHANGE_SMALL_LIABILITY") == took_effect
     assert len(fake.exchanges) == took_effect
+
+
+def test_a_second_exchange_is_refused(capsys: Captured, fake: FakeBinance) -> None:
+    coins = list(fake.coins)
+    succeeds(capsys, "exchange", "--all", "--yes")
+    fake.coins = coins
+    assert run(["exchange", "--all", "--yes"]) == 1
+    assert_one_line(capsys.readouterr().err)
+    assert len(fake.exchanges) == 1

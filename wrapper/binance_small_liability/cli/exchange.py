@@ -118,11 +118,13 @@ def _carry_out(binance: SmallLiabilityClient, names: list[str], options: Namespa
         options.end()
         if not call.in_doubt:
             raise
-        result = _Result(error=_unsettled(call.receipt, error, options))
+        result = _Result(error=_unsettled(call, error, options))
     try:
         write(result.text)
-    except CommandError as error:
-        raise UnsettledError(f"{', '.join(names)}: exchanged, but {error}") from error
+    except CommandError as failure:
+        if result.error is None:
+            accepted = f"Binance accepted the exchange of {', '.join(names)}"
+            raise UnsettledError(f"{accepted}, but {failure}") from failure
     if result.error is not None:
         raise result.error
 
@@ -136,8 +138,8 @@ def _result(binance: SmallLiabilityClient, call: Call[None], options: Namespace)
     except OutcomeUnknownError as error:
         cause = error.__cause__
         if options.no_wait:
-            return _Result(error=_unsettled(call.receipt, cause, options))
-        say(f"the exchange of {names} may have taken effect: {cause} Asking the history.")
+            return _Result(error=_unsettled(call, cause, options))
+        say(f"the exchange of {names} may have taken effect: {cause} Reading the history.")
     except SmallLiabilityError as error:
         return _Result(error=error)
     receipt = call.receipt
@@ -148,28 +150,29 @@ def _result(binance: SmallLiabilityClient, call: Call[None], options: Namespace)
     try:
         rows = binance._run(confirm(binance._caller, receipt, call.recv_window, _say_pause))
     except SmallLiabilityError as error:
-        return _Result(error=_unsettled(receipt, error, options))
+        return _Result(error=_unsettled(call, error, options))
     text = render(Exchange, rows, "table") if rows else ""
-    missing = ", ".join(set(call.subject) - {row.asset for row in rows})
+    listed = {row.asset for row in rows}
+    missing = ", ".join(name for name in call.subject if name not in listed)
     if not missing:
         return _Result(text)
     if cause is None:
         why = CommandError(f"Binance accepted it, but the history does not list {missing}.")
-        return _Result(text, _unsettled(receipt, why, options))
-    return _Result(text, NotExchangedError(f"the exchange of {missing} did not happen: {cause}"))
+        return _Result(text, _unsettled(call, why, options))
+    problem = f"the exchange of {missing} did not happen: the history does not list it, and {cause}"
+    return _Result(text, NotExchangedError(problem))
 
 
 def _say_pause(seconds: float) -> None:
     say(f"the history does not list it yet; asking again in {seconds:.1f} s")
 
 
-def _unsettled(receipt: Receipt, cause: BaseException | None, options: Namespace) -> UnsettledError:
+def _unsettled(call: Call[None], cause: BaseException | None, options: Namespace) -> UnsettledError:
     """The error of an exchange whose result is not known."""
-    reason = f"{cause}" or "unexpected"
-    if isinstance(cause, KeyboardInterrupt):
-        reason = f"interrupted by {cause}."
+    reason = f"interrupted by {cause}." if isinstance(cause, KeyboardInterrupt) else str(cause)
+    receipt = call.receipt
     error = UnsettledError(
-        f"the exchange of {', '.join(receipt.assets)} may have taken effect: {reason} Do not repeat"
+        f"the exchange of {', '.join(call.subject)} may have taken effect: {reason} Do not repeat"
         f" it. It took effect if it is listed, from {_iso(receipt.conclusive_at)} on, by:"
         f" {_history_command(receipt, options)}"
     )
