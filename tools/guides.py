@@ -21,6 +21,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import binance_small_liability
+from binance_small_liability import _errors as _errors_module
 from binance_small_liability.cli.main import run
 from binance_small_liability.operations import ALL
 from binance_small_liability.testing import FakeBinance
@@ -192,6 +193,11 @@ def _errors() -> str:
     return _lines(lines)
 
 
+def _error_tree() -> str:
+    tree = str(_errors_module.__doc__).split("\n\n")[1]
+    return f"```text\n{textwrap.dedent(tree)}\n```\n"
+
+
 def _error_reference() -> str:
     return "\n".join(
         f"::: binance_small_liability.{error.__name__}\n" for error in _error_classes()
@@ -221,6 +227,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "record-reference": _record_reference,
     "operation-reference": _operation_reference,
     "errors": _errors,
+    "error-tree": _error_tree,
     "error-reference": _error_reference,
 }
 
