@@ -26,7 +26,8 @@ def listed(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_list_exchange_and_history(capsys: Captured, fake: FakeBinance) -> None:
+@pytest.mark.usefixtures("fake")
+def test_list_exchange_and_history(capsys: Captured) -> None:
     [coin] = listed(capsys, "list")
     succeeds(capsys, "exchange", coin["asset"].lower(), "--yes")
     assert listed(capsys, "list") == []
