@@ -133,6 +133,7 @@ def test_authorities_that_cannot_be_read() -> None:
         (["list", "--recv-window", "soon"], "--recv-window"),
         (["list", "--recv-window", "60001"], "--recv-window must be a whole number"),
         (["list", "--timeout", "0"], "--timeout must be a number of seconds above 0"),
+        (["list", "--max-wait", "-1"], "--max-wait must be a number of seconds, 0 or more"),
         (["list", "--base-url", "http://example.com"], "--base-url must use https"),
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
         (["list", "--as", "ETH"], "--as is not known"),

@@ -1,13 +1,16 @@
 """`history`: past exchanges, and how times are written."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import attrs
 import pytest
 from binance_small_liability import Exchange
+from binance_small_liability.cli.main import run
+from binance_small_liability.operations import list_exchanges as operation
 
-from tests.cli.command import Captured, rows, succeeds
+from tests.cli.command import Captured, fails, rows, succeeds
 from tests.wire import Request, WireServer, response, serving
 from tools.operations import LIST_EXCHANGES
 
@@ -66,3 +69,19 @@ def test_without_a_period_it_asks_for_the_last_30_days(
     succeeds(capsys, "history")
     first, last = dict(server.requests[0].query), dict(server.requests[-1].query)
     assert int(last["endTime"]) - int(first["startTime"]) == 30 * 24 * 60 * 60 * 1000
+
+
+def test_long_waits_are_announced(capsys: Captured, server: WireServer) -> None:
+    period = ("history", "--since", "2026-01-01", "--until", "2026-02-20")  # two requests
+    used_up = {operation.weight_header or "": str(operation.weight_per_minute)}
+    answers = iter([response({}, 429, {"Retry-After": "30"}), response({}, 503)])
+    page = response({"total": 0, "rows": []}, headers=used_up)
+    server.answer = lambda _: next(answers, page)
+    assert run(period) == 0
+    assert re.fullmatch(
+        r"binance-small-liability: RateLimitError; trying again in 30 s\n"
+        r"binance-small-liability: waiting \d\d s: the budget of list_exchanges, .* is used up\n",
+        capsys.readouterr().err,
+    )
+    line = fails(capsys, 1, *period, "--max-wait", "5")
+    assert "Not sent: the budget of list_exchanges" in line

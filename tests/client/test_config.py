@@ -84,6 +84,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("max_retry_wait", "0 or more", [-1, float("inf")]),
     ("max_retry_wait", "at most 259200", [1e10]),
     ("on_retry", "plain function", [1, asyncio.sleep]),
+    ("on_wait", "plain function", [1, asyncio.sleep]),
     ("base_url", "must begin with https://", ["", "api.binance.com", "ftp://api.binance.com"]),
     (
         "base_url",

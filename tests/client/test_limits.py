@@ -1,6 +1,7 @@
 """After a 429 or 418 nothing is sent during the cool-down; the used weight is reported."""
 
 import asyncio
+import logging
 import os
 import pickle
 import subprocess
@@ -9,18 +10,22 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 
 import pytest
 from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
+    BudgetDetails,
     ClockSkewError,
     IpBanError,
     NetworkError,
     RateLimitError,
     SmallLiabilityClient,
     SmallLiabilityError,
+    WaitDetails,
     operations,
 )
 from binance_small_liability._call.limits import Limits, Reservation, Wait
@@ -30,7 +35,7 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.clients import CREDENTIALS, RunClient, list_coins, run_scenario
+from tests.clients import CLIENTS, CREDENTIALS, RunClient, list_coins, run_scenario
 from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
@@ -161,6 +166,93 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
         run_scenario(client, scenario, base_url=server.url)
     refused, asked, _ = arrivals
     assert asked - refused >= 30
+
+
+class CoolingLate(Limits):
+    """Another call is refused while a request connects."""
+
+    def __init__(self, refusal: RateLimitError) -> None:
+        super().__init__()
+        self._refusals = [refusal]
+
+    async def reserve(self, operation: Any) -> Reservation | Wait:
+        reserved = await super().reserve(operation)
+        if self._refusals:
+            await self.cool_down(operation, self._refusals.pop())
+        return reserved
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["ours", "a caller's transport"])
+def test_the_last_look_is_just_before_a_request_leaves(client: RunClient, own: bool) -> None:
+    async def scenario(client: Any, refusal: RateLimitError) -> None:
+        client._caller.limits = CoolingLate(refusal)
+        exchanged = client.exchange(["ETH"])
+        if isawaitable(exchanged):
+            await exchanged
+
+    fake = FakeBinance()
+    if not own and client is CLIENTS["aiohttp"]:
+        pytest.skip("it has no transport of httpx")
+    with fake.serve() as url:
+        options = {"base_url": url} if own else {"transport": fake.transport()}
+        options |= {**fake.credentials, "max_retry_wait": 60}
+        with pytest.raises(IpBanError, match="Not sent") as caught:
+            run_scenario(client, partial(scenario, refusal=_refusal(418, 100)), **options)
+        assert not fake.requests
+        assert caught.value.attempts == 0
+        run_scenario(client, partial(scenario, refusal=_refusal(429, 50)), **options)
+        assert len(fake.requests) == 1
+
+
+def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) -> None:
+    waits: list[WaitDetails] = []
+
+    def note(details: WaitDetails) -> None:
+        waits.append(details)
+        raise KeyError("counter")  # it does not fail the call
+
+    async def scenario(client: Any) -> None:
+        await list_coins(client)
+        run(client._caller.limits.cool_down(operations.list_coins, _refusal(429, 30)))
+        await list_coins(client)
+
+    caplog.set_level(logging.INFO, "binance_small_liability")
+    limit = operations.list_coins.weight_per_minute
+    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": f"{limit}"})) as server:
+        run_scenario(client, scenario, base_url=server.url, on_wait=note, max_retry_wait=100)
+        assert len(server.requests) == 2
+    for wait, reason in zip(
+        waits,
+        [
+            "Binance refused a request (HTTP 429, code -1003)",
+            f"the budget of list_coins, {limit} per minute and IP, is used up",
+        ],
+        strict=True,
+    ):
+        assert (wait.operation, wait.reason) == ("list_coins", reason)
+        assert 20 < wait.wait <= 30
+        assert f"list_coins waits for {wait.wait:.3f} s: {reason}" in caplog.messages
+    assert caplog.text.count("on_wait failed") == 2
+
+
+def test_what_is_left_of_each_budget_can_be_asked(client: RunClient) -> None:
+    limits = {each.name: each.weight_per_minute for each in operations.ALL.values()}
+    limit = limits["list_coins"] or 0
+
+    async def scenario(client: Any) -> None:
+        untouched = {name: BudgetDetails(most, None, most) for name, most in limits.items() if most}
+        assert client.budgets == untouched
+        await list_coins(client)
+        assert client.budgets == {
+            **untouched,
+            "list_coins": BudgetDetails(limit, 4_000, limit - 4_000),
+        }
+        with pytest.raises(IpBanError):
+            await list_coins(client)
+        assert {each.left for each in client.budgets.values()} == {0}
+
+    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "4000"}), BAN) as server:
+        run_scenario(client, scenario, base_url=server.url)
 
 
 def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import httpx
 from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
+    BudgetDetails,
     ClockSkewError,
     Coin,
     ConfigurationError,
@@ -26,6 +27,7 @@ from binance_small_liability import (
     RetryDetails,
     SmallLiabilityClient,
     SmallLiabilityError,
+    WaitDetails,
     operations,
 )
 from binance_small_liability.aiohttp import AiohttpTransport
@@ -72,6 +74,7 @@ def sync_clients(fake: FakeBinance) -> None:
         max_attempts=5,
         max_retry_wait=10,
         on_retry=retried,
+        on_wait=waited,
         proxy=httpx.Proxy("http://proxy.example:3128"),
         limits=RedisLimits("redis://localhost", scope="address-1"),
     )
@@ -100,6 +103,17 @@ def retried(retry: RetryDetails) -> None:
     assert_type(retry.wait, float)
     assert_type(retry.error_class, type[SmallLiabilityError])
     assert_type(retry.status, int | None)
+
+
+def waited(wait: WaitDetails) -> None:
+    assert_type(wait.operation, str)
+    assert_type(wait.wait, float)
+    assert_type(wait.reason, str)
+
+
+def budgets(client: AsyncSmallLiabilityClient) -> None:
+    assert_type(client.budgets, dict[str, BudgetDetails])
+    assert_type(client.budgets["list_coins"].left, int)
 
 
 def records(coin: Coin, exchange: Exchange) -> None:

@@ -6,7 +6,7 @@ For pytest: PYTEST_DONT_REWRITE, because it would warn if this package is import
 from binance_small_liability_api.records import Coin, Exchange
 
 from . import operations
-from ._call.retry import RetryDetails
+from ._call.details import BudgetDetails, RetryDetails, WaitDetails
 from ._client import AsyncSmallLiabilityClient, SmallLiabilityClient
 from ._errors import (
     ApiError,
@@ -29,6 +29,7 @@ __all__ = [
     "ApiError",
     "AsyncSmallLiabilityClient",
     "AuthenticationError",
+    "BudgetDetails",
     "ClockSkewError",
     "Coin",
     "ConfigurationError",
@@ -45,5 +46,6 @@ __all__ = [
     "ServerError",
     "SmallLiabilityClient",
     "SmallLiabilityError",
+    "WaitDetails",
     "operations",
 ]

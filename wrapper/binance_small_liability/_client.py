@@ -12,8 +12,8 @@ from binance_small_liability_api.records import Coin, Exchange
 
 from ._call.arguments import checked_assets, checked_query
 from ._call.call import Call, Caller
+from ._call.details import BudgetDetails, RetryDetails, WaitDetails
 from ._call.limits import Limits
-from ._call.retry import RetryDetails
 from ._config import (
     BASE_URL,
     MAX_ATTEMPTS,
@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     max_attempts: int
     max_retry_wait: float
     on_retry: Callable[[RetryDetails], object] | None
+    on_wait: Callable[[WaitDetails], object] | None
     transport: Any
     proxy: Any
     limits: "RedisLimits | None"
@@ -69,6 +70,7 @@ class ConfiguredClient:
         max_attempts: int = MAX_ATTEMPTS,
         max_retry_wait: float = MAX_RETRY_WAIT,
         on_retry: Callable[[RetryDetails], object] | None = None,
+        on_wait: Callable[[WaitDetails], object] | None = None,
         transport: Any = None,
         proxy: str | httpx.Proxy | None = None,
         limits: "RedisLimits | None" = None,
@@ -93,6 +95,7 @@ class ConfiguredClient:
             max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
                 default.
             on_retry: called before each retry, for services that count them.
+            on_wait: called before each wait for a limit.
             transport: any httpx transport, or an AiohttpTransport, instead of our connections.
             proxy: URL of a proxy. Proxies named in the environment are not used.
             limits: a RedisLimits, which shares the limits with other processes.
@@ -114,6 +117,7 @@ class ConfiguredClient:
             max_attempts=max_attempts,
             max_retry_wait=max_retry_wait,
             on_retry=on_retry,
+            on_wait=on_wait,
             transport=transport,
             proxy=hidden_proxy,
             limits=limits,
@@ -129,6 +133,7 @@ class ConfiguredClient:
             max_attempts=max_attempts,
             max_retry_wait=max_retry_wait,
             on_retry=on_retry,
+            on_wait=on_wait,
         )
 
     def _open_limits(self, api_key: Hidden) -> Limits:
@@ -210,6 +215,18 @@ class ConfiguredClient:
         header and the budget are documented by `binance_small_liability.operations.list_coins`.
         """
         return self._caller.used_weight.get(operations.list_coins.name)
+
+    @property
+    def budgets(self) -> dict[str, BudgetDetails]:
+        """What is left of each budget, by the name of its operation. Sends nothing."""
+        caller = self._caller
+        return {
+            each.name: BudgetDetails(
+                each.weight_per_minute, caller.used_weight.get(each.name), caller.limits.left(each)
+            )
+            for each in operations.ALL.values()
+            if each.weight_per_minute is not None
+        }
 
     def __repr__(self) -> str:
         # A traceback may show a client whose options were refused.

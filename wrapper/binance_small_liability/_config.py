@@ -14,9 +14,9 @@ import httpx
 from binance_small_liability_api.operation import ParameterError
 from binance_small_liability_api.operations import list_coins
 
+from ._call.details import RetryDetails, WaitDetails
 from ._call.keys import AsymmetricKey, HmacKey
 from ._call.limits import LONGEST_BAN
-from ._call.retry import RetryDetails
 from ._call.signing import Signer
 from ._errors import ConfigurationError
 from ._io.messages import Connector
@@ -183,6 +183,7 @@ class Config:
     on_retry: Callable[[RetryDetails], object] | None = attrs.field(
         default=None, validator=_callable
     )
+    on_wait: Callable[[WaitDetails], object] | None = attrs.field(default=None, validator=_callable)
     limits: Any = attrs.field(default=None, validator=_limits)
     # Hidden, because the URL of a proxy may contain a password.
     proxy: Hidden = attrs.field(factory=lambda: Hidden(None), validator=_proxy)

@@ -15,6 +15,7 @@ The synchronous client runs it with an `Io` that never suspends.
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -39,9 +40,10 @@ from binance_small_liability._secrets import redact
 from .answer import Verdict, effect, judge
 from .arguments import checked_query
 from .clock import MOST_AHEAD, Clock, Correction
+from .details import RetryDetails, WaitDetails
 from .limits import Limits, Reservation, Wait
 from .pacing import Outcome
-from .retry import RetryDetails, may_retry, wait_before_retry
+from .retry import may_retry, wait_before_retry
 from .signing import Signer, encode
 
 T = TypeVar("T")
@@ -71,6 +73,7 @@ class Caller:
         max_attempts: the largest number of attempts.
         max_retry_wait: the longest wait before a retry or for a limit, in seconds.
         on_retry: called before each retry.
+        on_wait: called before each wait for a limit.
         clock: the estimate of Binance's clock.
         used_weight: Binance's latest count of request weight, by the name of the operation.
     """
@@ -85,6 +88,7 @@ class Caller:
     max_attempts: int
     max_retry_wait: float
     on_retry: Callable[[RetryDetails], object] | None
+    on_wait: Callable[[WaitDetails], object] | None
     clock: Clock = attrs.field(factory=Clock)
     used_weight: dict[str, int] = attrs.field(factory=dict)
 
@@ -201,20 +205,28 @@ class Call(Generic[T]):
 
     async def send(self, *, fresh: bool) -> T:
         """Sends one request, over a new connection if `fresh`. Raises SmallLiabilityError."""
+        while True:
+            with suppress(_HeldBackError):
+                return await self._send(fresh)
+
+    async def _send(self, fresh: bool) -> T:
         reservation, connection = await self._turn(fresh)
-        self.attempts = max(self._begun, 1)
+        before, self.attempts = self.attempts, max(self._begun, 1)
         outcome: Outcome | None = None
         error: SmallLiabilityError
         try:
             request = self._request()
             self.in_doubt = not self.repeatable
-            answer = await connection.exchange(request, self.caller.timeout, self._last_look)
+            answer = await connection.exchange(request, self.caller.timeout, self._look)
             verdict = judge(answer, self.operation, self._redact)
             outcome = Outcome("answered", verdict.used_weight)
             if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
                 outcome = Outcome("refused")
             await self._judge(answer, verdict)
             return self._result(answer)
+        except _HeldBackError:
+            outcome, self.in_doubt, self.attempts = Outcome("released"), False, before
+            raise
         except httpx.HTTPError as cause:
             error = self._network_error(cause)
         except SmallLiabilityError as raised:
@@ -257,7 +269,13 @@ class Call(Generic[T]):
             waited += wait.seconds
             if waited > longest:
                 raise wait.error()
+            self._report_wait(wait)
             await caller.io.sleep(wait.seconds)
+
+    def _look(self) -> None:
+        """The last look at the cool-downs, just before the first byte of a request leaves."""
+        if self.caller.limits.cooling(self.operation) is not None:
+            raise _HeldBackError
 
     def _request(self) -> Request:
         """Encodes, stamps and signs the request."""
@@ -285,12 +303,6 @@ class Call(Generic[T]):
         if encoded:
             url = f"{url}?{encoded.decode('ascii')}"
         return Request(operation.method, url, signature)
-
-    def _last_look(self) -> None:
-        """Just before the first byte leaves. Another call may have been refused meanwhile."""
-        wait = self.caller.limits.cooling(self.operation)
-        if wait is not None:
-            raise wait.error()
 
     async def _judge(self, answer: Answer, verdict: Verdict) -> None:
         """Raises the error that the answer reports, if any."""
@@ -363,11 +375,13 @@ class Call(Generic[T]):
             status,
             wait,
         )
-        if self.caller.on_retry is not None:
-            try:
-                self.caller.on_retry(RetryDetails(self.attempts, wait, type(error), status))
-            except Exception:  # an error in a service's statistics must not fail its call
-                log.exception("on_retry failed")
+        details = RetryDetails(self.attempts, wait, type(error), status)
+        _tell(self.caller.on_retry, details, "on_retry")
+
+    def _report_wait(self, wait: Wait) -> None:
+        name, seconds, reason = self.operation.name, wait.seconds, wait.reason
+        log.info("%s waits for %.3f s: %s", name, seconds, reason)
+        _tell(self.caller.on_wait, WaitDetails(name, seconds, reason), "on_wait")
 
     def _report_unknown(self, unknown: Iterable[str]) -> None:
         """Logs fields that are not in the contract, each once per process."""
@@ -404,6 +418,18 @@ class Call(Generic[T]):
         log.warning(text, extra={"receipt": receipt})
         interrupt.add_note(text)
         vars(interrupt)["receipt"] = receipt
+
+
+class _HeldBackError(Exception):
+    """A cool-down began before the request was sent. The call takes another turn."""
+
+
+def _tell(hook: Callable[[Any], object] | None, details: object, name: str) -> None:
+    if hook is not None:
+        try:
+            hook(details)
+        except Exception:  # an error in a service's statistics must not fail its call
+            log.exception("%s failed", name)
 
 
 def _reason(error: SmallLiabilityError) -> str:

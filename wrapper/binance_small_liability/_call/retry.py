@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-import attrs
-
 from binance_small_liability._errors import (
     IpBanError,
     NetworkError,
@@ -23,23 +21,6 @@ LONGEST_BACKOFF = 8.0  # seconds
 _VALUES = re.compile(r"\s*(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+")
 _LONGEST = 500  # characters of all values; a text that is not a number takes 6 µs
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-
-
-@attrs.frozen
-class RetryDetails:
-    """What `on_retry` receives before each retry.
-
-    Attributes:
-        attempt: the number of the attempt that failed, from 1.
-        wait: seconds until the next attempt.
-        error_class: the class of the attempt's error.
-        status: the HTTP status, or None if no answer arrived.
-    """
-
-    attempt: int
-    wait: float
-    error_class: type[SmallLiabilityError]
-    status: int | None
 
 
 def may_retry(error: SmallLiabilityError, max_retry_wait: float) -> bool:

@@ -4,14 +4,20 @@ import re
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from binance_small_liability._call.details import RetryDetails, WaitDetails
 from binance_small_liability._client import SmallLiabilityClient
 
 from .env_file import use_env_file
+from .errors import say
 
 _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_API_KEY, and
 BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
-# The options that the client has under the same names.
-_OPTIONS = ("base_url", "proxy", "recv_window", "timeout")
+# The client's names of the options.
+_OPTIONS = {
+    **{name: name for name in ("base_url", "proxy", "recv_window", "timeout")},
+    "max_wait": "max_retry_wait",
+}
+_LONG = 2  # seconds; longer waits are announced
 _USER = re.compile("//[^/]*@")  # name and password in the URL of a proxy
 # How each shell completes a file name. Filled by `completion` from shtab, which takes 0.1 s to
 # import.
@@ -30,6 +36,7 @@ def add_connection(parser: ArgumentParser) -> None:
         "--recv-window", type=int, metavar="MS", help="milliseconds for which a request stays valid"
     )
     add("--timeout", type=float, metavar="SECONDS", help="the longest duration of one attempt")
+    add("--max-wait", type=float, metavar="SECONDS", help="the longest wait for a retry or limit")
     add("-v", "--verbose", action="store_true", help="log to stderr; show all details of an error")
 
 
@@ -48,5 +55,19 @@ def client(options: Namespace) -> SmallLiabilityClient:
     """The client with these options."""
     if options.env_file is not None:
         use_env_file(options.env_file)
-    given = {name: getattr(options, name) for name in _OPTIONS}
-    return SmallLiabilityClient.from_env(**{k: v for k, v in given.items() if v is not None})
+    given = {theirs: getattr(options, ours) for ours, theirs in _OPTIONS.items()}
+    return SmallLiabilityClient.from_env(
+        on_retry=_say_retry,
+        on_wait=_say_wait,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _say_retry(retry: RetryDetails) -> None:
+    if retry.wait > _LONG:
+        say(f"{retry.error_class.__name__}; trying again in {retry.wait:.0f} s")
+
+
+def _say_wait(wait: WaitDetails) -> None:
+    if wait.wait > _LONG:
+        say(f"waiting {wait.wait:.0f} s: {wait.reason}")

@@ -119,7 +119,7 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
 
 def _of_configuration(error: ConfigurationError, options: argparse.Namespace) -> str:
     names = {variable: option for option, variable in VARIABLES.items()}
-    names |= {"start": "since", "end": "until"}
+    names |= {"start": "since", "end": "until", "max_retry_wait": "max_wait"}
     option = names.get(error.option, error.option)
     if getattr(options, option, None) is not None:
         return f"--{option.replace('_', '-')} {error.problem}"
