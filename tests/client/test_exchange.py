@@ -260,7 +260,7 @@ def test_a_cancelled_exchange_leaves_a_receipt(
     _assert_left(caught.value.__cause__ if how == "timeout" else caught.value, caplog)
 
 
-class Deadline(BaseException):
+class Deadline(Exception):
     """Raised by a signal handler of the caller."""
 
 

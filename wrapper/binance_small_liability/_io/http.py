@@ -77,7 +77,7 @@ class HttpxConnection(ABC):
             return transport_error(error)
         # Unused streams mean that a library such as respx replaced the network. It may have sent.
         wire.sent |= not wire.used and isinstance(error, Exception)
-        return transport_error(error, ours=wire.used)
+        return transport_error(error)
 
     async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
         body = Body(deadline, response.status_code, response.headers)
@@ -93,6 +93,10 @@ class HttpxConnection(ABC):
         except httpx.HTTPError as error:
             broken = error
         except Exception as error:
+            # httpcore does not map every ssl.SSLError. What else interrupts a transport of ours was
+            # raised by a signal handler of the caller.
+            if self._wire is not None and not isinstance(error, (OSError, RuntimeError)):
+                raise
             broken = httpx.ReadError(f"{type(error).__name__}: {error}")
         finally:
             await self._finish(response)
