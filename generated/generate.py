@@ -38,6 +38,7 @@ from ..operation import Operation
 ALL: dict[str, Operation[..., Any]] = {{each.name: each for each in ({},)}}
 """
 EVEN = {"minimum": 'float("-inf")', "maximum": 'float("inf")'}  # where there is no bound
+PLAIN = (None, "int32", "int64")  # the formats of a whole number
 STAMP = "timestamp"  # the parameter that is added when a request is signed
 RUFF = [sys.executable, "-m", "ruff"]
 STYLE = ["--isolated", "--no-cache", "--quiet", "--target-version=py311", "--line-length=100"]
@@ -106,6 +107,15 @@ class Contract:
         answer = self._kind(schema, f"{place} 200", name) if schema else Kind("None", "nothing")
         headers = [header for header in success.get("headers", ()) if "WEIGHT" in header.upper()]
         parameters = [self._whole(each) for each in node.get("parameters", ())]
+        budget = node.get("x-request-weight-per-minute")
+        if budget is not None and (not headers or node["x-request-weight"] > budget):
+            raise Inexpressible(f"{place}: a budget needs a weight header, and a weight within it")
+        if PythonIdentifier(node["operationId"], "") != node["operationId"]:
+            raise Inexpressible(f"{place}: operationId {node['operationId']} is not in snake_case")
+        is_signed = "query" in sent_in
+        given = [each for each in parameters if not is_signed or each["name"] != STAMP]
+        if is_signed and len(given) == len(parameters):
+            raise Inexpressible(f"{place}: a signed operation needs the parameter {STAMP}")
         return {
             "name": PythonIdentifier(node["operationId"], ""),
             "method": method,
@@ -113,13 +123,13 @@ class Contract:
             "summary": node["summary"],
             "description": _text(node),
             "source": self._source,
-            "parameters": [self._parameter(place, p) for p in parameters if p["name"] != STAMP],
+            "parameters": _distinct(place, [self._parameter(place, each) for each in given]),
             "answer": answer,
             "has_key": "header" in sent_in,
-            "signed": "query" in sent_in,
+            "signed": is_signed,
             "weight": node["x-request-weight"],
             "limiter": node["x-request-weight-by"],
-            "weight_per_minute": node.get("x-request-weight-per-minute"),
+            "weight_per_minute": budget,
             "weight_header": headers[0] if headers else None,
         }
 
@@ -131,6 +141,11 @@ class Contract:
         items = self._whole(schema["items"]) if is_list else schema
         if node["in"] != "query" or kind.uses or "None" in kind.type:
             raise Inexpressible(f"{place}: it must be a value in the query")
+        odd = {"maxLength", "minLength", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+        if kind.type not in ("int", "datetime"):
+            odd |= {"minimum", "maximum"}
+        for name in (odd & {*schema, *items}) | ({"date-time"} & {schema.get("format")}):
+            raise Inexpressible(f"{place}: {name} cannot be expressed")
         if is_list and (node.get("explode", True) or items["type"] != "string"):
             raise Inexpressible(f"{place}: a list must be of strings, with explode: false")
         names = {"int": "integer", "datetime": "time", "Decimal": "decimal", "bool": "boolean"}
@@ -148,7 +163,7 @@ class Contract:
             "name": _identifier(node, node["name"]),
             "type": kind.type if facts["required"] else f"{kind.type} | None = None",
             "description": _text(node) + _bounds(facts),
-            "facts": {k: v for k, v in facts.items() if v not in (None, False, (), "")},
+            "facts": {k: v for k, v in facts.items() if v is not None and v != () and v != ""},
         }
 
     def _kind(self, given: Any, place: str, name: str) -> Kind:
@@ -177,11 +192,11 @@ class Contract:
                 return Kind("datetime", "date_time", "{}.isoformat()".format)
             case {"type": "string"} if "format" not in schema:
                 return Kind("str", f"text({schema.get('minLength', 0)})")
-            case {"type": "integer", "format": "unix-milliseconds", "minimum": low, "maximum": top}:
-                return Kind(
-                    "datetime", f"unix_milliseconds({low}, {top})", "milliseconds({})".format
-                )
-            case {"type": "integer"} if schema.get("format") in (None, "int32", "int64"):
+            case {"type": "integer", "format": "unix-milliseconds"}:
+                read = f"unix_milliseconds({schema.get('minimum', 0)}, "
+                read += f"{schema.get('maximum', 'LATEST')})"
+                return Kind("datetime", read, "milliseconds({})".format)
+            case {"type": "integer"} if schema.get("format") in PLAIN and "enum" not in schema:
                 low, top = (schema.get(each, EVEN[each]) for each in ("minimum", "maximum"))
                 return Kind("int", f"integer({low}, {top})")
             case {"type": "number"}:
@@ -221,8 +236,18 @@ class Contract:
                     "description": _text(self._whole(given)),
                 }
             )
-        uses = {used for each in fields for used in each["kind"].uses} - {name}
-        self.records[name] |= {"fields": fields, "uses": sorted(uses)}
+        uses = {used for each in fields for used in each["kind"].uses}
+        if name in uses:
+            raise Inexpressible(f"{place}: {name} contains itself")
+        self.records[name] |= {"fields": _distinct(place, fields), "uses": sorted(uses)}
+
+
+def _distinct(place: str, named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = [each["name"] for each in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise Inexpressible(f"{place}: two names become {name}; use x-public-name")
+    return named
 
 
 def _list(item: Kind) -> Kind:
@@ -257,11 +282,14 @@ def _text(node: Any) -> str:
 
 def _bounds(facts: dict[str, Any]) -> str:
     """The bounds of a parameter as a sentence."""
-    if facts["kind"] == "time" or facts["minimum"] is facts["maximum"]:
+    low, top = facts["minimum"], facts["maximum"]
+    if facts["kind"] == "time" or low is top is None:
         return ""
+    words = [] if low is None else [f"at least {low}"]
+    words += [] if top is None else [f"at most {top}"]
     items = " items" if facts["kind"] == "array" else ""
-    default = "" if facts["default"] is None else f", {facts['default']} by default"
-    return f" {facts['minimum']} to {facts['maximum']}{items}{default}."
+    default = "" if facts["default"] is None else f"; {facts['default']} by default"
+    return f" {' and '.join(words).capitalize()}{items}{default}."
 
 
 def doc(text: str, column: int, hanging: int = 0) -> str:

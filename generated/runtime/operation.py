@@ -12,6 +12,7 @@ from .values import LATEST, Read, milliseconds, moment, nothing
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_MOST_DIGITS = 100
 _EXPECTED = {
     "integer": "a whole number",
     "time": "an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)",
@@ -69,7 +70,7 @@ class Parameter:
             case "time", datetime() if value.utcoffset() is not None:
                 time = milliseconds(value)
                 problem, text = self._outside(time, "must be a time", _iso), str(time)
-            case "decimal", Decimal() | int() if Decimal(value).is_finite():
+            case "decimal", Decimal() | int() if _is_short(Decimal(value)):
                 problem, text = "", f"{Decimal(value):f}"
             case "boolean", bool():
                 problem, text = "", str(value).lower()
@@ -77,7 +78,7 @@ class Parameter:
                 problem, text = self._odd(value), value
             case "array", list() | tuple() if all(isinstance(item, str) for item in value):
                 problem = self._outside(len(value), "must have a number of items")
-                problem, text = problem or max(map(self._odd, value), default=""), ",".join(value)
+                problem, text = problem or max(map(self._odd, value or [""])), ",".join(value)
         if problem:
             raise ParameterError(name, problem)
         return text
@@ -95,9 +96,16 @@ class Parameter:
         """The problem of a text that is not allowed."""
         if self.allowed and text not in self.allowed:
             return f"must be {' or '.join(self.allowed)}"
+        if self.kind == "array" and "," in text:
+            return "must not have a comma in an item"
         if not text or not re.search(self.pattern, text):
             return f"must match {self.pattern}" if self.pattern else "must not be empty"
         return ""
+
+
+def _is_short(value: Decimal) -> bool:
+    # Written without an exponent, 1E+30000000 would fill the memory.
+    return value.is_finite() and abs(value.adjusted()) <= _MOST_DIGITS
 
 
 def _iso(time: int) -> str:

@@ -55,11 +55,12 @@ def date_time(value: Any, _: set[str]) -> datetime:
     """Reads a time of RFC 3339, with its offset, as an aware datetime in UTC."""
     try:
         time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        utc = time.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise wrong("a time", value) from None
     if time.tzinfo is None:
         raise wrong("a time with an offset", value)
-    return time.astimezone(UTC)
+    return utc
 
 
 def text(shortest: int = 0) -> Read[str]:

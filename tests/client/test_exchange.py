@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
+import httpx
 import pytest
 from binance_small_liability import (
     AsyncSmallLiabilityClient,
@@ -457,7 +458,21 @@ def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
     assert real_time.monotonic() - before < 60
 
 
-@pytest.mark.parametrize("receipt", [None, RECEIPT.to_dict(), Receipt([], NAIVE, NAIVE)])
+@pytest.mark.parametrize("receipt", [None, RECEIPT.to_dict(), Receipt(["A"], NAIVE, NAIVE)])
 def test_what_is_no_receipt_is_refused(client: RunClient, receipt: Any) -> None:
     with pytest.raises(ConfigurationError, match="receipt"):
         client(lambda c: c.confirm(receipt))
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"400 Bad"])
+def test_a_response_without_a_length_says_nothing_over_a_transport_of_the_caller(
+    status: bytes,
+) -> None:
+    with (
+        serving(lambda _: closed(b"HTTP/1.1 " + status + b"\r\n\r\n")) as server,
+        SmallLiabilityClient(
+            base_url=server.url, transport=httpx.HTTPTransport(), **CREDENTIALS
+        ) as client,
+        pytest.raises(OutcomeUnknownError),
+    ):
+        client.exchange(["ETH"])

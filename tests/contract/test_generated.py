@@ -55,6 +55,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("at", ": expected a time in milliseconds, got a number", [-1, 10**13 + 1]),
     ("written", ": expected a time with an offset, got a string", ["2026-01-01T00:00:00"]),
     ("written", ": expected a time, got a number", [1]),
+    ("written", ": expected a time, got a string", ["0001-01-01T00:00:00+14:00"]),
     ("count", ": expected a whole number, got a number", [6, -6, Decimal(1)]),
     ("isOpen", ": expected a boolean, got a number", [1]),
     ("amounts", "[1]: expected a decimal, got an object", [["1", {}]]),
@@ -67,6 +68,7 @@ PARAMETERS: list[tuple[str, Any, Any, Any]] = [
     ("quoteQty", DECIMAL, Decimal("1E-8"), "0.00000001"),
     ("fromTime", TIME, MOMENT, str(MS)),
     ("limit", {"type": "integer", "minimum": 1, "maximum": 9}, 9, "9"),
+    ("offset", {"type": "integer", "minimum": 0, "maximum": 5}, 0, "0"),
     (
         "symbols",
         {"type": "array", "maxItems": 2, "items": {"type": "string", "pattern": "^[A-Z]+$"}},
@@ -84,7 +86,8 @@ def _contract(schema: Any, parameters: Any = ()) -> Any:
     """Today's contract with one more read."""
     contract = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
     operation = deepcopy(contract["paths"]["/sapi/v1/margin/exchange-small-liability"]["get"])
-    operation |= {"operationId": "newer", "parameters": list(parameters)}
+    stamp = {"$ref": "#/components/parameters/Timestamp"}
+    operation |= {"operationId": "newer", "parameters": [*parameters, stamp]}
     media = {"schema": schema, "examples": {"documented": {"value": []}}}
     operation["responses"]["200"]["content"] = {"application/json": media}
     contract["paths"]["/sapi/v1/newer"] = {"get": operation}
@@ -204,6 +207,10 @@ def test_every_kind_of_parameter_is_encoded(newer: Any, name: str, value: Any, t
         ({"limit": True}, "limit must be a whole number"),
         ({"symbols": ["A", "B", "C"]}, "symbols must have a number of items to 2"),
         ({"symbols": ["a"]}, "symbols must match"),
+        ({"symbols": ["A,B"]}, "symbols must not have a comma in an item"),
+        ({"symbols": []}, "symbols must"),
+        ({"quote_qty": Decimal("1E+30000000")}, "quote_qty must be a Decimal"),
+        ({"offset": -1}, "offset must be a whole number from 0 to 5"),
         ({"symbols": "A"}, "symbols must be a list of texts"),
         ({"symbol": "A"}, "symbol is not a parameter of newer, which has: side, is_isolated"),
     ],
@@ -220,6 +227,24 @@ def _nested(schema: Any) -> Any:
 
 def _parameter(**parts: Any) -> Any:
     return _contract({}, [{"name": "odd", "in": "query", "schema": {"type": "string"}, **parts}])
+
+
+def _changed(**parts: Any) -> Any:
+    contract = _contract({})
+    contract["paths"]["/sapi/v1/newer"]["get"].update(parts)
+    return contract
+
+
+def _twice() -> Any:
+    fields = {name: {"type": "string"} for name in ("assetName", "asset_name")}
+    return _contract({"type": "object", "properties": fields})
+
+
+def _loop() -> Any:
+    contract = _contract({"$ref": "#/components/schemas/Loop"})
+    inside = {"inside": {"$ref": "#/components/schemas/Loop"}}
+    contract["components"]["schemas"]["Loop"] = {"type": "object", "properties": inside}
+    return contract
 
 
 def _without(key: str) -> Any:
@@ -245,6 +270,18 @@ def _without(key: str) -> Any:
             lambda: _parameter(schema={"type": "array", "items": {"type": "string"}}),
             "parameter odd: a list must be of strings, with explode: false",
         ),
+        (
+            lambda: _parameter(schema={"type": "string", "format": "date-time"}),
+            "parameter odd: date-time cannot be expressed",
+        ),
+        (lambda: _parameter(schema={"type": "string", "maxLength": 3}), "maxLength cannot be"),
+        (lambda: _parameter(schema={**DECIMAL, "minimum": 1}), "minimum cannot be expressed"),
+        (lambda: _nested({"type": "integer", "enum": [1, 3]}), "200.rows[].odd: type integer"),
+        (lambda: _changed(operationId="getNewer"), "operationId getNewer is not in snake_case"),
+        (lambda: _changed(**{"x-request-weight": 99_999}), "a budget needs a weight header"),
+        (lambda: _changed(parameters=[]), "a signed operation needs the parameter timestamp"),
+        (lambda: _twice(), "two names become asset_name; use x-public-name"),
+        (lambda: _loop(), "Loop contains itself"),
         (lambda: _without("x-request-weight"), "KeyError('x-request-weight')"),
         (lambda: _without("operationId"), "KeyError('operationId')"),
     ],

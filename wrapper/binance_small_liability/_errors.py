@@ -93,7 +93,9 @@ class ContractError(SmallLiabilityError):
 
 
 def _names(assets: Iterable[str]) -> tuple[str, ...]:
-    return tuple(assets)
+    if isinstance(assets, str) or not (names := tuple(assets)):
+        raise ConfigurationError("receipt", "must have the names of assets")
+    return names
 
 
 @attrs.frozen

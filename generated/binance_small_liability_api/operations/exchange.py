@@ -19,6 +19,7 @@ from ..values import nothing
         "recv_window": Parameter(
             name="recvWindow",
             kind="integer",
+            required=False,
             default=5000,
             minimum=1,
             maximum=60000,
@@ -50,7 +51,8 @@ def exchange(
 
     Args:
         asset_names: The names of the coins to exchange. They are sent as one string, joined by
-            commas; the comma is sent and signed as `%2C`. 1 to 10 items.
+            commas; the comma is sent and signed as `%2C`. At least 1 and at most 10 items.
         recv_window: The milliseconds after `timestamp` for which the request stays valid. A
-            larger value than the maximum is refused with -1131. 1 to 60000, 5000 by default.
+            larger value than the maximum is refused with -1131. At least 1 and at most 60000;
+            5000 by default.
     """

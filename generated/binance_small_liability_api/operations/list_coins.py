@@ -12,6 +12,7 @@ from ..values import array
         "recv_window": Parameter(
             name="recvWindow",
             kind="integer",
+            required=False,
             default=5000,
             minimum=1,
             maximum=60000,
@@ -40,5 +41,6 @@ def list_coins(
 
     Args:
         recv_window: The milliseconds after `timestamp` for which the request stays valid. A
-            larger value than the maximum is refused with -1131. 1 to 60000, 5000 by default.
+            larger value than the maximum is refused with -1131. At least 1 and at most 60000;
+            5000 by default.
     """

@@ -28,16 +28,21 @@ from ..records import ExchangePage
         "start_time": Parameter(
             name="startTime",
             kind="time",
+            required=False,
+            minimum=0,
             maximum=9007199254740991,
         ),
         "end_time": Parameter(
             name="endTime",
             kind="time",
+            required=False,
+            minimum=0,
             maximum=9007199254740991,
         ),
         "recv_window": Parameter(
             name="recvWindow",
             kind="integer",
+            required=False,
             default=5000,
             minimum=1,
             maximum=60000,
@@ -68,10 +73,11 @@ def list_exchanges(
     Source: https://developers.binance.com/docs/margin_trading/trade/Get-Small-Liability-Exchange-History
 
     Args:
-        current: Number of the page, from 1. 1 to 2147483647, 1 by default.
-        size: The largest number of rows of a page. 1 to 100, 10 by default.
+        current: Number of the page, from 1. At least 1 and at most 2147483647; 1 by default.
+        size: The largest number of rows of a page. At least 1 and at most 100; 10 by default.
         start_time: The earliest time of an exchange. By default 30 days before now.
         end_time: The latest time of an exchange. By default now.
         recv_window: The milliseconds after `timestamp` for which the request stays valid. A
-            larger value than the maximum is refused with -1131. 1 to 60000, 5000 by default.
+            larger value than the maximum is refused with -1131. At least 1 and at most 60000;
+            5000 by default.
     """

@@ -2,7 +2,7 @@
 from decimal import Decimal
 from typing import Any, Self
 
-import attrs
+from attrs import frozen as _frozen
 
 from ..values import Mismatch, decimal, text, wrong
 
@@ -14,7 +14,7 @@ _read_liability_qty = decimal
 _KNOWN = {"asset", "principal", "interest", "liabilityAsset", "liabilityQty"}
 
 
-@attrs.frozen
+@_frozen
 class Coin:
     """One coin whose debt can be exchanged, and the debt.
 

@@ -3,7 +3,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
-import attrs
+from attrs import frozen as _frozen
 
 from ..values import (
     Mismatch,
@@ -23,7 +23,7 @@ _read_time = unix_milliseconds(1483228800000, 4102444800000)
 _KNOWN = {"asset", "amount", "targetAsset", "targetAmount", "bizType", "timestamp"}
 
 
-@attrs.frozen
+@_frozen
 class Exchange:
     """One debt that was exchanged.
 

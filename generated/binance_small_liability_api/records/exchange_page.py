@@ -1,7 +1,7 @@
 # Generated from openapi.yaml by `make generate`. Do not edit.
 from typing import Any, Self
 
-import attrs
+from attrs import frozen as _frozen
 
 from ..values import Mismatch, array, integer, wrong
 from .exchange import Exchange
@@ -11,7 +11,7 @@ _read_rows = array(Exchange.from_dict)
 _KNOWN = {"total", "rows"}
 
 
-@attrs.frozen
+@_frozen
 class ExchangePage:
     """One page of past exchanges.
 

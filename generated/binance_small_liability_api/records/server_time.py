@@ -2,7 +2,7 @@
 from datetime import datetime
 from typing import Any, Self
 
-import attrs
+from attrs import frozen as _frozen
 
 from ..values import (
     Mismatch,
@@ -15,7 +15,7 @@ _read_server_time = unix_milliseconds(1483228800000, 4102444800000)
 _KNOWN = {"serverTime"}
 
 
-@attrs.frozen
+@_frozen
 class ServerTime:
     """Binance's time.
 

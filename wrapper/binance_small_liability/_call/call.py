@@ -152,6 +152,7 @@ class Call(Generic[T]):
         self.in_doubt = False
         self.stop: Callable[[int], None] = caller.clock.stopwatch()
         self._begun = 0
+        self._waited = 0.0  # seconds of this attempt, for limits
         self._correction: Correction | None = None
 
     @property
@@ -189,6 +190,7 @@ class Call(Generic[T]):
     async def _attempt(self) -> T:
         """One attempt, and its repetition if the clock had to be corrected."""
         self._begun += 1
+        self._waited = 0.0
         fresh = self._begun > 1 or not self.repeatable
         while True:
             before = self.caller.clock.correction
@@ -250,7 +252,6 @@ class Call(Generic[T]):
         """Reserves weight and borrows a connection, as soon as the limits allow it."""
         caller, limits = self.caller, self.caller.limits
         longest = caller.max_retry_wait if caller.max_attempts > 1 else 0.0
-        waited = 0.0
         while True:
             wait = limits.cooling(self.operation)
             if wait is None:
@@ -266,8 +267,8 @@ class Call(Generic[T]):
                 if isinstance(reserved, Reservation):
                     return reserved, connection
                 wait = reserved
-            waited += wait.seconds
-            if waited > longest:
+            self._waited += wait.seconds
+            if self._waited > longest:
                 raise wait.error()
             self._report_wait(wait)
             await caller.io.sleep(wait.seconds)

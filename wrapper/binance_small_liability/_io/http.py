@@ -88,8 +88,10 @@ class HttpxConnection(ABC):
             else:
                 body.check_encoding()
                 await self._read(response, body)
-            if self._wire is not None and self._wire.used:
-                body.check_end(surplus=self._wire.has_surplus())
+            wire = self._wire if self._wire is not None and self._wire.used else None
+            # HTTP/2 marks the end itself, and mocks have no version.
+            if wire or response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
+                body.check_end(surplus=wire is not None and wire.has_surplus())
         except httpx.HTTPError as error:
             broken = error
         except Exception as error:

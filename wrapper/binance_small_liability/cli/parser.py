@@ -19,6 +19,11 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
     """Sets `options`. Raises WrongUseError."""
     _, unknown = parser().parse_known_args(arguments, options)
+    # argparse ends a list of words at the first option; words after it belong to the list, too.
+    for name in ("parameters", "coins"):
+        if hasattr(options, name) and not any(word.startswith("-") for word in unknown):
+            getattr(options, name).extend(unknown)
+            unknown = []
     if unknown:
         # Without its value, which may be a secret.
         name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"

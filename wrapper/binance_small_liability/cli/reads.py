@@ -134,7 +134,8 @@ _WRITTEN = {
 def _rows(operation: Operation[..., Any], result: Any) -> tuple[type[Any] | None, list[Any]]:
     """The record and the rows of a result. A page has its rows in its only list of records."""
     if isinstance(result, list):
-        return operation.record, result
+        is_records = all(attrs.has(type(row)) for row in result)
+        return operation.record if is_records else None, result
     if operation.record is not None:
         lists = {
             field.name: item

@@ -42,6 +42,7 @@ _TYPED: dict[str, Callable[[str], Any]] = {
     "array": lambda text: text.split(","),
 }
 _WINDOW = "recvWindow"
+DEFAULT_WINDOW = operations.list_coins.parameters["recv_window"].default
 
 
 @attrs.frozen(slots=False)
@@ -164,7 +165,7 @@ def number_has_other_characters(request: CheckedRequest) -> bool:
 
 def recv_window_is_too_large(request: CheckedRequest) -> bool:
     sent = request.parameters.get(_WINDOW)
-    return sent is not None and bool(sent > request.schemas[_WINDOW]["maximum"])
+    return sent is not None and bool(sent > request.schemas[_WINDOW].get("maximum", sent))
 
 
 def value_is_outside_its_schema(request: CheckedRequest) -> bool:
@@ -176,7 +177,8 @@ def value_is_outside_its_schema(request: CheckedRequest) -> bool:
 def timestamp_is_outside(request: CheckedRequest) -> bool:
     if not request.operation.signed:
         return False
-    timestamp, window = request.parameters["timestamp"], request.parameters[_WINDOW]
+    timestamp = request.parameters["timestamp"]
+    window = request.parameters.get(_WINDOW, DEFAULT_WINDOW)
     return not (timestamp < request.now + MAX_AHEAD and request.now - timestamp <= window)
 
 
