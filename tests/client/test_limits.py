@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -398,10 +397,11 @@ def test_a_burst_is_never_refused() -> None:
                 return not error.not_sent
             return True
 
-        sent = Counter(threads.map(call, range(1_000)))
+        sent = sum(threads.map(call, range(1_000)))
+    most = (operations.list_coins.weight_per_minute or 0) // operations.list_coins.weight
     # The client itself refuses a call that would wait for those in flight.
-    assert sent == {True: 120, False: 880}
-    assert {request.status for request in fake.requests} == {200}
+    assert most - 32 <= sent <= most
+    assert [request.status for request in fake.requests] == [200] * sent
 
 
 class Recording(Limits):
