@@ -5,6 +5,7 @@ import base64
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import socketserver
 import ssl
@@ -373,7 +374,7 @@ def test_what_is_no_socks_proxy_is_a_network_error(client: RunClient, replies: l
 
     attempts: list[Any] = []
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         proxy = f"socks5://127.0.0.1:{server.server_address[1]}"
         with pytest.raises(NetworkError):
             client(lambda c: c.list_coins(), base_url="https://api.example", proxy=proxy)
@@ -673,6 +674,32 @@ def test_a_connection_that_cannot_be_made_gives_its_turn_back(
                 await lending.borrow(0.01, fresh=False)
 
     start(borrow())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no alarm")
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
+def test_an_exception_of_a_signal_handler_passes_through(received: bytes) -> None:
+    class OutOfTime(Exception):
+        pass
+
+    def on_alarm(*_: Any) -> None:
+        raise OutOfTime
+
+    def answer(_: Request) -> Answer:
+        def act(connection: socket.socket) -> None:
+            connection.sendall(received)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            connection.recv(1)
+
+        return act
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    try:
+        with serving(answer) as server, pytest.raises(OutOfTime):
+            run_sync(lambda client: client.list_coins(), base_url=server.url)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(server.requests) == 1
 
 
 class _Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):

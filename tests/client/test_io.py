@@ -188,7 +188,7 @@ def receive(request: pytest.FixtureRequest) -> Callable[..., Answer]:
             f"ReadError('The answer is larger than {MAX_BODY} bytes')",
         ),
         (lambda: _response(b"one", error=httpx.ReadError("reset")), b"one", "ReadError('reset')"),
-        (lambda: _response(b"", error=ValueError("odd")), b"", "ReadError('ValueError: odd')"),
+        (lambda: _response(b"", error=OSError("odd")), b"", "ReadError('OSError: odd')"),
         (
             lambda: _response(b"x", encoding="gzip"),
             b"",

@@ -23,8 +23,8 @@ from ._errors import ConfigurationError
 from ._io.http import Body
 from ._io.messages import HEADERS, Answer, Connector, Request, do_nothing
 from ._io.network import is_readable, tls
-from ._io.transport_errors import transport_error
-from ._secrets import Hidden, without_frames
+from ._io.transport_errors import broken_body, transport_error
+from ._secrets import Hidden, bare, without_frames
 
 try:
     import aiohttp
@@ -134,12 +134,12 @@ class AiohttpConnection:
         raise failure
 
     def _failure(self, error: BaseException) -> BaseException:
-        if error is self._refusal:
-            return transport_error(error)
+        if not isinstance(error, Exception) or error is self._refusal:
+            return bare(error)
         # aiohttp calls no middleware if a library such as aioresponses replaces the network, which
         # may have sent.
-        self.sent |= not self._used and isinstance(error, Exception)
-        return transport_error(_error_of_httpx(error), ours=self._used)
+        self.sent |= not self._used
+        return transport_error(_error_of_httpx(error))
 
     async def _receive(self, response: aiohttp.ClientResponse, deadline: float) -> Answer:
         headers = httpx.Headers(list(response.raw_headers))
@@ -152,10 +152,7 @@ class AiohttpConnection:
             if self._used:
                 body.check_end(surplus=self._has_surplus())
         except Exception as error:
-            known = _error_of_httpx(error)
-            if not isinstance(known, httpx.HTTPError):
-                known = httpx.ReadError(f"{type(error).__name__}: {error}")
-            broken = known
+            broken = broken_body(_error_of_httpx(error))
         finally:
             # Without effect once the body has arrived.
             response.close()
@@ -239,7 +236,7 @@ class _SigningTransport:
         return getattr(self._transport, name)
 
 
-def _error_of_httpx(error: BaseException) -> BaseException:
+def _error_of_httpx(error: Exception) -> Exception:
     """The error that httpx raises instead of one of aiohttp."""
     match error:
         case aiohttp.ClientHttpProxyError():

@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 
+from binance_small_liability._secrets import bare
+
 from .messages import API_KEY_HEADER, HEADERS, Answer, Request, do_nothing
 from .network import Wire, url
-from .transport_errors import transport_error
+from .transport_errors import broken_body, transport_error
 
 _HEADERS = httpx.Headers(HEADERS)
 MAX_BODY = 10 * 1024 * 1024  # bytes
@@ -73,10 +75,12 @@ class HttpxConnection(ABC):
 
     def _failure(self, error: BaseException) -> BaseException:
         wire = self._wire
-        if wire is None or error is wire.refusal:
-            return transport_error(error)
-        # Unused streams mean that a library such as respx replaced the network. It may have sent.
-        wire.sent |= not wire.used and isinstance(error, Exception)
+        if wire is not None and error is wire.refusal:
+            return bare(error)
+        if wire is not None and isinstance(error, Exception):
+            # Unused streams mean that a library such as respx replaced the network, and may have
+            # sent.
+            wire.sent |= not wire.used
         return transport_error(error)
 
     async def _receive(self, response: httpx.Response, deadline: float) -> Answer:
@@ -92,14 +96,8 @@ class HttpxConnection(ABC):
             # HTTP/2 marks the end itself, and mocks have no version.
             if wire or response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
                 body.check_end(surplus=wire is not None and wire.has_surplus())
-        except httpx.HTTPError as error:
-            broken = error
         except Exception as error:
-            # httpcore does not map every ssl.SSLError. What else interrupts a transport of ours was
-            # raised by a signal handler of the caller.
-            if self._wire is not None and not isinstance(error, (OSError, RuntimeError)):
-                raise
-            broken = httpx.ReadError(f"{type(error).__name__}: {error}")
+            broken = broken_body(error)
         finally:
             await self._finish(response)
         return Answer(response.status_code, response.headers, body.content, broken)

@@ -4,20 +4,31 @@ import httpx
 
 from binance_small_liability._secrets import bare
 
+# `ssl.SSLError`, a name that cannot be encoded, an event loop that ends.
+_FOREIGN = (OSError, UnicodeError, RuntimeError)
 
-def transport_error(error: BaseException, *, ours: bool = False) -> BaseException:
-    """`error` without the frames that may hold signed bytes.
 
-    Some connection errors are not httpx's: `ssl.SSLError`, the RuntimeError of an event loop that
-    ends, or the `socksio.ProtocolError` of a SOCKS proxy. They become httpx.ConnectError. Others
-    pass through, because a signal handler of the caller may raise its own.
+def is_foreign(error: BaseException) -> bool:
+    """Whether a library reports a failure of the network with an error that is not httpx's.
 
-    Args:
-        error: what a transport raised.
-        ours: whether every error is one of the connection.
+    Every other error passes through, such as one that a signal handler of the caller raised.
     """
-    foreign = Exception if ours else (OSError, UnicodeError, RuntimeError)
-    is_foreign = isinstance(error, foreign) or type(error).__module__.startswith("socksio")
-    if is_foreign and not isinstance(error, httpx.HTTPError):
+    # socksio need not be installed.
+    is_of_socks = type(error).__module__.partition(".")[0] == "socksio"
+    return is_of_socks or isinstance(error, _FOREIGN)
+
+
+def transport_error(error: BaseException) -> BaseException:
+    """`error` without the frames that may hold signed bytes. A foreign one is replaced."""
+    if is_foreign(error):
         return httpx.ConnectError(f"{type(error).__name__}: {error}")
     return bare(error)
+
+
+def broken_body(error: Exception) -> httpx.HTTPError:
+    """What an error of a body means. Raises it if it is not one of the network."""
+    if isinstance(error, httpx.HTTPError):
+        return error
+    if is_foreign(error):
+        return httpx.ReadError(f"{type(error).__name__}: {error}")
+    raise error
