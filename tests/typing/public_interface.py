@@ -23,6 +23,7 @@ from binance_small_liability import (
     NetworkError,
     OutcomeUnknownError,
     RateLimitError,
+    Receipt,
     RequestTimeout,
     RetryDetails,
     SmallLiabilityClient,
@@ -41,7 +42,10 @@ def calls(client: SmallLiabilityClient) -> None:
     assert_type(client.list_exchanges(), list[Exchange])
     assert_type(client.list_exchanges(datetime.now(UTC), end=None), list[Exchange])
     assert_type(client.used_weight, int | None)
-    client.exchange(["BTC", "ETH"])
+    receipt = client.exchange(["BTC", "ETH"])
+    assert_type(receipt, Receipt)
+    assert_type(client.confirm(receipt, recv_window=3000), list[Exchange])
+    client.confirm(["BTC"])  # type: ignore[arg-type]
     client.exchange(name for name in ("BTC", "ETH"))
     client.exchange({"BTC": 1}, recv_window=3000)
     client.exchange(7)  # type: ignore[arg-type]
@@ -57,7 +61,7 @@ def calls(client: SmallLiabilityClient) -> None:
 async def async_calls(client: AsyncSmallLiabilityClient) -> None:
     assert_type(await client.list_coins(), list[Coin])
     assert_type(await client.list_exchanges(end=datetime.now(UTC)), list[Exchange])
-    await client.exchange(("BTC",))
+    assert_type(await client.confirm(await client.exchange(("BTC",))), list[Exchange])
     await client.exchange([1])  # type: ignore[list-item]
     assert_type(await client.call(operations.list_coins), list[Coin])
     await client.call(operations.list_coins, recv_windo=3000)  # type: ignore[call-arg]
@@ -123,10 +127,19 @@ def records(coin: Coin, exchange: Exchange) -> None:
     coin.asset = "BTC"  # type: ignore[misc]
 
 
+def receipts(receipt: Receipt) -> None:
+    assert_type(receipt.assets, tuple[str, ...])
+    assert_type(receipt.sent_at, datetime)
+    assert_type(receipt.conclusive_at, datetime)
+    assert_type(Receipt.from_dict(receipt.to_dict()), Receipt)
+    receipt.assets = ()  # type: ignore[misc]
+
+
 def errors(error: SmallLiabilityError) -> None:
     assert_type(error.attempts, int)
     match error:
         case OutcomeUnknownError():
+            assert_type(error.receipt, Receipt)
             assert_type(error.assets, tuple[str, ...])
             assert_type(error.sent_at, datetime)
         case ConfigurationError():
