@@ -211,8 +211,8 @@ class ConfiguredClient:
     def used_weight(self) -> int | None:
         """The request weight that was used in the minute of the last `list_coins`.
 
-        Binance counts it for this IP address and this endpoint. None before the first answer. The
-        header and the budget are documented by `binance_small_liability.operations.list_coins`.
+        None before the first answer. `binance_small_liability.operations.list_coins` documents the
+        budget, and whether Binance counts it by IP address or by account.
         """
         return self._caller.used_weight.get(operations.list_coins.name)
 

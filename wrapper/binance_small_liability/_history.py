@@ -19,7 +19,7 @@ from ._io import real_time
 WINDOW = 30 * 24 * 60 * 60 * 1000  # milliseconds
 BEGINNING = milliseconds(datetime(2017, 1, 1, tzinfo=UTC))  # Binance began in 2017
 PAGE_SIZE = operation.parameters["size"].maximum
-# With 10 coins every 6 hours, an account fills 12 pages in 30 days.
+# An account that exchanges as often as Binance allows fills about 12 pages in 30 days.
 MOST_PAGES = 200
 MOST_RESTARTS = 5
 
