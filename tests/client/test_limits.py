@@ -519,28 +519,3 @@ def test_the_waits_of_a_call_add_up() -> None:
         assert isinstance(_error(client), RateLimitError)
         assert real_time.monotonic() - before == pytest.approx(50, abs=5)
         assert not server.requests
-
-
-class BannedMeanwhile(Limits):
-    """A ban begins after the first look at cool-downs, while the request connects."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._looks = iter([None, None])
-
-    def cooling(self, operation: Any) -> Wait | None:  # noqa: ARG002 - the signature of Limits
-        return next(self._looks, Wait(100.0, "this IP address is banned", IpBanError))
-
-
-@pytest.mark.parametrize("method", ["list_coins", "exchange"])
-def test_a_request_that_connects_while_a_ban_begins_is_not_sent(
-    client: RunClient, method: str
-) -> None:
-    def call(opened: Any) -> Any:
-        opened._caller.limits = BannedMeanwhile()
-        return opened.list_coins() if method == "list_coins" else opened.exchange(["ETH"])
-
-    with serving(response([])) as server:
-        with pytest.raises(IpBanError, match=r"^Not sent: this IP address is banned"):
-            client(call, base_url=server.url)
-        assert server.requests == []

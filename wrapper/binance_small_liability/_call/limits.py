@@ -30,19 +30,19 @@ class Wait(NamedTuple):
     Attributes:
         seconds: when to ask again.
         reason: why, for a message.
-        kind: the class of the error of a call that does not wait.
+        status: the HTTP status of the refusal; 418 for a ban.
         refusal: the refusal that is the reason, if this client received it.
     """
 
     seconds: float
     reason: str
-    kind: type[RateLimitError] = RateLimitError
+    status: int = 429
     refusal: RateLimitError | None = None
 
     def error(self) -> RateLimitError:
         """The error of a call that does not wait."""
-        status = 418 if self.kind is IpBanError else 429
-        error = self.kind(status, retry_after=math.ceil(self.seconds * 1000) / 1000)
+        kind = IpBanError if self.status == 418 else RateLimitError
+        error = kind(self.status, retry_after=math.ceil(self.seconds * 1000) / 1000)
         error.not_sent = self.reason
         error.__cause__ = self.refusal
         return error
@@ -135,9 +135,8 @@ def refused(
 ) -> Wait:
     """The wait after a refusal."""
     response = f"HTTP {status}" if code is None else f"HTTP {status}, code {code}"
-    if status == 418:
-        return Wait(seconds, f"this IP address is banned ({response})", IpBanError, refusal)
-    return Wait(seconds, f"Binance refused a request ({response})", RateLimitError, refusal)
+    what = "this IP address is banned" if status == 418 else "Binance refused a request"
+    return Wait(seconds, f"{what} ({response})", status, refusal)
 
 
 def cool_down_seconds(error: RateLimitError) -> float:

@@ -5,7 +5,7 @@ https://developers.binance.com/docs/margin_trading/general-info
 """
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from typing import Literal, NamedTuple
 
 MINUTE = 60.0  # seconds
@@ -61,9 +61,8 @@ class Budget:
         """A request uses `weight` of the `limit` of a minute, which may be infinite."""
         self._weight, self._limit = weight, limit
         self._ends: list[float] = []  # when requests end, in order; in flight, as if they were lost
-        self._count = 0
+        self._count = self._equal = 0  # the highest count of the minute, and how many equal it
         self._first = self._highest = -math.inf  # when these counts of the minute arrived
-        self._equal = 0  # counts in a row that equal the highest
 
     def left(self, now: float) -> float:
         """The weight that may be sent now; below 0 if others have exceeded the budget."""
@@ -90,9 +89,8 @@ class Budget:
 
         Returns whether it still occupies its weight.
         """
-        index = bisect_left(self._ends, sent + LATE)
-        if self._ends[index : index + 1] == [sent + LATE]:
-            del self._ends[index]
+        if sent + LATE in self._ends:
+            self._ends.remove(sent + LATE)
         if outcome.used_weight is not None:
             self._learn(outcome.used_weight, sent, now)
         is_uncounted = outcome.kind == "answered" and self._first == -math.inf

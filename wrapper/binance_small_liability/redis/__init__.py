@@ -67,6 +67,3 @@ class RedisLimits:
     def _pool(self, *, is_async: bool) -> Any:
         kind, given = redis.asyncio.Redis if is_async else redis.Redis, self._given.reveal()
         return (given if isinstance(given, kind) else kind.from_url(given)).connection_pool
-
-    def __repr__(self) -> str:
-        return f"RedisLimits(scope={self._scope!r})"

@@ -32,9 +32,17 @@ class Connections:
         given, kind = pool.connection_kwargs, pool.connection_class
         arguments = {k: given[k] for k in given if not k.startswith(_LEFT_OUT)} | _OWN
         kind = kind if is_async else type("Bounded", (_Bounded, kind), {})
+
         # A closure, because the arguments contain the password.
-        self._make: Callable[[], Any] = lambda: kind(**arguments)
-        self._make()
+        def make() -> Any:
+            connection = kind(**arguments)
+            # It does not introduce itself, which would take two round trips. Each version of
+            # redis-py has one of these.
+            connection.driver_info = connection.lib_name = connection.lib_version = None
+            return connection
+
+        make()
+        self._make = make
         self._is_async = is_async
         self._owners: dict[int, WeakKeyDictionary[Any, Any]] = {}
 

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from binance_small_liability_api.operation import Operation
@@ -40,7 +39,7 @@ class SharedLimits(Limits):
         # Random, because a copy of a process, such as a restored snapshot, would go on counting.
         shared = local._replace(name=os.urandom(9))
         values = shared.name, operation.weight, operation.weight_per_minute or 10**12
-        keys, read = self._keys(operation), partial(_read, shared)
+        keys, read = self._keys(operation), lambda reply: _read(shared, reply)
         reserved: Reservation | Wait = await self._run(scripts.RESERVE, keys, values, read) or local
         if isinstance(reserved, Wait):
             await super().settle(local, Outcome("released"))
@@ -60,8 +59,7 @@ class SharedLimits(Limits):
         """Notes a refusal, here and in Redis."""
         await super().cool_down(operation, error)
         if seconds := limits.cool_down_seconds(error):
-            *_, ban, pause = self._keys(operation)
-            key = ban if error.status_code == 418 else pause
+            key = self._keys(operation)[2 if error.status_code == 418 else 3]
             refusal = f"{error.status_code} {'' if error.code is None else error.code}"
             await self._run(scripts.COOL_DOWN, [key], (round(seconds * 1000 + 0.5), refusal))
 
