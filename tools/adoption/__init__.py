@@ -36,6 +36,8 @@ def adopted(
     """
     contract, page = deepcopy(contract), _merged(pages)
     method, path = endpoint_of(pages)
+    if len({endpoint_of([each]) for each in pages if ("path",) in each.says}) > 1:
+        raise RefusedError("its languages contradict each other: they state other endpoints")
     if " or " in f"{method} {path}":
         raise RefusedError(f"the page has several endpoints: {method} {path}")
     lines = []
