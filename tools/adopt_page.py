@@ -21,7 +21,7 @@ from tools.contract import OPENAPI_YAML, loaded, operations
 from tools.page import read_pages
 from tools.sections import UnreadableError, read
 from tools.terminal import say
-from tools.yaml_edits import edited, same
+from tools.yaml_edits import edited
 
 
 def adopt(
@@ -31,19 +31,18 @@ def adopt(
 
     Raises RefusedError.
     """
-    old = contract = loaded(text)
     lines = []
     for name in names:
         try:
-            new, changes = adopted(contract, read_pages(read(name)), replaces, source)
+            contract, changes = adopted(loaded(text), read_pages(read(name)), replaces, source)
         except UnreadableError as error:
             raise RefusedError(f"{name}: cannot be read: {error.reason}") from error
         except RefusedError as error:
             raise RefusedError(f"{name}: {error}") from error
-        guesses = sorted(_guesses(new) - _guesses(contract))
+        guesses = sorted(_guesses(contract) - _guesses(loaded(text)))
+        text = edited(text, contract)
         lines += [f"{name}: {line}" for line in [*changes, *(f"unknown: {it}" for it in guesses)]]
-        contract = new
-    return text if same(old, contract) else edited(text, contract), lines
+    return text, lines
 
 
 def _guesses(contract: Any) -> set[str]:

@@ -7,10 +7,10 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from tools.adoption.answer import adopt_example, adopt_field, describe, values_at
+from tools.adoption.answer import adopt_example, adopt_field, adopt_new_answer, values_at
 from tools.adoption.draft import Draft, RefusedError
 from tools.adoption.new import limit, new_operation, secure
-from tools.adoption.parameters import adopt_parameter, check_parameters, sign
+from tools.adoption.parameters import adopt_parameter, check_bounds, sign
 from tools.comparison import Difference, compared, endpoint_of, nearest, spelled
 from tools.contract import operations
 from tools.page import Page
@@ -36,8 +36,6 @@ def adopted(
     """
     contract, page = deepcopy(contract), _merged(pages)
     method, path = endpoint_of(pages)
-    if len({endpoint_of([each]) for each in pages if ("path",) in each.says}) > 1:
-        raise RefusedError("its languages contradict each other: they state other endpoints")
     if " or " in f"{method} {path}":
         raise RefusedError(f"the page has several endpoints: {method} {path}")
     lines = []
@@ -56,14 +54,14 @@ def adopted(
     draft = Draft(contract, method, path, is_new=is_new and not replaces)
     before = draft.used()
     if draft.is_new:
-        describe(draft, page)
+        adopt_new_answer(draft, page)
         if draft.operation.get("security") is None:
             listed = {key[1] for key in page.says if len(key) == 2 and key[0] == "parameter"}
             sign(draft, listed)
     lines += _adopt_differences(draft, pages, page)
     if adopt_example(draft, page):
         lines.append("examples: they follow the page")
-    check_parameters(draft)
+    check_bounds(draft)
     link = draft.operation["externalDocs"]
     if source and link["url"] != source:
         link["url"] = source

@@ -1,8 +1,10 @@
 """What a page's example says about an answer, put into the contract."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
+
+import jsonschema_rs
 
 from tools.adoption.draft import Draft, RefusedError, inserted, renamed
 from tools.adoption.schemas import converted, nullable, schema_of
@@ -19,23 +21,24 @@ def media_of(draft: Draft) -> Any:
     return draft.operation["responses"]["200"]["content"]["application/json"]
 
 
-def describe(draft: Draft, page: Page) -> None:
-    """Describe the whole answer by the page's example."""
+def adopt_new_answer(draft: Draft, page: Page) -> None:
+    """Describe the answer of a new operation by the page's example."""
     examples = [each for each in page.examples if each not in ({}, None)]
     if not examples:
         draft.unknown("What the body of a success contains. Binance's page shows no example of it.")
         return
-    schema = schema_of(examples, "", complete=draft.is_new)
+    schema = schema_of(examples, "", complete=True)
     if schema is None:
         kinds = spelled(page.says["response",])
         raise RefusedError(f"response: the contract cannot express its types: {kinds}")
+    media = media_of(draft)
     inside = schema["items"] if schema.get("type") == "array" else schema
     if "properties" in inside:
         name = draft.unused("schemas", draft.record_name)
         draft.contract["components"]["schemas"][name] = dict(inside)
         inside.clear()
         inside["$ref"] = f"#/components/schemas/{name}"
-    media_of(draft)["schema"] = schema
+    media["schema"] = schema
     draft.unknown(
         "Which fields of the answer can be missing, and their types. The page has only an example."
     )
@@ -45,7 +48,7 @@ def adopt_field(draft: Draft, page: Page, difference: Difference) -> None:
     """Change a field of the answer as the page's example says."""
     *above, name = difference.key
     if not above:
-        describe(draft, page)
+        _replace_all(draft, page)
         return
     parent = _parent(draft, tuple(above))
     if difference.renamed:
@@ -72,7 +75,7 @@ def adopt_example(draft: Draft, page: Page) -> bool:
     """Show the page's example; returns whether the contract showed another one."""
     media = media_of(draft)
     examples = media["examples"]
-    fits = draft.validator(media["schema"])
+    fits = _validator(draft, media["schema"])
     new = page.examples[0] if page.examples else None
     before = {name: each["value"] for name, each in examples.items()}
     if new is not None and fits(new):
@@ -131,11 +134,23 @@ def _chosen(draft: Draft, holder: Any, place: Any) -> Any:
     return schema
 
 
+def _replace_all(draft: Draft, page: Page) -> None:
+    """Describe the whole answer anew."""
+    schema = schema_of(page.examples, "", complete=False)
+    if schema is None:
+        kinds = spelled(page.says["response",])
+        raise RefusedError(f"response: the contract cannot express its types: {kinds}")
+    media_of(draft)["schema"] = schema
+    draft.unknown(
+        "Which fields of the answer can be missing, and their types. The page has only an example."
+    )
+
+
 def _add(draft: Draft, page: Page, difference: Difference, parent: Any) -> None:
     *above, name = difference.key
     if "properties" not in parent:
         # The contract did not describe the answer.
-        describe(draft, page)
+        _replace_all(draft, page)
         return
     values = list(values_at(page.examples, difference.key))
     schema = schema_of(values, name, complete=False)
@@ -173,3 +188,18 @@ def _retype(draft: Draft, page: Page, difference: Difference, parent: Any) -> No
     for each in _examples_at(draft, tuple(above)):
         if name in each:
             each[name] = converted(each[name], set(said), values[0])
+
+
+def _validator(draft: Draft, schema: Any) -> Callable[[Any], bool]:
+    whole = {"allOf": [schema], "components": draft.contract["components"]}
+    validator = jsonschema_rs.Draft202012Validator(_plain(whole))
+    return lambda value: validator.is_valid(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """A value without Decimal, for validation only."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, str | int | bool | None) else float(value)

@@ -1,11 +1,9 @@
 """A contract in which one operation is being changed."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
-
-import jsonschema_rs
 
 from tools.comparison import named
 from tools.statements import Key
@@ -108,12 +106,6 @@ class Draft:
         ]
         return len(users) > 1
 
-    def validator(self, schema: Any) -> Callable[[Any], bool]:
-        """A function that says whether a value has a schema."""
-        whole = {"allOf": [schema], "components": self.contract["components"]}
-        validator = jsonschema_rs.Draft202012Validator(_plain(whole))
-        return lambda value: validator.is_valid(_plain(value))
-
     def used(self) -> set[str]:
         """The references to all components that an operation uses."""
         return self._reached(self.contract["paths"])
@@ -167,12 +159,3 @@ def inserted(mapping: dict[str, Any], name: str, value: Any, order: list[str]) -
     items.insert(place, (name, value))
     mapping.clear()
     mapping.update(items)
-
-
-def _plain(value: Any) -> Any:
-    """A value without Decimal, for validation only."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value if isinstance(value, str | int | bool | None) else float(value)
