@@ -325,7 +325,7 @@ def regenerating(contract: Path) -> str:
         try:
             generate(package, contract)
         except RuntimeError as error:
-            return f"Regenerating would fail:\n{error}"
+            return f"Regenerating would fail: {' '.join(str(error).split())}"
         # openapi.json is a copy of the contract, not code.
         changed = [name for name in differences(PACKAGE, package) if name != "openapi.json"]
     return f"Regenerating would change {', '.join(changed) or 'nothing'}"

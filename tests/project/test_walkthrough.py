@@ -112,7 +112,8 @@ def test_the_guides_follow(copy: Path) -> None:
         for path in [copy / "README.md", *copy.glob("docs/pages/*.md")]
         if path.read_text("utf-8") != (ROOT / path.relative_to(copy)).read_text("utf-8")
     }
-    pages = {f"docs/pages/{name}.md" for name in ("command-line", "first-call", "index", "python")}
+    names = ("command-line", "first-call", "index", "keys", "python")
+    pages = {f"docs/pages/{name}.md" for name in names}
     assert changed == {"README.md", *pages}
     shown = (copy / "docs/pages/command-line.md").read_text("utf-8")
     assert '"newest_tier": "A"' in shown
