@@ -234,11 +234,12 @@ class Call(Generic[T]):
         except SmallLiabilityError as raised:
             error = raised
         finally:
-            self.in_doubt &= connection.sent or outcome is not None
             try:
-                unanswered = Outcome("lost" if connection.sent else "released")
                 await self.caller.io.give_back(connection)
             finally:
+                # No other call uses a connection without an answer: `sent` is about this request.
+                unanswered = Outcome("lost" if connection.sent else "released")
+                self.in_doubt &= outcome is not None or connection.sent
                 await self.caller.limits.settle(reservation, outcome or unanswered)
         # Raised outside the handler: the transport's own error may show secrets.
         if self.in_doubt:
