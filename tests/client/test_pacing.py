@@ -176,7 +176,7 @@ class Simulation:
 def test_a_process_uses_its_budget_and_never_more(
     workers: int, minutes: int, least: float, options: dict[str, Any]
 ) -> None:
-    for seed, skew in enumerate((0, -0.7, 1e9)):
+    for seed, skew in enumerate((-0.7, 1e9)):
         simulation = Simulation(seed, **options)
         process = Process(skew)
         for _ in range(workers):

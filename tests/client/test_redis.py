@@ -194,7 +194,7 @@ def test_a_fleet_uses_its_budget_and_never_more(
     simulation = Simulation(processes, **options)
     for _ in range(processes):
         process = SharedProcess(url, simulation)
-        for _ in range(max(2, 24 // processes)):
+        for _ in range(16 // processes):
             simulation.worker(process)
     simulation.run(minutes=4)
     simulation.assert_used(minutes=4, least=least)
