@@ -34,7 +34,15 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.clients import CLIENTS, CREDENTIALS, RunClient, list_coins, run_scenario
+from tests.clients import (
+    CLIENTS,
+    CREDENTIALS,
+    PACED,
+    RunClient,
+    call_paced,
+    list_coins,
+    run_scenario,
+)
 from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
@@ -154,13 +162,13 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just received the 429.
-            run(limits[0].cool_down(operations.list_coins, _refusal(429, 30)))
+            run(limits[0].cool_down(PACED, _refusal(429, 30)))
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 
     async def scenario(client: Any) -> None:
         limits.append(client._caller.limits)
-        await list_coins(client)
+        await call_paced(client)
 
     with serving(answer) as server:
         run_scenario(client, scenario, base_url=server.url)
@@ -284,10 +292,10 @@ def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
 def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
     limits = Limits()
     run(limits.cool_down(operations.exchange, _refusal(429, 7)))
-    assert limits.cooling(operations.list_coins) is None
+    assert limits.cooling(PACED) is None
     assert limits.cooling(operations.list_exchanges) is not None
     run(limits.cool_down(operations.exchange, _refusal(418, None)))
-    wait = limits.cooling(operations.list_coins)
+    wait = limits.cooling(PACED)
     assert wait is not None
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
 
