@@ -178,7 +178,9 @@ ROWS = [
     _not_a_coin("a list of empty objects", response([{}]), says="$[0]."),
     _not_a_coin("null", response(b"null")),
     _not_a_coin("nested arrays", response(b"[[[]]]"), says="$[0]"),
-    _not_a_coin("an empty name", response([{**COIN, "asset": ""}]), says="$[0].asset"),
+    _not_a_coin(
+        "an empty name", response([{**LIST_COINS.example[0], "asset": ""}]), says="$[0].asset"
+    ),
     _not_a_coin("a boolean", _coin_with("true"), says="$[0].liabilityQty"),
     _not_a_coin("a code that is no error", refusal(200, 0)),
     _not_a_coin("a text as the code", refusal(200, "000000")),
