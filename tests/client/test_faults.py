@@ -40,6 +40,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 HTML = b"<html><body>Sorry</body></html>"
 # Replaced by the documented success of the operation that is called.
 SUCCESS = b"a success"
+COIN = json.loads(LIST_COINS.body)[0]
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = [pytest.mark.usefixtures("no_waiting"), pytest.mark.no_cover]
@@ -97,7 +98,7 @@ def _endless(connection: socket.socket) -> None:
 
 
 def _coin_with(quantity: str) -> bytes:
-    example = json.dumps([{**LIST_COINS.example[0], "liabilityQty": "?"}])
+    example = json.dumps([{**COIN, "liabilityQty": "?"}])
     return response(example.replace('"?"', quantity).encode())
 
 
@@ -178,9 +179,7 @@ ROWS = [
     _not_a_coin("a list of empty objects", response([{}]), says="$[0]."),
     _not_a_coin("null", response(b"null")),
     _not_a_coin("nested arrays", response(b"[[[]]]"), says="$[0]"),
-    _not_a_coin(
-        "an empty name", response([{**LIST_COINS.example[0], "asset": ""}]), says="$[0].asset"
-    ),
+    _not_a_coin("an empty name", response([{**COIN, "asset": ""}]), says="$[0].asset"),
     _not_a_coin("a boolean", _coin_with("true"), says="$[0].liabilityQty"),
     _not_a_coin("a code that is no error", refusal(200, 0)),
     _not_a_coin("a text as the code", refusal(200, "000000")),
