@@ -1,5 +1,6 @@
 """`history`: past exchanges, and how times are written."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from tools.operations import LIST_EXCHANGES, TIME_NAME
 
 # 2026-01-05T12:00:00.007Z
 TIME = 1_767_614_400_007
-ROW = LIST_EXCHANGES.example["rows"][0] | {"asset": "币安人生", TIME_NAME: TIME}
+ROW = json.loads(LIST_EXCHANGES.body)["rows"][0] | {"asset": "币安人生", TIME_NAME: TIME}
 
 
 def _answer(request: Request) -> bytes:

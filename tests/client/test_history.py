@@ -37,7 +37,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _row(time: int, number: int = 0) -> dict[str, Any]:
-    return {**LIST_EXCHANGES.example["rows"][0], "asset": f"A{number}", TIME_NAME: time}
+    return {**json.loads(LIST_EXCHANGES.body)["rows"][0], "asset": f"A{number}", TIME_NAME: time}
 
 
 class History:
