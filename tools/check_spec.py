@@ -36,8 +36,7 @@ _TIMES = 5
 # The documented headers, and the attributes in which the client gives them to its caller.
 _HEADERS = {
     "Retry-After": "retry_after",
-    "X-SAPI-USED-IP-WEIGHT-1M": "used_weight",
-    "X-SAPI-USED-UID-WEIGHT-1M": None,
+    **{str(each.generated.weight_header): "used_weight" for each in OPERATIONS},
 }
 # The largest difference between Binance's time and a corrected timestamp, in milliseconds.
 _CORRECTED = 60_000

@@ -153,6 +153,12 @@ OPERATIONS = tuple(
 SIGNED = tuple(each for each in OPERATIONS if each.generated.signed)
 READS = tuple(each for each in OPERATIONS if each.repeatable)
 HISTORY_PATH = LIST_EXCHANGES.path
+# The contract's name of the field `time` of an exchange.
+TIME_NAME = next(
+    name
+    for name, schema in today()["components"]["schemas"]["Exchange"]["properties"].items()
+    if schema.get("x-public-name", name) == "time"
+)
 
 
 def wrong_examples() -> Iterator[str]:

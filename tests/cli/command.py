@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from tools.operations import LIST_COINS
 
 SHELL_COMMAND = str(Path(sys.executable).with_name("binance-small-liability"))
 
-_DOCUMENTED: dict[str, Any] = LIST_COINS.example[0] | {"liabilityQty": 3}
+_DOCUMENTED: dict[str, Any] = json.loads(LIST_COINS.body)[0] | {"liabilityQty": 3}
 COINS = [
     _DOCUMENTED
     | {

@@ -12,6 +12,7 @@ from binance_small_liability.cli.main import run
 from tests.cli.command import Captured, assert_one_line, fails, shell
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import response, serving
+from tools.operations import LIST_COINS
 
 REFUSALS = [
     (401, {"code": -2015, "msg": "No."}, {}, ["-2015", "API key", "IP addresses", "permissions"]),
@@ -162,11 +163,12 @@ def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured)
 
 def test_verbose_shows_all_but_secrets(capsys: Captured) -> None:
     body = {"code": -2015, "msg": "No."}
-    with serving(response(body, 401, {"X-SAPI-USED-IP-WEIGHT-1M": "7"})) as server:
+    header = str(LIST_COINS.generated.weight_header)
+    with serving(response(body, 401, {header: "7"})) as server:
         assert run(["list", "-v", "--base-url", server.url]) == 1
     printed, written = capsys.readouterr()
     assert printed == ""
-    for words in ("status: 401", "attempts: 1", "IP-WEIGHT-1M: 7", "Traceback (most recent call"):
+    for words in ("status: 401", "attempts: 1", f"{header}: 7", "Traceback (most recent call"):
         assert words in written
     assert API_KEY not in written
     assert API_SECRET not in written

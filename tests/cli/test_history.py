@@ -1,5 +1,6 @@
 """`history`: past exchanges, and how times are written."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,11 +13,11 @@ from binance_small_liability.operations import list_exchanges as operation
 
 from tests.cli.command import Captured, fails, rows, succeeds
 from tests.wire import Request, WireServer, response, serving
-from tools.operations import LIST_EXCHANGES
+from tools.operations import LIST_EXCHANGES, TIME_NAME
 
 # 2026-01-05T12:00:00.007Z
 TIME = 1_767_614_400_007
-ROW = LIST_EXCHANGES.example["rows"][0] | {"asset": "币安人生", "timestamp": TIME}
+ROW = json.loads(LIST_EXCHANGES.body)["rows"][0] | {"asset": "币安人生", TIME_NAME: TIME}
 
 
 def _answer(request: Request) -> bytes:
@@ -35,7 +36,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
 def test_past_exchanges(capsys: Captured) -> None:
     [row] = rows(capsys, "history", "--since", "2026-01-01", "--until", "2026-01-30")
     assert list(row) == [field.name for field in attrs.fields(Exchange)]
-    expected = ROW | {"timestamp": "2026-01-05T12:00:00.007Z"}
+    expected = ROW | {TIME_NAME: "2026-01-05T12:00:00.007Z"}
     assert list(row.values()) == [str(value) for value in expected.values()]
 
 

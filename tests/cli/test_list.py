@@ -78,7 +78,7 @@ def test_a_terminal_gets_a_table() -> None:
     os.close(theirs)
     printed = os.read(ours, 10_000).decode()
     os.close(ours)
-    assert "\n ETH  " in printed
+    assert " ETH  " in printed
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -24,7 +24,7 @@ def test_its_output_is_an_env_file_for_list(
         env_file = tmp_path / "mock.env"
         env_file.write_bytes(b"".join(lines))
         listed = succeeds(capsys, "list", "--env-file", str(env_file))
-        assert "\nETH\t" in listed
+        assert "ETH\t" in listed
         port = lines[1].rpartition(b":")[2].strip().decode()
         second = shell('exec "$0" mock --port "$1"', port)
         assert f"--port {port} cannot be used: Address already in use" in second.stderr

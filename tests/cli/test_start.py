@@ -126,7 +126,7 @@ def test_in_one_file_it_lists(one_file: Path) -> None:
     with serving(response(COINS)) as server:
         done = _run_file(one_file, "list", "--base-url", server.url)
     assert done.stderr == ""
-    assert "\nETH\t" in done.stdout
+    assert "ETH\t" in done.stdout
 
 
 def test_in_one_file_it_has_no_version(one_file: Path) -> None:

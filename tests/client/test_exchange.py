@@ -36,10 +36,11 @@ from binance_small_liability_api.values import milliseconds, moment
 from tests.clients import CREDENTIALS, RunClient, in_turn
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import TIME_PATH
-from tools.operations import LIST_EXCHANGES
+from tools.operations import EXCHANGE, LIST_EXCHANGES, TIME_NAME
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
+ACCEPTED = response(EXCHANGE.body)
 MOST = operations.exchange.parameters["asset_names"].maximum or 0
 SECOND = timedelta(seconds=1)
 NAIVE = datetime(2026, 1, 1)
@@ -53,7 +54,7 @@ def _exchange(client: Any) -> Any:
 def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 0)
     with (
-        serving(response({})) as server,
+        serving(ACCEPTED) as server,
         SmallLiabilityClient(
             base_url=server.url, timeout=0.01, max_attempts=2, **CREDENTIALS
         ) as client,
@@ -94,16 +95,16 @@ def test_a_server_that_closes_before_it_has_read_leaves_the_outcome_unknown(
 
 def _without_tls(connection: socket.socket) -> None:
     with socket.socket(fileno=connection.detach()) as plain:
-        plain.sendall(response({}) * 9)
+        plain.sendall(ACCEPTED * 9)
 
 
 @pytest.mark.parametrize(
     ("answer", "is_unknown"),
     [
-        (response({}), False),
+        (ACCEPTED, False),
         (closed(), True),
-        (closed(response({})[:-3]), True),
-        (closed(response({})[:-1]), True),
+        (closed(ACCEPTED[:-3]), True),
+        (closed(ACCEPTED[:-1]), True),
         (_without_tls, True),
     ],
 )
@@ -145,7 +146,7 @@ REMOVE = "; remove commas, control characters and spaces around it"
 def test_wrong_assets_are_refused_before_anything_is_sent(
     client: RunClient, assets: Any, problem: str
 ) -> None:
-    with serving(response({})) as server:
+    with serving(ACCEPTED) as server:
         with pytest.raises(ConfigurationError) as caught:
             client(lambda c: c.exchange(assets), base_url=server.url)
         assert not server.requests
@@ -154,7 +155,7 @@ def test_wrong_assets_are_refused_before_anything_is_sent(
 
 def test_any_iterable_of_the_most_and_longest_names_is_accepted(client: RunClient) -> None:
     names = [f"{number}".ljust(100, "A") for number in range(MOST)]
-    with serving(response({})) as server:
+    with serving(ACCEPTED) as server:
         receipt = client(lambda c: c.exchange(name for name in names), base_url=server.url)
     assert server.requests[0].query[0] == ("assetNames", "%2C".join(names))
     assert receipt.assets == tuple(names)
@@ -163,7 +164,7 @@ def test_any_iterable_of_the_most_and_longest_names_is_accepted(client: RunClien
 def test_many_threads_exchange_once_each() -> None:
     failed: list[Any] = []
     with (
-        serving(lambda request: reset() if "A7" in request.target else response({})) as server,
+        serving(lambda request: reset() if "A7" in request.target else ACCEPTED) as server,
         SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
     ):
 
@@ -185,7 +186,7 @@ def test_many_threads_exchange_once_each() -> None:
 # Receipts.
 
 
-@pytest.mark.parametrize("answer", [response({}), reset()], ids=["accepted", "unknown"])
+@pytest.mark.parametrize("answer", [ACCEPTED, reset()], ids=["accepted", "unknown"])
 def test_the_times_of_a_receipt(client: RunClient, answer: Answer) -> None:
     with serving(lambda _: answer) as server:
         [end] = client(
@@ -278,7 +279,7 @@ def test_an_interrupted_exchange_leaves_a_receipt(
 
     def answer(_: Request) -> Answer:
         if when == "after the answer":
-            return response({})
+            return ACCEPTED
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         return stalled()
 
@@ -379,7 +380,8 @@ class History:
         self.asked_at.append(self.passed)
         rows = []
         if self.listed_from is not None and self.passed >= self.listed_from:
-            rows = [{**LIST_EXCHANGES.example["rows"][0], "timestamp": int(query["startTime"])}]
+            [row] = json.loads(LIST_EXCHANGES.body)["rows"]
+            rows = [{**row, TIME_NAME: int(query["startTime"])}]
         elif self.broken is not None:
             return self.broken
         return response({"total": len(rows), "rows": rows})

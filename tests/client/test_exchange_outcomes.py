@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from tests.clients import RunClient, in_turn
 from tests.conftest import ETH
 from tests.wire import Answer, Request, closed, reset, response, serving
+from tools.operations import EXCHANGE
 
 pytestmark = pytest.mark.no_cover
 
@@ -39,21 +40,21 @@ def _chunked(body: bytes) -> bytes:
 LIMITED = response(REFUSAL % b"-1003", 429, {"Retry-After": "1"})
 # What a server may answer, and how a client reports the whole answer.
 REFUSALS = [
-    response(REFUSAL % b"-3044"),
-    response(REFUSAL % b"-3044.0"),
-    response(REFUSAL % b'"-3044"'),
-    response(REFUSAL % b"-304400000000000000000"),
-    response(b"[" + REFUSAL % b"-3044" + b"]"),
-    response(b"\xef\xbb\xbf" + REFUSAL % b"-3044"),
-    response(REFUSAL % b"-3044", 400),
+    response(REFUSAL % b"-9044"),
+    response(REFUSAL % b"-9044.0"),
+    response(REFUSAL % b'"-9044"'),
+    response(REFUSAL % b"-904400000000000000000"),
+    response(b"[" + REFUSAL % b"-9044" + b"]"),
+    response(b"\xef\xbb\xbf" + REFUSAL % b"-9044"),
+    response(REFUSAL % b"-9044", 400),
     response(b"<html>", 403),
     LIMITED,
-    _chunked(REFUSAL % b"-3044"),
+    _chunked(REFUSAL % b"-9044"),
 ]
 UNCLEAR = [
-    response((REFUSAL % b"-3044").decode().encode("utf-16")),
-    response(gzip.compress(REFUSAL % b"-3044"), headers={"Content-Encoding": "gzip"}),
-    response(REFUSAL % b"-3044" + b"!"),
+    response((REFUSAL % b"-9044").decode().encode("utf-16")),
+    response(gzip.compress(REFUSAL % b"-9044"), headers={"Content-Encoding": "gzip"}),
+    response(REFUSAL % b"-9044" + b"!"),
     response(REFUSAL % b"-1007", 400),
     response(REFUSAL % b'"-1007"', 400),
     response(REFUSAL % b"-1007.0", 400),
@@ -63,7 +64,9 @@ UNCLEAR = [
     response(REFUSAL % b"-1000", 503),
     _chunked(REFUSAL % b"-1007"),
 ]
-ACCEPTANCES = [response(b""), response(b" "), response({}), response([{}]), _chunked(b"{}")]
+ACCEPTANCES = [response(EXCHANGE.body), _chunked(EXCHANGE.body)]
+if not EXCHANGE.generated.is_documented:
+    ACCEPTANCES += [response(b""), response(b" "), response([{}])]
 
 
 @pytest.mark.parametrize("cut", [closed, reset])

@@ -40,6 +40,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 HTML = b"<html><body>Sorry</body></html>"
 # Replaced by the documented success of the operation that is called.
 SUCCESS = b"a success"
+COIN = json.loads(LIST_COINS.body)[0]
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = [pytest.mark.usefixtures("no_waiting"), pytest.mark.no_cover]
@@ -97,7 +98,7 @@ def _endless(connection: socket.socket) -> None:
 
 
 def _coin_with(quantity: str) -> bytes:
-    example = json.dumps([{**LIST_COINS.example[0], "liabilityQty": "?"}])
+    example = json.dumps([{**COIN, "liabilityQty": "?"}])
     return response(example.replace('"?"', quantity).encode())
 
 
@@ -115,7 +116,9 @@ def _unclear(name: str, answer: Answer, says: str = "") -> Row:
 
 
 def _not_a_coin(name: str, answer: Answer, says: str = "") -> Row:
-    return Row(name, answer, End(ContractError), End(), says=says)
+    """Anything is a success of an exchange while the contract does not document its answer."""
+    exchange = unknown(ContractError) if EXCHANGE.generated.is_documented else End()
+    return Row(name, answer, End(ContractError), exchange, says=says)
 
 
 def _limited(retry_after: str) -> bytes:
@@ -175,11 +178,10 @@ ROWS = [
     Row("a success", SUCCESS, End()),
     _not_a_coin("an empty body", response(b"")),
     _not_a_coin("an empty object", response({}), says="expected an array, got an object"),
-    _not_a_coin("a list of empty objects", response([{}]), says="$[0].asset"),
+    _not_a_coin("a list of empty objects", response([{}]), says="$[0]."),
     _not_a_coin("null", response(b"null")),
     _not_a_coin("nested arrays", response(b"[[[]]]"), says="$[0]"),
-    _not_a_coin("a missing field", response([{"asset": "ETH"}]), says="$[0].principal"),
-    _not_a_coin("a null field", _coin_with("null"), says="$[0].liabilityQty"),
+    _not_a_coin("an empty name", response([{**COIN, "asset": ""}]), says="$[0].asset"),
     _not_a_coin("a boolean", _coin_with("true"), says="$[0].liabilityQty"),
     _not_a_coin("a code that is no error", refusal(200, 0)),
     _not_a_coin("a text as the code", refusal(200, "000000")),
@@ -199,22 +201,22 @@ ROWS = [
     # A refusal with a 200, with the code in any form.
     Row("200 with a code", refusal(200, -1000), REFUSED, status=200),
     Row("200 with a key's code", refusal(200, -2015), End(AuthenticationError)),
-    Row("a code with a fraction", refusal(200, -3044.0), REFUSED, says="code -3044:"),
-    Row("a code with an exponent", response(b'{"code":-3.044e3}'), REFUSED, says="code -3044"),
-    Row("a code as a text", refusal(200, "-3044"), REFUSED, says="code -3044"),
+    Row("a code with a fraction", refusal(200, -9044.0), REFUSED, says="code -9044:"),
+    Row("a code with an exponent", response(b'{"code":-9.044e3}'), REFUSED, says="code -9044"),
+    Row("a code as a text", refusal(200, "-9044"), REFUSED, says="code -9044"),
     Row("a code of 21 digits", refusal(200, -(10**20)), REFUSED, says=f"code -{10**20}:"),
     Row("a code that no int can hold", response(b'{"code":-1E+999999999}'), REFUSED),
-    Row("a code in a list", response([{"code": -3044}]), REFUSED, says="code -3044"),
-    Row("a code after a byte order mark", response(b'\xef\xbb\xbf{"code":-3044}'), REFUSED),
-    Row("201 with a code", refusal(201, -3044), REFUSED, DOUBTFUL),
-    _unclear("a refusal of a part", response([{}, {"code": -3044}])),
-    _unclear("a code after another one", response(b'{"code":-3044,"code":0}')),
-    _unclear("a code deeper inside", response({"error": {"code": -3044}})),
-    _unclear("a code within a text", response(b'"{\\"code\\":-3044}"')),
-    _unclear("a code that is no number", response({"code": "-3044!"})),
-    Row("a code before rubbish", response(b'{"code":-3044}<html>'), REFUSED, DOUBTFUL),
-    _unclear("a code in UTF-16", response('{"code":-3044}'.encode("utf-16"))),
-    _unclear("a code in invalid UTF-8", response(b'{"msg":"\xff","code":-3044}')),
+    Row("a code in a list", response([{"code": -9044}]), REFUSED, says="code -9044"),
+    Row("a code after a byte order mark", response(b'\xef\xbb\xbf{"code":-9044}'), REFUSED),
+    Row("201 with a code", refusal(201, -9044), REFUSED, DOUBTFUL),
+    _unclear("a refusal of a part", response([{}, {"code": -9044}])),
+    _unclear("a code after another one", response(b'{"code":-9044,"code":0}')),
+    _unclear("a code deeper inside", response({"error": {"code": -9044}})),
+    _unclear("a code within a text", response(b'"{\\"code\\":-9044}"')),
+    _unclear("a code that is no number", response({"code": "-9044!"})),
+    Row("a code before rubbish", response(b'{"code":-9044}<html>'), REFUSED, DOUBTFUL),
+    _unclear("a code in UTF-16", response('{"code":-9044}'.encode("utf-16"))),
+    _unclear("a code in invalid UTF-8", response(b'{"msg":"\xff","code":-9044}')),
     # Binance does not know the outcome.
     *(
         Row(f"{status} with {code}", refusal(status, code), REFUSED, DOUBTFUL)
@@ -237,7 +239,7 @@ ROWS = [
     Row("429 with -1007", [refusal(429, -1007), SUCCESS], End(requests=2), unknown(RateLimitError)),
     # Refusals.
     *(
-        Row(f"{status}", refusal(status, -1100), REFUSED, status=status)
+        Row(f"{status}", refusal(status, -9100), REFUSED, status=status)
         for status in (400, 404, 405, 409, 413)
     ),
     Row("400 with an empty body", response(b"", 400), REFUSED),

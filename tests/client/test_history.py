@@ -18,21 +18,15 @@ from binance_small_liability_api.values import moment
 from tests.clients import RunClient
 from tests.wire import Answer, Request, reset, response, serving
 from tools.contract import TIME_PATH, today
-from tools.operations import HISTORY_PATH, LIST_EXCHANGES
+from tools.operations import HISTORY_PATH, LIST_EXCHANGES, TIME_NAME
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SCHEMAS = today()["components"]["schemas"]
-TIMES = SCHEMAS["Time"]
+TIMES = today()["components"]["schemas"]["Time"]
 EXCHANGED = LIST_EXCHANGES.documented[0]
-# The contract's name of `time`, and the rows of a full page.
-TIME = next(
-    name
-    for name, schema in SCHEMAS["Exchange"]["properties"].items()
-    if schema.get("x-public-name", name) == "time"
-)
+# The rows of a full page.
 FULL = LIST_EXCHANGES.generated.parameters["size"].maximum or 0
 NOT_AWARE = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
 TOO_LATE = "must not be later than end"
@@ -43,7 +37,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _row(time: int, number: int = 0) -> dict[str, Any]:
-    return {**LIST_EXCHANGES.example["rows"][0], "asset": f"A{number}", TIME: time}
+    return {**json.loads(LIST_EXCHANGES.body)["rows"][0], "asset": f"A{number}", TIME_NAME: time}
 
 
 class History:
@@ -55,8 +49,10 @@ class History:
     def __call__(self, request: Request) -> Answer:
         assert request.path == HISTORY_PATH
         query = {name: int(value) for name, value in request.query if name != "signature"}
-        within = [row for row in self.rows if query["startTime"] <= row[TIME] <= query["endTime"]]
-        within.sort(key=lambda row: row[TIME], reverse=True)
+        within = [
+            row for row in self.rows if query["startTime"] <= row[TIME_NAME] <= query["endTime"]
+        ]
+        within.sort(key=lambda row: row[TIME_NAME], reverse=True)
         first = (query["current"] - 1) * query["size"]
         return response({"total": len(within), "rows": within[first : first + query["size"]]})
 
@@ -325,7 +321,7 @@ def test_an_invalid_time_names_the_place(client: RunClient, time: Any) -> None:
     page = {"total": 1, "rows": [_row(time)]}
     with serving(response(page)) as server, pytest.raises(ContractError) as caught:
         client(_list(), base_url=server.url)
-    assert f"$.rows[0].{TIME}: expected a time in milliseconds" in str(caught.value)
+    assert f"$.rows[0].{TIME_NAME}: expected a time in milliseconds" in str(caught.value)
 
 
 @pytest.mark.parametrize("time", [TIMES["minimum"], TIMES["maximum"]])

@@ -24,7 +24,7 @@ from tests.clients import API_KEY, CLIENTS, RunClient, run_async, run_sync
 from tests.conftest import ETH
 from tests.wire import DOCUMENTED, WireServer, response, serving
 from tools.contract import LIST_PATH, ROOT
-from tools.operations import OPERATIONS, Operation
+from tools.operations import SIGNED, Operation
 
 
 def _assert_clean(server: WireServer, seen: str) -> None:
@@ -51,7 +51,7 @@ def spans() -> Iterator[Callable[[], str]]:
 
 
 @pytest.mark.parametrize("through_a_proxy", [False, True])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+@pytest.mark.parametrize("operation", SIGNED, ids=str)
 def test_opentelemetry(
     client: RunClient, spans: Callable[[], str], operation: Operation, through_a_proxy: bool
 ) -> None:

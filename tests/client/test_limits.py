@@ -34,13 +34,22 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.clients import CLIENTS, CREDENTIALS, RunClient, list_coins, run_scenario
+from tests.clients import (
+    CLIENTS,
+    CREDENTIALS,
+    PACED,
+    RunClient,
+    call_paced,
+    list_coins,
+    run_scenario,
+)
 from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
 
+WEIGHT = str(operations.list_coins.weight_header)
 BODY = {"code": -1003, "msg": "Too much."}
-BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
+BAN = response(BODY, 418, {"Retry-After": "300", WEIGHT: "12100"})
 LIMIT = response(BODY, 429, {"Retry-After": "30"})
 
 
@@ -153,13 +162,13 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just received the 429.
-            run(limits[0].cool_down(operations.list_coins, _refusal(429, 30)))
+            run(limits[0].cool_down(PACED, _refusal(429, 30)))
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 
     async def scenario(client: Any) -> None:
         limits.append(client._caller.limits)
-        await list_coins(client)
+        await call_paced(client)
 
     with serving(answer) as server:
         run_scenario(client, scenario, base_url=server.url)
@@ -216,15 +225,15 @@ def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) 
         await list_coins(client)
 
     caplog.set_level(logging.INFO, "binance_small_liability")
-    limit = operations.list_coins.weight_per_minute
-    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": f"{limit}"})) as server:
+    limit, limiter = operations.list_coins.weight_per_minute, operations.list_coins.limiter
+    with _serving(response(headers={WEIGHT: f"{limit}"})) as server:
         run_scenario(client, scenario, base_url=server.url, on_wait=note, max_retry_wait=100)
         assert len(server.requests) == 2
     for wait, reason in zip(
         waits,
         [
             "Binance refused a request (HTTP 429, code -1003)",
-            f"the budget of list_coins, {limit} per minute and IP, is used up",
+            f"the budget of list_coins, {limit} per minute and {limiter}, is used up",
         ],
         strict=True,
     ):
@@ -250,7 +259,7 @@ def test_what_is_left_of_each_budget_can_be_asked(client: RunClient) -> None:
             await list_coins(client)
         assert {each.left for each in client.budgets.values()} == {0}
 
-    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "4000"}), BAN) as server:
+    with _serving(response(headers={WEIGHT: "4000"}), BAN) as server:
         run_scenario(client, scenario, base_url=server.url)
 
 
@@ -283,10 +292,10 @@ def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
 def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
     limits = Limits()
     run(limits.cool_down(operations.exchange, _refusal(429, 7)))
-    assert limits.cooling(operations.list_coins) is None
+    assert limits.cooling(PACED) is None
     assert limits.cooling(operations.list_exchanges) is not None
     run(limits.cool_down(operations.exchange, _refusal(418, None)))
-    wait = limits.cooling(operations.list_coins)
+    wait = limits.cooling(PACED)
     assert wait is not None
     assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
 
@@ -310,10 +319,11 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
     now = 20.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
     limits = Limits()
+    budget, limiter = operations.exchange.weight_per_minute or 0, operations.exchange.limiter
     reservation = run(limits.reserve(operations.exchange))
     assert isinstance(reservation, Reservation)
-    assert limits.left(operations.exchange) == 177_000
-    run(limits.settle(reservation, Outcome("answered", 180_000)))
+    assert limits.left(operations.exchange) == budget - operations.exchange.weight
+    run(limits.settle(reservation, Outcome("answered", budget)))
     assert limits.left(operations.exchange) == 0
     now += 19.0001
     wait = run(limits.reserve(operations.exchange))
@@ -321,7 +331,7 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
     error = wait.error()
     assert (error.status_code, error.retry_after, error.__cause__) == (429, 41, None)
     assert error.message == (
-        "Not sent: the budget of exchange, 180000 per minute and UID, is used up."
+        f"Not sent: the budget of exchange, {budget} per minute and {limiter}, is used up."
     )
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
     assert isinstance(run(limits.reserve(operations.list_coins)), Reservation)
@@ -418,7 +428,7 @@ class Recording(Limits):
 
 def test_the_limits_learn_what_became_of_each_request() -> None:
     def weighing(weight: str, status: int = 200, retry_after: str = "") -> bytes:
-        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after}
+        headers = {WEIGHT: weight, "Retry-After": retry_after}
         return response([], status, headers)
 
     answers: dict[Answer, Outcome] = {
@@ -482,7 +492,7 @@ def test_a_ban_of_the_clock_counts_too() -> None:
 
 def test_the_used_weight_is_that_of_the_last_answer() -> None:
     def weighing(weight: str, status: int = 200) -> bytes:
-        return response([], status, {"X-SAPI-USED-IP-WEIGHT-1M": weight})
+        return response([], status, {WEIGHT: weight})
 
     answers = [weighing("100"), weighing("200", 400), response([]), weighing("many"), weighing("7")]
     with _serving(*answers) as server, _client(server) as client:
@@ -500,7 +510,7 @@ def test_the_used_weight_is_that_of_the_last_answer() -> None:
 
 
 def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
-    weighing = {"X-SAPI-USED-IP-WEIGHT-1M": "300"}
+    weighing = {WEIGHT: "300"}
     refused = response({"code": -1021, "msg": "Late."}, 400, weighing)
     time = response({"serverTime": 1_800_000_000_000})
     with _serving(refused, time, reset()) as server, _client(server, max_attempts=1) as client:

@@ -10,14 +10,15 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
-from binance_small_liability import RateLimitError, operations
+from binance_small_liability import RateLimitError
 from binance_small_liability._call.limits import Limits, Reservation, Wait
 from binance_small_liability._call.pacing import MINUTE, SOON, Budget, Outcome
 from binance_small_liability._io import real_time
 from binance_small_liability._io.threads import run
 
-WEIGHT = operations.list_coins.weight
-BUDGET = operations.list_coins.weight_per_minute or 0
+from tests.clients import PACED
+
+WEIGHT, BUDGET = PACED.weight, PACED.weight_per_minute or 0
 UNCOUNTED, LOST, RELEASED = Outcome("answered"), Outcome("lost"), Outcome("released")
 
 
@@ -29,13 +30,13 @@ class Process:
         self.limits = Limits()
 
     def reserve(self) -> Reservation | Wait:
-        return run(self.limits.reserve(operations.list_coins))
+        return run(self.limits.reserve(PACED))
 
     def settle(self, reservation: Reservation, outcome: Outcome) -> None:
         run(self.limits.settle(reservation, outcome))
 
     def cool_down(self, error: RateLimitError) -> None:
-        run(self.limits.cool_down(operations.list_coins, error))
+        run(self.limits.cool_down(PACED, error))
 
 
 class Simulation:

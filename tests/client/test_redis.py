@@ -41,8 +41,9 @@ from tests.clients import (
     API_KEY,
     API_SECRET,
     CREDENTIALS,
+    PACED,
     RunClient,
-    list_coins,
+    call_paced,
     run_async,
     run_scenario,
     run_sync,
@@ -127,7 +128,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _list(client: Any) -> Any:
-    return client.list_coins()
+    return client.call(PACED)
 
 
 class SharedProcess(Process):
@@ -269,7 +270,8 @@ def test_after_a_refusal_no_process_of_the_fleet_sends(
 
 
 def test_uid_budgets_belong_to_the_api_key_and_not_to_the_address(url: str) -> None:
-    answer = response({}, headers={"X-SAPI-USED-UID-WEIGHT-1M": "180000"})
+    limits = operations.exchange
+    answer = response({}, headers={str(limits.weight_header): str(limits.weight_per_minute)})
     with serving(answer) as server:
 
         def exchange(api_key: str, scope: str) -> None:
@@ -360,7 +362,7 @@ def test_calls_succeed_while_redis_fails(
 
         async def call() -> None:
             nonlocal calls
-            await list_coins(client)
+            await call_paced(client)
             calls += 1
 
         await call()
@@ -461,7 +463,7 @@ def test_calls_succeed_while_something_else_answers(
         async def scenario(client: Any) -> float:
             began = time.monotonic()
             for _ in range(3):
-                await list_coins(client)
+                await call_paced(client)
             return time.monotonic() - began
 
         # Not 3 s: Redis is left alone after the first failure.
@@ -477,9 +479,9 @@ def test_without_redis_the_limits_of_the_process_hold(
     client: RunClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await list_coins(client)
+        await call_paced(client)
         with pytest.raises(RateLimitError):
-            await list_coins(client)
+            await call_paced(client)
 
     with serving(Counting(11_900)) as server:
         limits = RedisLimits("redis://127.0.0.1:1")
@@ -493,10 +495,10 @@ def test_connections_that_redis_closes_are_replaced(
     client: RunClient, url: str, admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await list_coins(client)
+        await call_paced(client)
         admin.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
         admin.flushall()  # it also loses its scripts and its numbers
-        await list_coins(client)
+        await call_paced(client)
         assert admin.hget(f"{KEY}:count", "count") == "200"
 
     with serving(Counting()) as server:
@@ -527,10 +529,10 @@ def test_neither_event_loops_nor_dropped_limits_leave_a_connection(url: str, adm
     connected = Connected(admin)
     used_in_loops = RedisLimits(url).open(API_KEY, is_async=True)
     for _ in range(3):
-        asyncio.run(used_in_loops.reserve(operations.list_coins))
+        asyncio.run(used_in_loops.reserve(PACED))
         connected.assert_between(0, 0)
     dropped = RedisLimits(url).open(API_KEY, is_async=False)
-    run(dropped.reserve(operations.list_coins))
+    run(dropped.reserve(PACED))
     connected.assert_between(1, 1)
     del dropped
     connected.assert_between(0, 0)
@@ -541,14 +543,14 @@ def test_a_process_opens_at_most_ten_connections(url: str, admin: Any) -> None:
     connected = Connected(admin)
     limits = RedisLimits(url).open(API_KEY, is_async=False)
     with ThreadPoolExecutor(40) as threads:
-        list(threads.map(lambda _: run(limits.reserve(operations.list_coins)), range(400)))
+        list(threads.map(lambda _: run(limits.reserve(PACED)), range(400)))
     connected.assert_between(1, 10)
     run(limits.close())
     connected.assert_between(0, 0)
 
     async def tasks() -> None:
         limits = RedisLimits(url).open(API_KEY, is_async=True)
-        await asyncio.gather(*(limits.reserve(operations.list_coins) for _ in range(40)))
+        await asyncio.gather(*(limits.reserve(PACED) for _ in range(40)))
         connected.assert_between(1, 10)
         await limits.close()
         await asyncio.sleep(0.01)
@@ -563,7 +565,7 @@ def test_on_trio_the_limits_stay_local(url: str, admin: Any) -> None:
         async with AsyncSmallLiabilityClient(
             base_url=base_url, limits=RedisLimits(url), **CREDENTIALS
         ) as client:
-            assert await client.list_coins()
+            assert await client.call(PACED)
 
     with serving(Counting()) as server:
         trio.run(call, server.url)
@@ -639,13 +641,13 @@ import ctypes, itertools, os
 from binance_small_liability._call.limits import Reservation
 from binance_small_liability._call.pacing import Outcome
 from binance_small_liability._io.threads import run
-from binance_small_liability import operations
 from binance_small_liability.redis import RedisLimits, _connections
+from tests.clients import PACED
 _connections.TIMEOUT = 10
 limits = RedisLimits({url!r}).open("key", is_async=False)
 counts = itertools.count(1)
 def send():
-    reserved = run(limits.reserve(operations.list_coins))
+    reserved = run(limits.reserve(PACED))
     if isinstance(reserved, Reservation):
         run(limits.settle(reserved, Outcome("answered", next(counts))))
     return isinstance(reserved, Reservation)

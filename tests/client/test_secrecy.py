@@ -210,7 +210,9 @@ def test_no_canary_is_found(
         records.kept.clear()
         with serving(answer) as server:
             found = calling(operation.call, server.url, 0.5 if name == "silence" else 30)
-        canaries = {KEY, SECRET, *_signatures(server)}
+        canaries = {KEY, SECRET}
+        if operation.generated.signed:
+            canaries |= _signatures(server)
         assert records.kept, "nothing was logged, so nothing was searched"
         for record in records.kept:
             # httpcore's debug records contain the headers of answers, which may repeat anything.

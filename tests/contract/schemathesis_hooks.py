@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import time
+from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 import schemathesis
 from binance_small_liability.operations import ALL, exchange
 from binance_small_liability.testing import FakeBinance
+from binance_small_liability_api.operation import Operation
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
@@ -23,8 +25,9 @@ _AHEAD = 900  # milliseconds
 class Signed(AuthBase):
     """Signs a request as it will be sent.
 
-    The contract says neither which valid timestamps Binance accepts nor that asset names must be
-    distinct. So a valid timestamp becomes the present, and asset names become distinct.
+    The contract does not say which valid timestamps Binance accepts, that asset names must be
+    distinct, and that texts must not be empty. So a valid timestamp becomes the present, asset
+    names become distinct, and an empty text becomes another one.
     """
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -34,7 +37,9 @@ class Signed(AuthBase):
             request.headers["X-MBX-APIKEY"] = _KEY
         if operation is not None and operation.signed:
             pieces = [
-                _accepted(piece) for piece in url.query.split("&") if not _is_signature(piece)
+                _accepted(piece, operation)
+                for piece in url.query.split("&")
+                if not _is_signature(piece)
             ]
             request.url = urlunsplit(url._replace(query=_signed("&".join(pieces))))
         return request
@@ -48,14 +53,24 @@ def _is_signature(piece: str) -> bool:
     return piece.partition("=")[0] == "signature"
 
 
-def _accepted(piece: str) -> str:
+def _accepted(piece: str, operation: Operation[..., Any]) -> str:
     name, _, value = piece.partition("=")
+    if not value and name in _texts(operation):
+        return f"{name}=A"
     if name == "timestamp" and value.isdecimal() and int(value) in _TIMESTAMPS:
         return f"timestamp={time.time_ns() // 1_000_000 + _AHEAD}"
     names = unquote_plus(value).split(",")
     if name == "assetNames" and all(names) and len(names) <= _MOST:
         return f"assetNames={quote(','.join(dict.fromkeys(names)))}"
     return piece
+
+
+def _texts(operation: Operation[..., Any]) -> set[str]:
+    return {
+        each.name
+        for each in operation.parameters.values()
+        if each.kind == "string" and not each.pattern and not each.allowed
+    }
 
 
 schemathesis.auth.set_from_requests(Signed())  # type: ignore[attr-defined]  # set at run time

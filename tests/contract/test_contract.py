@@ -83,7 +83,7 @@ def _prepare(fake: FakeBinance, operation: Operation, status: int, example: Exam
     """Makes the fake give an example."""
     if status != 200:
         # Twice, because after a -1021 the client corrects its clock and repeats the request.
-        fake.fail_next(status, example=example.name, times=2)
+        fake.fail_next(status, example=example.name, times=2, operation=operation.name)
         return
     if operation.state:
         assert hasattr(fake, operation.state)
@@ -121,7 +121,10 @@ def test_every_documented_answer(
         _assert_answer(run, url, operation, status, example)
 
 
-_FIRST_OF_EACH_STATUS = {param.values[:2]: param for param in reversed(_documented())}
+# Only signed requests reach an upstream.
+_FIRST_OF_EACH_STATUS = {
+    param.values[:2]: param for param in reversed(_documented()) if param.values[0].generated.signed
+}
 
 
 @pytest.mark.parametrize(("operation", "status", "example"), _FIRST_OF_EACH_STATUS.values())

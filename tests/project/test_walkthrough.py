@@ -114,7 +114,7 @@ def test_the_guides_follow(copy: Path) -> None:
     }
     names = ("command-line", "first-call", "index", "keys", "python")
     pages = {f"docs/pages/{name}.md" for name in names}
-    assert changed == {"README.md", *pages}
+    assert changed >= {"README.md", *pages}
     shown = (copy / "docs/pages/command-line.md").read_text("utf-8")
     assert '"newest_tier": "A"' in shown
     assert "list_newer" in shown

@@ -19,6 +19,9 @@ from tools.operations import LIST_COINS, LIST_EXCHANGES
 from tools.prism import NODE, prisms
 
 Change = Callable[[Any], object]
+WEIGHT, BUDGET = LIST_COINS.generated.weight, LIST_COINS.generated.weight_per_minute or 0
+OTHER = "UID" if LIST_COINS.generated.limiter == "IP" else "IP"
+USED = str(LIST_COINS.generated.weight_header)
 
 
 def _get(contract: Any) -> Any:
@@ -164,9 +167,9 @@ def _limit(**changes: Any) -> Change:
 
 
 BREAKING: dict[str, tuple[Change, str]] = {
-    "ten times the weight": (_limit(**{"": 1000}), "x-request-weight is 1000 instead of 100"),
-    "half the budget": (_limit(_per_minute=6000), "x-request-weight-per-minute is 6000 instead"),
-    "another limiter": (_limit(_by="UID"), "x-request-weight-by is UID instead of IP"),
+    "ten times the weight": (_limit(**{"": 10 * WEIGHT}), f"weight is {10 * WEIGHT} instead of"),
+    "half the budget": (_limit(_per_minute=BUDGET // 2), f"per-minute is {BUDGET // 2} instead of"),
+    "another limiter": (_limit(_by=OTHER), f"x-request-weight-by is {OTHER} instead of"),
     "a field is renamed": (_rename_everywhere, r"principal: missing"),
     "a field is renamed only in the schema": (
         lambda c: _rename_in_schema(_coin(c), "interest", "interestAmount"),
@@ -333,8 +336,8 @@ BREAKING: dict[str, tuple[Change, str]] = {
         r"418 banned .*: header Retry-After: missing",
     ),
     "the used weight is renamed": (
-        lambda c: _rename(_ok(c)["headers"], "X-SAPI-USED-IP-WEIGHT-1M", "X-USED-WEIGHT"),
-        r"200 .*header X-SAPI-USED-IP-WEIGHT-1M: missing",
+        lambda c: _rename(_ok(c)["headers"], USED, "X-USED-WEIGHT"),
+        rf"200 .*header {USED}: missing",
     ),
     "the time moves": (_move(TIME_PATH), rf"{TIME_PATH}: .*hasn't been found"),
     "serverTime is renamed only in the schema": (
@@ -444,7 +447,7 @@ def test_a_harmless_variant_survives(apis: dict[str, Api], variant: str) -> None
 def test_the_used_weight_is_that_of_the_list(apis: dict[str, Api]) -> None:
     """`used_weight` of a client is not about other operations, even those counted by IP."""
     api = apis["the used weight is renamed"]
-    name = "X-SAPI-USED-IP-WEIGHT-1M"
+    name = USED
     found = [
         _unreported(Call(api, operation, "code=200"), 200, {"headers": {name: {}}})
         for operation in (LIST_COINS, LIST_EXCHANGES)
