@@ -122,7 +122,8 @@ def budgets(client: AsyncSmallLiabilityClient) -> None:
 
 def records(coin: Coin, exchange: Exchange) -> None:
     assert_type(coin.asset, str)
-    assert_type(coin.principal, Decimal)
+    amount: Decimal | None = coin.principal
+    assert amount
     assert_type(exchange.time, datetime)
     coin.asset = "BTC"  # type: ignore[misc]
 
