@@ -509,16 +509,16 @@ class Connected:
 
     def __init__(self, admin: Any) -> None:
         self._admin = admin
-        self._before = self._count()
+        self._before = self._ids()
 
-    def _count(self) -> int:
-        return len(self._admin.client_list())
+    def _ids(self) -> set[str]:
+        return {each["id"] for each in self._admin.client_list()}
 
     def assert_between(self, least: int, most: int) -> None:
         gc.collect()
         # The server notices some time later that one was closed.
         give_up = time.monotonic() + 10
-        while not least <= (count := self._count() - self._before) <= most:
+        while not least <= (count := len(self._ids() - self._before)) <= most:
             assert time.monotonic() < give_up, count
             time.sleep(0.01)
 

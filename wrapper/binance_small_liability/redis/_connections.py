@@ -19,8 +19,8 @@ _MOST = 10  # connections; opening one for each of 100 calls would take longer t
 # Another try is decided here, and within the same deadline. Notices of maintenance refer to a pool.
 _LEFT_OUT = ("retry", "health_check", "maint", "orig_", "oss_cluster")
 _OWN = {"protocol": 2, "decode_responses": False, "socket_timeout": None}
-# The deadline passes in steps, because an event loop may be busy with other things for as long.
-_TICKS = 25
+# An event loop that is busy with other things has so many steps, even if they take longer.
+_STEPS = 15
 _thread = threading.local()  # `deadline`: of its use of Redis, a moment of `time.monotonic()`
 
 
@@ -48,14 +48,16 @@ class Connections:
 
     async def run(self, *command: Any) -> Any:
         """The reply to a command, which may run twice. Raises an error within `TIMEOUT`."""
+        deadline, steps = time.monotonic() + TIMEOUT, 0
         if not self._is_async:
-            _thread.deadline = time.monotonic() + TIMEOUT
+            _thread.deadline = deadline
             return await self._use(command)
         using = asyncio.get_running_loop().create_task(self._use(command))
         try:
-            for _ in range(_TICKS):
-                if (await asyncio.wait([using], timeout=TIMEOUT / _TICKS))[0]:
+            while steps < _STEPS or time.monotonic() < deadline:
+                if (await asyncio.wait([using], timeout=TIMEOUT / 25))[0]:
                     return using.result()
+                steps += 1
             raise TimeoutError
         finally:
             using.cancel()
