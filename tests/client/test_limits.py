@@ -127,22 +127,6 @@ def test_a_call_may_wait_for_exactly_max_retry_wait(monkeypatch: pytest.MonkeyPa
     assert waits == [300.0]
 
 
-@pytest.mark.timeout(20)  # to look again and again instead would take 50 s
-@pytest.mark.parametrize(("status", "seconds"), [(429, 30), (418, 50)])
-def test_a_call_waits_for_a_cool_down_that_is_short_enough(
-    client: RunClient, status: int, seconds: int
-) -> None:
-    async def scenario(client: Any) -> None:
-        run(client._caller.limits.cool_down(operations.list_coins, _refusal(status, seconds)))
-        before = real_time.monotonic()
-        assert await list_coins(client)
-        assert seconds - 1 <= real_time.monotonic() - before <= seconds + 10
-
-    with _serving() as server:
-        run_scenario(client, scenario, base_url=server.url)
-        assert len(server.requests) == 1
-
-
 def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None:
     arrivals: list[float] = []
     limits: list[Limits] = []
@@ -203,6 +187,7 @@ def test_the_last_look_is_just_before_a_request_leaves(client: RunClient, own: b
         assert len(fake.requests) == 1
 
 
+@pytest.mark.timeout(20)  # to look again and again instead would take 50 s
 def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) -> None:
     waits: list[WaitDetails] = []
 
@@ -266,42 +251,44 @@ def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.Monke
         errors = list(threads.map(lambda _: _error(client), range(8)))
         assert len(server.requests) == 5
     assert [type(error) for error in errors] == [IpBanError] * 8
+    # Each call has its own error, because errors keep the frames of their call.
+    assert len({id(error) for error in errors}) == 8
     assert sorted(error.attempts for error in errors) == [0] * 3 + [1] * 5
 
 
-def test_a_shorter_cool_down_does_not_end_a_longer_one() -> None:
-    limits = Limits()
-    for refusal in (_refusal(418, 100), _refusal(429, 1), _refusal(429, None)):
-        run(limits.cool_down(operations.list_coins, refusal))
-    real_time.sleep(50)
-    wait = limits.cooling(operations.list_coins)
-    assert wait is not None
-    assert isinstance(wait.error(), IpBanError)
-    assert 45 < wait.seconds <= 50
-
-
-def test_a_429_concerns_its_limiter_and_a_418_everything() -> None:
-    limits = Limits()
-    run(limits.cool_down(operations.exchange, _refusal(429, 7)))
-    assert limits.cooling(operations.list_coins) is None
-    assert limits.cooling(operations.list_exchanges) is not None
-    run(limits.cool_down(operations.exchange, _refusal(418, None)))
-    wait = limits.cooling(operations.list_coins)
-    assert wait is not None
-    assert 110 < wait.seconds <= 120, "a ban without Retry-After counts as 2 minutes"
-
-
-def test_a_cool_down_ends_to_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("refusals", "coins", "history"),
+    [
+        # A 429 concerns its limiter, and a 418 everything.
+        ([(operations.exchange, 429, 7)], None, (429, 7)),
+        ([(operations.exchange, 418, 7)], (418, 7), (418, 7)),
+        ([(operations.exchange, 418, None)], (418, 120), (418, 120)),
+        ([(operations.exchange, 429, None)], None, None),
+        # The one that ends last counts.
+        ([(operations.list_coins, 418, 9), (operations.list_coins, 429, 1)], (418, 9), (418, 9)),
+        ([(operations.list_coins, 418, 1), (operations.list_coins, 429, 9)], (429, 9), (418, 1)),
+    ],
+)
+def test_what_a_refusal_stops_and_until_when(
+    refusals: list[Any], coins: Any, history: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 1_000.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
     limits = Limits()
-    run(limits.cool_down(operations.list_coins, _refusal(429, 7)))
-    now += 6.5
-    wait = limits.cooling(operations.list_coins)
-    assert wait is not None
-    assert wait.seconds == 0.5
-    now += 0.5
-    assert limits.cooling(operations.list_coins) is None
+    for operation, status, retry_after in refusals:
+        run(limits.cool_down(operation, _refusal(status, retry_after)))
+
+    def cooling(operation: Any) -> Any:
+        wait = limits.cooling(operation)
+        return wait and (wait.error().status_code, wait.seconds)
+
+    assert cooling(operations.list_coins) == coins
+    assert cooling(operations.list_exchanges) == history
+    if coins:
+        now += coins[1] - 0.25
+        assert cooling(operations.list_coins) == (coins[0], 0.25)
+        now += 0.25
+        assert cooling(operations.list_coins) is None
 
 
 def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
@@ -309,20 +296,17 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
 ) -> None:
     now = 20.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
-    limits = Limits()
-    reservation = run(limits.reserve(operations.exchange))
-    assert isinstance(reservation, Reservation)
-    assert limits.left(operations.exchange) == 177_000
-    run(limits.settle(reservation, Outcome("answered", 180_000)))
+    limits, limit = Limits(), operations.exchange.weight_per_minute or 0
+    reservation: Any = run(limits.reserve(operations.exchange))
+    assert limits.left(operations.exchange) == limit - operations.exchange.weight
+    run(limits.settle(reservation, Outcome("answered", limit)))
     assert limits.left(operations.exchange) == 0
     now += 19.0001
-    wait = run(limits.reserve(operations.exchange))
-    assert isinstance(wait, Wait)
+    wait: Any = run(limits.reserve(operations.exchange))
     error = wait.error()
     assert (error.status_code, error.retry_after, error.__cause__) == (429, 41, None)
-    assert error.message == (
-        "Not sent: the budget of exchange, 180000 per minute and UID, is used up."
-    )
+    budget = f"the budget of exchange, {limit} per minute and UID"
+    assert error.message == f"Not sent: {budget}, is used up."
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
     assert isinstance(run(limits.reserve(operations.list_coins)), Reservation)
     now += wait.seconds
@@ -339,16 +323,6 @@ def test_an_absurd_retry_after_does_not_lock_the_client_up_for_ever() -> None:
         assert client.list_coins()
 
 
-def test_no_thread_touches_the_network_during_a_ban() -> None:
-    with _serving(BAN) as server, _client(server) as client, ThreadPoolExecutor(50) as threads:
-        _error(client)
-        errors = list(threads.map(lambda _: _error(client), range(50)))
-        assert len(server.requests) == 1
-    assert [type(error) for error in errors] == [IpBanError] * 50
-    # Each call has its own error, because errors keep the frames of their call.
-    assert len({id(error) for error in errors}) == 50
-
-
 def test_tasks_that_wait_for_a_connection_obey_a_ban_too() -> None:
     async def calls(server: WireServer) -> list[Any]:
         async with AsyncSmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client:
@@ -361,23 +335,21 @@ def test_tasks_that_wait_for_a_connection_obey_a_ban_too() -> None:
     assert {type(error) for error in errors} == {IpBanError}
 
 
-def test_a_date_is_compared_with_the_clock_of_its_server() -> None:
-    headers = {
-        "Date": "Thu, 15 Jan 2026 12:00:00 GMT",
-        "Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT",
-    }
-    with _serving(response(BODY, 418, headers)) as server, _client(server) as client:
-        error = _error(client)
-    assert isinstance(error, IpBanError)
-    assert error.retry_after == 300
-
-
-def test_a_date_without_another_is_judged_by_our_clock(
-    list_coins: ListCoins, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "headers",
+    [
+        # It is compared with the clock of its server, or else with ours.
+        {"Date": "Thu, 15 Jan 2026 11:57:00 GMT", "Retry-After": "Thu, 15 Jan 2026 12:02:00 GMT"},
+        {"Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT"},
+        # Of repeated headers the longest counts.
+        {"Retry-After": "7\r\nRetry-After: 300, 8"},
+    ],
+)
+def test_when_a_refusal_ends(
+    list_coins: ListCoins, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(real_time, "unix_ns", lambda: 1_768_478_400 * 10**9)
-    answer = response(BODY, 418, {"Retry-After": "Thu, 15 Jan 2026 12:05:00 GMT"})
-    with serving(answer) as server, pytest.raises(IpBanError) as caught:
+    with serving(response(BODY, 418, headers)) as server, pytest.raises(IpBanError) as caught:
         list_coins(base_url=server.url)
     assert caught.value.retry_after == 300
 
@@ -442,13 +414,6 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
     assert limits.outcomes == [Outcome("released")]
 
 
-def test_of_repeated_headers_the_longest_cool_down_counts(list_coins: ListCoins) -> None:
-    answer = response(BODY, 429, {"Retry-After": "7\r\nRetry-After: 100, 8"})
-    with serving(answer) as server, pytest.raises(RateLimitError) as caught:
-        list_coins(base_url=server.url)
-    assert caught.value.retry_after == 100
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_that_is_forked_without_hooks_has_a_lock_of_its_own() -> None:
     code = """
@@ -463,7 +428,8 @@ pid = ctypes.PyDLL(None).fork()  # as a server in C does, not as os.fork()
 if not pid:
     signal.alarm(10)
     assert isinstance(run(limits.reserve(operations.exchange)), Reservation)
-    assert limits.left(operations.exchange) == 174_000, "the parent's request was forgotten"
+    sent = operations.exchange.weight_per_minute - limits.left(operations.exchange)
+    assert sent == 2 * operations.exchange.weight, "the parent's request was forgotten"
     os._exit(0)
 os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
