@@ -39,8 +39,11 @@ from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
 
+COINS = operations.list_coins
+COUNT = COINS.weight_header or ""
+TIME = operations.server_time
 BODY = {"code": -1003, "msg": "Too much."}
-BAN = response(BODY, 418, {"Retry-After": "300", "X-SAPI-USED-IP-WEIGHT-1M": "12100"})
+BAN = response(BODY, 418, {"Retry-After": "300", COUNT: "12100"})
 LIMIT = response(BODY, 429, {"Retry-After": "30"})
 
 
@@ -137,7 +140,7 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just received the 429.
-            run(limits[0].cool_down(operations.list_coins, _refusal(429, 30)))
+            run(limits[0].cool_down(COINS, _refusal(429, 30)))
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 
@@ -197,19 +200,19 @@ def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) 
 
     async def scenario(client: Any) -> None:
         await list_coins(client)
-        run(client._caller.limits.cool_down(operations.list_coins, _refusal(429, 30)))
+        run(client._caller.limits.cool_down(COINS, _refusal(429, 30)))
         await list_coins(client)
 
     caplog.set_level(logging.INFO, "binance_small_liability")
-    limit = operations.list_coins.weight_per_minute
-    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": f"{limit}"})) as server:
+    limit = COINS.weight_per_minute
+    with _serving(response(headers={COUNT: f"{limit}"})) as server:
         run_scenario(client, scenario, base_url=server.url, on_wait=note, max_retry_wait=100)
         assert len(server.requests) == 2
     for wait, reason in zip(
         waits,
         [
             "Binance refused a request (HTTP 429, code -1003)",
-            f"the budget of list_coins, {limit} per minute and IP, is used up",
+            f"the budget of list_coins, {limit} per minute and {COINS.limiter}, is used up",
         ],
         strict=True,
     ):
@@ -229,13 +232,13 @@ def test_what_is_left_of_each_budget_can_be_asked(client: RunClient) -> None:
         await list_coins(client)
         assert client.budgets == {
             **untouched,
-            "list_coins": BudgetDetails(limit, 4_000, limit - 4_000),
+            "list_coins": BudgetDetails(limit, COINS.weight, limit - COINS.weight),
         }
         with pytest.raises(IpBanError):
             await list_coins(client)
         assert {each.left for each in client.budgets.values()} == {0}
 
-    with _serving(response(headers={"X-SAPI-USED-IP-WEIGHT-1M": "4000"}), BAN) as server:
+    with _serving(response(headers={COUNT: str(COINS.weight)}), BAN) as server:
         run_scenario(client, scenario, base_url=server.url)
 
 
@@ -257,7 +260,7 @@ def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("refusals", "coins", "history"),
+    ("refusals", "time", "history"),
     [
         # A 429 concerns its limiter, and a 418 everything.
         ([(operations.exchange, 429, 7)], None, (429, 7)),
@@ -265,12 +268,12 @@ def test_threads_that_wait_for_a_connection_obey_a_ban(monkeypatch: pytest.Monke
         ([(operations.exchange, 418, None)], (418, 120), (418, 120)),
         ([(operations.exchange, 429, None)], None, None),
         # The one that ends last counts.
-        ([(operations.list_coins, 418, 9), (operations.list_coins, 429, 1)], (418, 9), (418, 9)),
-        ([(operations.list_coins, 418, 1), (operations.list_coins, 429, 9)], (429, 9), (418, 1)),
+        ([(TIME, 418, 9), (TIME, 429, 1)], (418, 9), (418, 9)),
+        ([(TIME, 418, 1), (TIME, 429, 9)], (429, 9), (418, 1)),
     ],
 )
 def test_what_a_refusal_stops_and_until_when(
-    refusals: list[Any], coins: Any, history: Any, monkeypatch: pytest.MonkeyPatch
+    refusals: list[Any], time: Any, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
     monkeypatch.setattr(real_time, "monotonic", lambda: now)
@@ -282,13 +285,13 @@ def test_what_a_refusal_stops_and_until_when(
         wait = limits.cooling(operation)
         return wait and (wait.error().status_code, wait.seconds)
 
-    assert cooling(operations.list_coins) == coins
+    assert cooling(TIME) == time
     assert cooling(operations.list_exchanges) == history
-    if coins:
-        now += coins[1] - 0.25
-        assert cooling(operations.list_coins) == (coins[0], 0.25)
+    if time:
+        now += time[1] - 0.25
+        assert cooling(TIME) == (time[0], 0.25)
         now += 0.25
-        assert cooling(operations.list_coins) is None
+        assert cooling(TIME) is None
 
 
 def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
@@ -308,7 +311,7 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
     budget = f"the budget of exchange, {limit} per minute and UID"
     assert error.message == f"Not sent: {budget}, is used up."
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
-    assert isinstance(run(limits.reserve(operations.list_coins)), Reservation)
+    assert isinstance(run(limits.reserve(COINS)), Reservation)
     now += wait.seconds
     assert isinstance(run(limits.reserve(operations.exchange)), Reservation)
 
@@ -370,7 +373,7 @@ def test_a_burst_is_never_refused() -> None:
             return True
 
         sent = sum(threads.map(call, range(1_000)))
-    most = (operations.list_coins.weight_per_minute or 0) // operations.list_coins.weight
+    most = (COINS.weight_per_minute or 0) // COINS.weight
     # The client itself refuses a call that would wait for those in flight.
     assert most - 32 <= sent <= most
     assert [request.status for request in fake.requests] == [200] * sent
@@ -390,7 +393,7 @@ class Recording(Limits):
 
 def test_the_limits_learn_what_became_of_each_request() -> None:
     def weighing(weight: str, status: int = 200, retry_after: str = "") -> bytes:
-        headers = {"X-SAPI-USED-IP-WEIGHT-1M": weight, "Retry-After": retry_after}
+        headers = {COUNT: weight, "Retry-After": retry_after}
         return response([], status, headers)
 
     answers: dict[Answer, Outcome] = {
@@ -448,7 +451,7 @@ def test_a_ban_of_the_clock_counts_too() -> None:
 
 def test_the_used_weight_is_that_of_the_last_answer() -> None:
     def weighing(weight: str, status: int = 200) -> bytes:
-        return response([], status, {"X-SAPI-USED-IP-WEIGHT-1M": weight})
+        return response([], status, {COUNT: weight})
 
     answers = [weighing("100"), weighing("200", 400), response([]), weighing("many"), weighing("7")]
     with _serving(*answers) as server, _client(server) as client:
@@ -466,7 +469,7 @@ def test_the_used_weight_is_that_of_the_last_answer() -> None:
 
 
 def test_the_used_weight_of_a_refused_clock_counts_too() -> None:
-    weighing = {"X-SAPI-USED-IP-WEIGHT-1M": "300"}
+    weighing = {COUNT: "300"}
     refused = response({"code": -1021, "msg": "Late."}, 400, weighing)
     time = response({"serverTime": 1_800_000_000_000})
     with _serving(refused, time, reset()) as server, _client(server, max_attempts=1) as client:
