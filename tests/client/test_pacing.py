@@ -162,15 +162,15 @@ class Simulation:
     [
         *((workers, 4, 0.99, {}) for workers in (1, 4, 64)),
         # Bursts that begin at, or just after, the beginning of a minute.
-        *((100, 4, 0.99, {"start": s, "spread": 0.03}) for s in (60, 60.2, 60.999, 66)),
+        *((60, 4, 0.99, {"start": s, "spread": 0.03}) for s in (60, 60.2, 60.999, 66)),
         # The exception: a burst at the very end of a minute counts in both.
-        *((100, 4, 0.75, {"start": s, "spread": 0.03}) for s in (59.9, 59.95)),
+        *((60, 4, 0.75, {"start": s, "spread": 0.03}) for s in (59.9, 59.95)),
         (8, 30, 0.98, {"start": 58}),
         (8, 4, 0.99, {"lost": 0.05, "silent": 0.05}),
-        (100, 4, 0.95, {"cancelled": 0.2}),
-        (100, 4, 0.95, {"cancelled": 0.2, "start": 60, "spread": 0.03}),
-        (100, 4, 0.95, {"outage": 0.9, "start": 60.1, "spread": 0.03}),
-        *((workers, 4, 0.9, {"refusals": True}) for workers in (1, 8, 100)),
+        (40, 4, 0.95, {"cancelled": 0.2}),
+        (40, 4, 0.95, {"cancelled": 0.2, "start": 60, "spread": 0.03}),
+        (40, 4, 0.95, {"outage": 0.9, "start": 60.1, "spread": 0.03}),
+        *((workers, 4, 0.9, {"refusals": True}) for workers in (1, 8, 40)),
     ],
     ids=str,
 )

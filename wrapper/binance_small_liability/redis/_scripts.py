@@ -48,11 +48,9 @@ redis.call('ZADD', requests, now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', requests, 2 * minute)
 if not reported then return end
 local count, first, highest = unpack(redis.call('HMGET', counts, 'count', 'first', 'highest'))
-if not first or sent >= first + minute or sent >= highest + 0 and reported < count + 0 then
-  redis.call('HSET', counts, 'count', reported, 'highest', now, 'first', now)
-elseif reported > count + 0 then
-  redis.call('HSET', counts, 'count', reported, 'highest', now)
-end
+local new = not first or sent >= first + minute or sent >= highest + 0 and reported < count + 0
+if not new and reported <= count + 0 then return end
+redis.call('HSET', counts, 'count', reported, 'highest', now, 'first', new and now or first)
 redis.call('PEXPIRE', counts, minute)
 """
 
