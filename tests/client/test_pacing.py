@@ -282,6 +282,9 @@ def test_how_long_a_request_waits(
         ([(i, i, _counted(7)) for i in range(11)], 99),
         ([(i, i, _counted(7)) for i in range(20)] + [(20, 20, _counted(8))], 88),
         ([(i, i, _counted(7 + i // 10)) for i in range(40)], 59),
+        # Nor does a server count that reports nothing, whatever was lost before.
+        ([(i, i, LOST if i < 5 else UNCOUNTED) for i in range(14)], 94),
+        ([(i, i, LOST if i < 5 else UNCOUNTED) for i in range(15)], 99),
     ],
 )
 def test_what_is_left(requests: list[Request], left: int) -> None:

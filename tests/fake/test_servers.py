@@ -82,13 +82,15 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
     fake = FakeBinance()
     fake.weight_limit = sys.maxsize
     limits = LIST_COINS.generated
-    calls = (limits.weight_per_minute or 0) // limits.weight - 7  # the client keeps the budget
+    budget = (limits.weight_per_minute or 0) // limits.weight
+    share = budget // 2 // 8  # of each thread
+    calls = budget - 8 * share - 7
     fake.fail_next(503, times=7)
     outcomes: list[int] = []
     weights: list[float | None] = []
 
     def send(http_client: httpx.Client) -> None:
-        for _ in range(20):
+        for _ in range(share):
             answer = Sender(fake, http_client).send()
             outcomes.append(answer.status_code)
             weights.append(used(answer))
@@ -108,11 +110,11 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(gather())
     assert sorted(set(outcomes)) == [200, 503]
     assert outcomes.count(503) == 7
-    assert len(weights) == 160
-    assert set(weights) == set(range(1, 161))
-    assert len(fake.requests) == 160 + calls
+    assert len(weights) == 8 * share
+    assert set(weights) == set(range(1, 8 * share + 1))
+    assert len(fake.requests) == 8 * share + calls
     with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
-        assert used(Sender(fake, http_client).send()) == 161 + calls
+        assert used(Sender(fake, http_client).send()) == 8 * share + calls + 1
 
 
 def test_one_of_many_concurrent_exchanges_takes_effect() -> None:

@@ -13,9 +13,9 @@ MINUTE = 60.0  # seconds
 LATE = 10.0  # seconds
 # The responses to requests in flight may show that another one can be sent.
 SOON = 0.05  # seconds
-# After so many equal counts in a row the server does not count. Binance's count grows with each
-# request until a minute ends.
-_EQUAL_COUNTS = 10
+# After so many responses in a row without a count, or with the same one, the server does not count.
+# Binance's count grows with each request until a minute ends.
+_UNCOUNTED = 10
 
 
 class Outcome(NamedTuple):
@@ -61,13 +61,14 @@ class Budget:
         """A request uses `weight` of the `limit` of a minute, which may be infinite."""
         self._weight, self._limit = weight, limit
         self._ends: list[float] = []  # when requests end, in order; in flight, as if they were lost
-        self._count = self._equal = 0  # the highest count of the minute, and how many equal it
+        self._count = 0  # the highest one of the minute
+        self._uncounted = 0  # how many responses in a row did not count
         self._first = self._highest = -math.inf  # when these counts of the minute arrived
 
     def left(self, now: float) -> float:
         """The weight that may be sent now; below 0 if others have exceeded the budget."""
         del self._ends[: bisect_right(self._ends, now - MINUTE)]
-        if self._equal >= _EQUAL_COUNTS:
+        if self._uncounted >= _UNCOUNTED:
             return self._limit
         in_flight = len(self._ends) - bisect_right(self._ends, now)
         count = self._count if now < self._first + MINUTE else 0
@@ -93,16 +94,18 @@ class Budget:
             self._ends.remove(sent + LATE)
         if outcome.used_weight is not None:
             self._learn(outcome.used_weight, sent, now)
-        is_uncounted = outcome.kind == "answered" and self._first == -math.inf
-        if outcome.kind == "released" or is_uncounted or self._equal >= _EQUAL_COUNTS:
+        elif outcome.kind == "answered" and self._first == -math.inf:
+            self._uncounted += 1
+            return False
+        if outcome.kind == "released" or self._uncounted >= _UNCOUNTED:
             return False
         insort(self._ends, now + LATE if outcome.kind == "lost" else now)
         return True
 
     def _learn(self, count: int, sent: float, now: float) -> None:
         if sent >= self._first + MINUTE or (sent >= self._highest and count < self._count):
-            self._count, self._first, self._highest, self._equal = count, now, now, 0
+            self._count, self._first, self._highest, self._uncounted = count, now, now, 0
         elif count > self._count:
-            self._count, self._highest, self._equal = count, now, 0
+            self._count, self._highest, self._uncounted = count, now, 0
         elif count == self._count:
-            self._equal += 1
+            self._uncounted += 1
