@@ -85,6 +85,19 @@ class Contract:
                 except (LookupError, TypeError, AttributeError) as error:
                     raise Inexpressible(f"{place}: {error!r}") from error
                 self.operations[operation["name"]] = operation
+                self._check_references(place, node)
+        self._check_references("components", document["components"])
+
+    def _check_references(self, place: str, node: Any) -> None:
+        if isinstance(node, list):
+            node = dict(enumerate(node))
+        if isinstance(node, dict):
+            try:
+                self._whole(node)
+            except (LookupError, TypeError, AttributeError) as error:
+                raise Inexpressible(f"{place}: {node['$ref']} does not exist") from error
+            for each in node.values():
+                self._check_references(place, each)
 
     def _whole(self, node: Any) -> Any:
         """`node` with what it refers to; keys beside a reference take precedence."""

@@ -282,6 +282,10 @@ def _without(key: str) -> Any:
         (lambda: _changed(parameters=[]), "a signed operation needs the parameter timestamp"),
         (lambda: _twice(), "two names become asset_name; use x-public-name"),
         (lambda: _loop(), "Loop contains itself"),
+        (
+            lambda: _changed(externalDocs={"url": "u", "x": {"$ref": "#/components/headers/None"}}),
+            "#/components/headers/None does not exist",
+        ),
         (lambda: _without("x-request-weight"), "KeyError('x-request-weight')"),
         (lambda: _without("operationId"), "KeyError('operationId')"),
     ],
