@@ -136,8 +136,12 @@ def nothing(_: Any, __: set[str]) -> None:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Unix time in milliseconds."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    """Unix time in milliseconds. Raises ValueError unless `moment` is an aware datetime."""
+    try:
+        # The minus of other libraries' times may return something else.
+        return datetime.__sub__(moment, EPOCH) // timedelta(milliseconds=1)
+    except Exception:  # a naive time, or whatever a time zone raises
+        raise ValueError("must be an aware datetime") from None
 
 
 def moment(milliseconds: int) -> datetime:

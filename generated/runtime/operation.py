@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
@@ -66,16 +66,18 @@ class Parameter:
         problem = f"must be {_EXPECTED[self.kind]}"
         match self.kind, value:
             case "integer", int() if not isinstance(value, bool):
-                problem, text = self._outside(value, problem), str(value)
-            case "time", datetime() if value.utcoffset() is not None:
-                time = milliseconds(value)
-                problem, text = self._outside(time, "must be a time", _iso), str(time)
+                # An enum's own text is its name.
+                problem, text = self._outside(value, problem), str(int(value))
+            case "time", _:
+                with suppress(ValueError):
+                    time = milliseconds(value)
+                    problem, text = self._outside(time, "must be a time", _iso), str(time)
             case "decimal", Decimal() | int() if _is_short(Decimal(value)):
                 problem, text = "", f"{Decimal(value):f}"
             case "boolean", bool():
                 problem, text = "", str(value).lower()
             case "string", str():
-                problem, text = self._odd(value), value
+                problem, text = self._odd(value), str.__str__(value)
             case "array", list() | tuple() if all(isinstance(item, str) for item in value):
                 problem = self._outside(len(value), "must have a number of items")
                 problem, text = problem or max(map(self._odd, value or [""])), ",".join(value)

@@ -1,7 +1,9 @@
 """`client.call` makes any read of the contract."""
 
+import enum
 from typing import Any
 
+import pandas
 import pytest
 from binance_small_liability import ConfigurationError, operations
 from binance_small_liability_api.operation import Parameter, operation
@@ -12,6 +14,14 @@ from tests.conftest import ETH
 from tests.signing import assert_signed
 from tests.wire import response, serving
 from tools.operations import LIST_EXCHANGES, SERVER_TIME
+
+
+class Symbol(str, enum.Enum):  # noqa: UP042 - the text of a StrEnum is its value
+    A = "币 A"
+
+
+class Window(int, enum.Enum):
+    SHORT = 9
 
 
 def _read(**facts: Any) -> Any:
@@ -29,7 +39,7 @@ def test_a_read_with_key_and_signature(client: RunClient) -> None:
         # None counts as missing, and the client's own option is used.
         call = lambda c: c.call(operations.list_coins, recv_window=None)  # noqa: E731
         client(call, base_url=server.url, recv_window=777)
-        call = lambda c: c.call(operations.list_coins, recv_window=9)  # noqa: E731
+        call = lambda c: c.call(operations.list_coins, recv_window=Window.SHORT)  # noqa: E731
         client(call, base_url=server.url, recv_window=777)
     usual = str(operations.list_coins.parameters["recv_window"].default)
     sent = [dict(request.query)["recvWindow"] for request in server.requests]
@@ -43,7 +53,7 @@ def test_a_read_without_signature(client: RunClient, has_key: bool) -> None:
     parameters = {"symbol": Parameter(name="symbolName", kind="string", required=True)}
     read = _read(has_key=has_key, signed=False, parameters=parameters)
     with serving(response(b'"x"')) as server:
-        assert client(lambda c: c.call(read, symbol="币 A"), base_url=server.url) == "x"
+        assert client(lambda c: c.call(read, symbol=Symbol.A), base_url=server.url) == "x"
     [request] = server.requests
     assert request.target == "/newer?symbolName=%E5%B8%81%20A"
     assert request.header("X-MBX-APIKEY") == (API_KEY if has_key else None)
@@ -71,6 +81,10 @@ def test_a_page_and_a_time(client: RunClient) -> None:
             "x is not a parameter of list_coins, which has: recv_window",
         ),
         (lambda c: c.call(operations.list_coins, recv_window=0), "recv_window must be a whole n"),
+        (
+            lambda c: c.call(operations.list_exchanges, current=1, size=1, end_time=pandas.NaT),
+            "end_time must be an aware datetime",
+        ),
         (lambda c: c.call(operations.list_exchanges, current=1), "size is missing; list_exchange"),
     ],
 )

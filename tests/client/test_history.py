@@ -4,18 +4,25 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+import pandas
 import pytest
 from attrs import evolve
-from binance_small_liability import ConfigurationError, ContractError, NetworkError, _history
+from binance_small_liability import (
+    ConfigurationError,
+    ContractError,
+    NetworkError,
+    Receipt,
+    _history,
+)
 from binance_small_liability._history import MOST_RESTARTS
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import moment
 
-from tests.clients import RunClient
+from tests.clients import RunClient, in_turn
 from tests.wire import Answer, Request, reset, response, serving
 from tools.contract import TIME_PATH, today
 from tools.operations import HISTORY_PATH, LIST_EXCHANGES, TIME_NAME
@@ -38,6 +45,16 @@ def _ms(moment: datetime) -> int:
 
 def _row(time: int, number: int = 0) -> dict[str, Any]:
     return {**json.loads(LIST_EXCHANGES.body)["rows"][0], "asset": f"A{number}", TIME_NAME: time}
+
+
+INCOMPLETE: tzinfo = cast(Any, tzinfo)()  # it raises NotImplementedError
+
+
+class Odd(datetime):
+    """A time whose difference is a class of its own, as that of pendulum is."""
+
+    def __sub__(self, _: Any) -> Any:
+        raise AttributeError
 
 
 class History:
@@ -114,6 +131,20 @@ def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
     with serving(History(_ms(START))) as server:
         [exchange] = client(_list(start=local, end=local), base_url=server.url)
     assert exchange.time == START
+
+
+@pytest.mark.parametrize(
+    "start", [pandas.Timestamp(START), Odd(2026, 1, 1, tzinfo=UTC)], ids=lambda start: type(start)
+)
+def test_times_of_other_libraries_are_accepted(client: RunClient, start: Any) -> None:
+    calls = in_turn(
+        lambda c: c.list_exchanges(start, start),
+        lambda c: c.call(LIST_EXCHANGES.generated, current=1, size=2, start_time=start),
+        lambda c: c.confirm(Receipt(["BTC"], start, start)),
+    )
+    with serving(History()) as server:
+        client(calls, base_url=server.url)
+    assert [query["startTime"] for query in _queries(server.requests)] == [_ms(START)] * 3
 
 
 @pytest.mark.parametrize("wrong", [timedelta(days=days) for days in (-6_000, -2, 2)])
@@ -193,6 +224,8 @@ def test_an_end_in_the_future_is_now(client: RunClient) -> None:
         ({"end": datetime(2026, 1, 1)}, "end", NOT_AWARE),
         ({"start": "2026-01-01"}, "start", NOT_AWARE),
         ({"end": 1_800_000_000_000}, "end", NOT_AWARE),
+        ({"start": pandas.NaT}, "start", NOT_AWARE),
+        ({"end": datetime(2026, 1, 1, tzinfo=INCOMPLETE)}, "end", NOT_AWARE),
         ({"start": START, "end": START - timedelta(milliseconds=1)}, "start", TOO_LATE),
     ],
 )

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 import pytest
+import redis
 from binance_small_liability import (
     AsyncSmallLiabilityClient,
     AuthenticationError,
@@ -30,6 +31,7 @@ from binance_small_liability import (
 from binance_small_liability._io import real_time
 from binance_small_liability._secrets import Hidden
 from binance_small_liability.aiohttp import AiohttpTransport
+from binance_small_liability.redis import RedisLimits
 
 from tests.client.test_keys import ED25519
 from tests.clients import RunClient
@@ -311,6 +313,11 @@ def test_wrong_arguments_show_nothing() -> None:
             api_key=KEY, api_secret=SECRET, proxy=f"nonsense://{SECRET}@host"
         ),
         lambda: SmallLiabilityClient(api_key=KEY, api_secret=SECRET, transport=1),
+        lambda: RedisLimits(f"redis://:{SECRET}@host", scope=""),
+        lambda: RedisLimits(f"odd://:{SECRET}@host"),
+        lambda: AsyncSmallLiabilityClient(
+            api_key=KEY, api_secret=SECRET, limits=RedisLimits(redis.Redis(password=SECRET))
+        ),
     ):
         with pytest.raises(ConfigurationError) as caught:
             make()

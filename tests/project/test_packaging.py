@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from email import message_from_string
 from importlib.metadata import distribution
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,27 @@ def test_a_call_from_the_installed_wheel(fresh_python: Path) -> None:
     with serving(response()) as server:
         printed = _run(fresh_python, "-I", "-W", "error", "-c", code, server.url)
     assert printed == f"{LIST_COINS.documented}\n"
+
+
+def test_bundlers_find_the_modules_and_pyinstaller_the_hook(fresh_python: Path) -> None:
+    modules = [
+        path.relative_to(folder).with_suffix("")
+        for folder in (ROOT / "generated", ROOT / "wrapper")
+        for path in folder.glob("binance_small_liability*/**/*.py")
+        # The transport over aiohttp is imported by programs that use it.
+        if path.stem not in ("__main__", "aiohttp") and "pyinstaller" not in path.parts
+    ]
+    finder = ModuleFinder([str(ROOT / "generated"), str(ROOT / "wrapper")])
+    finder.run_script(str(ROOT / "wrapper/binance_small_liability_command.py"))
+    names = {".".join(path.parts).removesuffix(".__init__") for path in modules}
+    assert names - finder.modules.keys() == set()
+    code = (
+        "import importlib.metadata, pathlib\n"
+        "[entry] = importlib.metadata.entry_points(group='pyinstaller40')\n"
+        "[folder] = entry.load()()\n"
+        "print([path.name for path in pathlib.Path(folder).glob('hook-*')])"
+    )
+    assert _run(fresh_python, "-I", "-c", code) == "['hook-binance_small_liability_api.py']\n"
 
 
 _STARTS = {

@@ -49,8 +49,8 @@ def checked_query(
 
 def checked_time(option: str, moment: datetime) -> int:
     """An aware datetime in milliseconds. Raises ConfigurationError."""
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ConfigurationError(
-            option, "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
-        )
-    return milliseconds(moment)
+    try:
+        return milliseconds(moment)
+    except ValueError:
+        problem = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
+    raise ConfigurationError(option, problem)

@@ -27,10 +27,7 @@ def _serve(port: int) -> None:
     try:
         fake = FakeBinance()
     except FileNotFoundError:
-        raise CommandError(
-            "the packaged contract, openapi.json, is missing; PyInstaller needs --collect-data"
-            " binance_small_liability_api"
-        ) from None
+        raise CommandError("the packaged contract, openapi.json, is missing") from None
     with ExitStack() as stack:
         try:
             url = stack.enter_context(fake.serve(port=port))

@@ -54,8 +54,7 @@ class _Version(argparse.Action):
             number = version(PROGRAM)
         except PackageNotFoundError:
             raise CommandError(
-                "the version is unknown because the package's metadata is missing; PyInstaller"
-                f" needs --copy-metadata {PROGRAM}"
+                "the version is unknown because the package's metadata is missing"
             ) from None
         write(f"{PROGRAM} {number}\n")
         parser.exit()

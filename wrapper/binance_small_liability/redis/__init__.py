@@ -42,16 +42,18 @@ class RedisLimits:
                 are opened. Each use takes at most 0.25 s, whatever time-outs it has.
             scope: a name for the IP address from which the processes send.
         """
-        if not isinstance(scope, str) or not scope:
-            raise ConfigurationError("scope", "must be a name for the IP address")
         self._given = Hidden.of(url_or_client)
         self._scope = scope
+        # Tracebacks may print the local variables of this frame.
         del url_or_client
+        if not isinstance(scope, str) or not scope:
+            raise ConfigurationError("scope", "must be a name for the IP address")
         self._connections(is_async=isinstance(self._given.reveal(), redis.asyncio.Redis))
 
     def open(self, api_key: str, *, is_async: bool) -> Limits:
         """The limits of one client. UID budgets belong to its API key."""
         account = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        del api_key
         return SharedLimits(self._connections(is_async=is_async), self._scope, account)
 
     def _connections(self, *, is_async: bool) -> Connections:
