@@ -12,6 +12,7 @@ from pathlib import Path
 
 import binance_small_liability_command as command
 import pytest
+from binance_small_liability import __version__
 from binance_small_liability.cli.main import run
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
@@ -28,7 +29,7 @@ def test_without_the_extra_a_message_names_it(
     printed, line = capsys.readouterr()
     assert printed == ""
     assert_one_line(line)
-    assert "pip install 'binance-small-liability[cli]'" in line
+    assert 'pip install "binance-small-liability[cli]"' in line
 
 
 def test_it_runs_as_a_module_too() -> None:
@@ -129,11 +130,9 @@ def test_in_one_file_it_lists(one_file: Path) -> None:
     assert "ETH\t" in done.stdout
 
 
-def test_in_one_file_it_has_no_version(one_file: Path) -> None:
+def test_in_one_file_it_knows_its_version(one_file: Path) -> None:
     done = _run_file(one_file, "--version")
-    assert done.returncode == 1
-    assert_one_line(done.stderr)
-    assert "the package's metadata is missing" in done.stderr
+    assert (done.stdout, done.stderr) == (f"binance-small-liability {__version__}\n", "")
 
 
 def test_in_one_file_without_the_contract_mock_says_what_is_missing(

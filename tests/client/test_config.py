@@ -326,4 +326,4 @@ def test_without_socksio_a_socks_proxy_needs_it(
     monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(ConfigurationError) as caught:
         client(proxy="socks5://u:hunter2@h:1", **CREDENTIALS)
-    assert str(caught.value) == "proxy needs another package: pip install 'httpx[socks]'"
+    assert str(caught.value) == 'proxy needs another package: pip install "httpx[socks]"'

@@ -242,7 +242,7 @@ def _redis_limits(url: Hidden) -> "RedisLimits":
         from .redis import RedisLimits
     except ImportError:
         raise ConfigurationError(
-            "limits", "needs another package: pip install 'binance-small-liability[redis]'"
+            "limits", 'needs another package: pip install "binance-small-liability[redis]"'
         ) from None
     return RedisLimits(url)
 

@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from binance_small_liability._io.version import __version__
+
 from .commands import COMMANDS
-from .errors import PROGRAM, CommandError, WrongUseError
+from .errors import PROGRAM, WrongUseError
 from .output import write
 
 _DESCRIPTION = "Small debts at Binance: list them, exchange them, and list past exchanges."
@@ -48,14 +50,5 @@ def parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version(PROGRAM)
-        except PackageNotFoundError:
-            raise CommandError(
-                "the version is unknown because the package's metadata is missing; PyInstaller"
-                f" needs --copy-metadata {PROGRAM}"
-            ) from None
-        write(f"{PROGRAM} {number}\n")
+        write(f"{PROGRAM} {__version__}\n")
         parser.exit()
