@@ -84,7 +84,7 @@ def test_parameters_of_every_kind(capsys: Captured, server: WireServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exchange"], "exchange is a POST; `call` only reads, so use another command"),
+        (["exchange"], "exchange is a POST, and `call` only reads; binance-small-liability --help"),
         # Before its parameters are checked.
         (["exchange", "x=1"], "exchange is a POST"),
         (["lists"], "argument OPERATION: invalid choice: 'lists'"),

@@ -41,7 +41,7 @@ def test_its_key_is_never_combined_with_a_secret_of_the_environment(
     capsys: Captured, tmp_path: Path
 ) -> None:
     file = write(tmp_path, "BINANCE_API_KEY=key\n")
-    assert "BINANCE_API_SECRET is missing" in fails(capsys, 2, "list", "--env-file", file)
+    assert "BINANCE_API_SECRET or" in fails(capsys, 2, "list", "--env-file", file)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_a_home_folder_is_found(
     # bash does not expand "~" in --env-file=~/test.env.
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path, "BINANCE_API_KEY=key\n")
-    assert "SECRET is missing" in fails(capsys, 2, "list", "--env-file=~/test.env")
+    assert "FILE is missing" in fails(capsys, 2, "list", "--env-file=~/test.env")

@@ -122,7 +122,7 @@ class TestWithoutATerminal:
         ("arguments", "wanted"),
         [
             ([], "name the coins to exchange, or give --all"),
-            (["ETH", "--all"], "name the coins to exchange, or give --all"),
+            (["ETH", "--all"], "name the coins to exchange or give --all, not both"),
             (["ETH", "--first", "1"], f"--first needs --all and a number from 1 to {MOST}"),
             (["--all", "--first", "0"], "--first needs --all and a number from 1"),
             (["--all", "--first", f"{MOST + 1}"], "--first needs --all and a number from 1"),

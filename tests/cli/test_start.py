@@ -14,6 +14,7 @@ import binance_small_liability_command as command
 import pytest
 from binance_small_liability import __version__
 from binance_small_liability.cli.main import run
+from binance_small_liability.cli.parser import parser
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
 from tests.conftest import running
@@ -38,10 +39,20 @@ def test_it_runs_as_a_module_too() -> None:
     assert shown.startswith("binance-small-liability 0.")
 
 
-def test_help(capsys: Captured) -> None:
+@pytest.mark.parametrize("arguments", [["--help"], []])
+def test_help(capsys: Captured, arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        run(["--help"])
+        run(arguments)
     assert "usage: binance-small-liability" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["list", "exchange", "history", "call", "mock"])
+def test_the_help_of_a_command_shows_the_default_of_each_value(name: str) -> None:
+    [commands] = [a.choices for a in parser()._actions if isinstance(a.choices, dict)]
+    options = commands[name]._actions
+    with_values = [each for each in options if each.option_strings and each.nargs != 0]
+    silent = [each.dest for each in with_values if "default" not in (each.help or "")]
+    assert silent == (["env_file"] if name != "mock" else [])
 
 
 def test_an_interrupt_ends_it_without_output() -> None:

@@ -176,7 +176,8 @@ class ConfiguredClient:
         except ConfigurationError as error:
             is_given = error.option in given
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
-            raise ConfigurationError(option, error.problem) from None
+            problem = error.problem.replace("private_key", VARIABLES["private_key"])
+            raise ConfigurationError(option, problem) from None
 
     def _read(
         self,

@@ -149,7 +149,9 @@ def check_proxy(proxy: Hidden, schemes: Iterable[str]) -> None:
     # No local variable holds the URL: frames of the error show them.
     if not _proxy_host(proxy, schemes):
         raise ConfigurationError(
-            "proxy", "is not a proxy that can be used; give a URL such as http://host:3128"
+            "proxy",
+            "is not a proxy that can be used; give a URL such as http://host:3128, and write #, /,"
+            " ? and @ in a password as %23, %2F, %3F and %40",
         )
 
 
@@ -167,7 +169,9 @@ def _proxy_host(proxy: Hidden, schemes: Iterable[str]) -> str:
 
 def _host(proxy: object, schemes: Iterable[str]) -> str:
     url = parsed_url(str(proxy.url) if isinstance(proxy, httpx.Proxy) else proxy)
-    return url.host if url is not None and url.scheme in schemes else ""
+    # The rest of a password that begins with a digit would look like a path or a fragment.
+    fits = url is not None and url.scheme in schemes and not (url.fragment or url.raw_path != b"/")
+    return url.host if url is not None and fits else ""
 
 
 @attrs.frozen(kw_only=True)
@@ -231,6 +235,8 @@ class Credentials(NamedTuple):
                 raise ConfigurationError(
                     "private_key_password", "was given without a private key; remove it"
                 )
+            if self.api_secret.reveal() is None:
+                raise ConfigurationError("api_secret", f"or private_key is missing; {_CREATE}")
             _check_token("api_secret", self.api_secret)
             return Signer(self.api_key, HmacKey(self.api_secret))
         if self.api_secret.reveal() is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from binance_small_liability._call.details import RetryDetails, WaitDetails
 from binance_small_liability._client import SmallLiabilityClient
+from binance_small_liability._config import BASE_URL, MAX_RETRY_WAIT, RECV_WINDOW, TIMEOUT
 
 from .env_file import use_env_file
 from .errors import say
@@ -30,14 +31,16 @@ def add_connection(parser: ArgumentParser) -> None:
     add = parser.add_argument
     file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
     file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
-    add("--base-url", metavar="URL", help="default: BINANCE_BASE_URL, else Binance itself")
+    add("--base-url", metavar="URL", help=f"default: BINANCE_BASE_URL, else {BASE_URL}")
     add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
-    add(
-        "--recv-window", type=int, metavar="MS", help="milliseconds for which a request stays valid"
-    )
-    add("--timeout", type=float, metavar="SECONDS", help="the longest duration of one attempt")
-    add("--max-wait", type=float, metavar="SECONDS", help="the longest wait for a retry or limit")
-    add("-v", "--verbose", action="store_true", help="log to stderr; show all details of an error")
+    window = f"milliseconds for which a request stays valid; default: {RECV_WINDOW.default}"
+    add("--recv-window", type=int, metavar="MS", help=window)
+    attempt = f"the longest duration of one attempt; default: {TIMEOUT:g}"
+    add("--timeout", type=float, metavar="SECONDS", help=attempt)
+    wait = f"the longest wait for a retry or limit; default: {MAX_RETRY_WAIT:g}"
+    add("--max-wait", type=float, metavar="SECONDS", help=wait)
+    verbose = "log to stderr, and show details of an error; -vv: also its traceback"
+    add("-v", "--verbose", action="count", default=0, help=verbose)
 
 
 def given(options: Namespace) -> list[str]:
