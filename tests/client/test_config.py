@@ -96,6 +96,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
             f"https://{'a' * 64}.example",
         ],
     ),
+    ("insecure_http", "must be True or False", [1, "1", None]),
     ("base_url", "control character", ["https://api.binance.com/\ud800", "https://h.com\n"]),
     ("base_url", "name a host", ["https://"]),
     ("base_url", "more than 8000 characters", ["https://api.binance.com/".ljust(8_001, "a")]),
@@ -179,6 +180,8 @@ def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
 )
 def test_right_base_urls(client: Client, base_url: str) -> None:
     client(**CREDENTIALS, base_url=base_url)
+    other = base_url.replace("localhost", "mock.example").replace("127.0.0.1", "10.0.0.1")
+    client(**CREDENTIALS, base_url=other, insecure_http=True)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +200,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
         ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
         ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),
+        ("BINANCE_INSECURE_HTTP", "true", "must be 1 or unset"),
     ],
 )
 def test_a_wrong_environment_names_the_variable(
@@ -272,6 +276,8 @@ def test_from_env_takes_what_the_constructor_takes(client: Client) -> None:
     secrets = {"self", "api_key", "api_secret", "private_key", "private_key_password"}
     options = set(inspect.signature(client.__init__).parameters) - secrets
     assert options == set(Options.__annotations__)
+    documented = (client.from_env.__doc__ or "").partition("Args:")[2]
+    assert [each for each in options if f"`{each}`" not in documented] == []
 
 
 @pytest.mark.parametrize("proxy", ["http://proxy:3128", "http://user:hunter2@10.0.0.1:3128"])

@@ -15,7 +15,7 @@ _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_A
 BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
 # The client's names of the options.
 _OPTIONS = {
-    **{name: name for name in ("base_url", "proxy", "recv_window", "timeout")},
+    **{name: name for name in ("base_url", "insecure_http", "proxy", "recv_window", "timeout")},
     "max_wait": "max_retry_wait",
 }
 _LONG = 2  # seconds; longer waits are announced
@@ -32,6 +32,8 @@ def add_connection(parser: ArgumentParser) -> None:
     file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
     file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
     add("--base-url", metavar="URL", help=f"default: BINANCE_BASE_URL, else {BASE_URL}")
+    insecure = "allow a --base-url with http:// that everyone on the way can read: for mocks only"
+    add("--insecure-http", action="store_const", const=True, help=insecure)
     add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
     window = f"milliseconds for which a request stays valid; default: {RECV_WINDOW.default}"
     add("--recv-window", type=int, metavar="MS", help=window)
@@ -50,7 +52,8 @@ def given(options: Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             text = _USER.sub("//***@", value) if name == "proxy" else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+            option = f"--{name.replace('_', '-')}"
+            words += [option] if value is True else [option, text]
     return words
 
 

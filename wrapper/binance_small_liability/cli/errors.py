@@ -123,11 +123,12 @@ def _of_configuration(error: ConfigurationError, options: argparse.Namespace) ->
     names = {variable: option for option, variable in VARIABLES.items()}
     names |= {"start": "since", "end": "until", "max_retry_wait": "max_wait"}
     option = names.get(error.option, error.option)
+    problem = error.problem.replace("the option insecure_http", "--insecure-http")
     if getattr(options, option, None) is not None:
-        return f"--{option.replace('_', '-')} {error.problem}"
-    if error.option in VARIABLES.values():
-        return f"{error}; variables are read from the environment, or from --env-file"
-    return str(error)
+        return f"--{option.replace('_', '-')} {problem}"
+    is_variable = error.option in VARIABLES.values()
+    where = "; variables are read from the environment, or from --env-file" if is_variable else ""
+    return f"{error.option} {problem}{where}"
 
 
 def _until(error: RateLimitError) -> str:
