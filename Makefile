@@ -106,7 +106,7 @@ $(PINNED): requirements.txt
 	$(BIN)/pip install --quiet --no-deps --only-binary :all: --no-compile --require-hashes --requirement requirements.txt
 	@touch $@
 
-$(PYTHON_TOOLS): $(PINNED) pyproject.toml
+$(PYTHON_TOOLS): $(PINNED) pyproject.toml wrapper/binance_small_liability/_io/version.py
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

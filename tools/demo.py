@@ -22,6 +22,7 @@ def show(title: str, record: type[attrs.AttrsInstance], rows: Iterable[Any]) -> 
         )
 
 
+print("Starting Prism, a mock server …", flush=True)
 with (
     prism() as url,
     SmallLiabilityClient(api_key="demo", api_secret="demo", base_url=url) as client,
@@ -35,3 +36,9 @@ with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url)
     client.exchange([coin.asset for coin in coins])
     show("After the exchange:", Coin, client.list_coins())
     show("What was exchanged:", Exchange, client.list_exchanges())
+print("""
+Next:
+  .venv/bin/binance-small-liability mock    serves this fake; it prints the variables of a client
+  make mock                                 serves openapi.yaml with Prism
+  make test                                 runs all checks and tests
+  docs/pages/first-call.md                  shows a first call in Python and in the shell""")

@@ -99,11 +99,7 @@ def _with_outputs(block: "re.Match[str]") -> str:
     fake = FakeBinance()
     outputs = []
     with fake.serve() as url, tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        variables = {
-            "BINANCE_BASE_URL": url,
-            "BINANCE_API_KEY": fake.api_key,
-            "BINANCE_API_SECRET": str(fake.api_secret),
-        }
+        variables = fake.environment(url)
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
         Path("mock.env").write_text(lines)
         for command, shown in commands(block["text"]):

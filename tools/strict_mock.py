@@ -3,6 +3,7 @@
 import signal
 import sys
 
+from binance_small_liability.cli.mock import announce
 from binance_small_liability.testing import FakeBinance
 
 from tools.prism import prism
@@ -13,9 +14,7 @@ try:
     with prism() as upstream:
         fake = FakeBinance(upstream=upstream)
         with fake.serve(int(sys.argv[1])) as url:
-            print(f"A mock of Binance that verifies requests, at {url}")
-            print(f"  BINANCE_API_KEY={fake.api_key}")
-            print(f"  BINANCE_API_SECRET={fake.api_secret}", flush=True)
+            announce(fake, url)
             signal.pause()
 except KeyboardInterrupt:
     pass

@@ -59,7 +59,7 @@ def main() -> NoReturn:
 
 def _run(interrupts: Interrupts) -> int:
     if any(find_spec(module) is None for module in _EXTRA):
-        install = "pip install 'binance-small-liability[cli]'"
+        install = 'pip install "binance-small-liability[cli]"'
         sys.stderr.write(f"binance-small-liability: the command line needs: {install}\n")
         return 2
     from binance_small_liability.cli.main import run

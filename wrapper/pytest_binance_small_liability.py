@@ -30,3 +30,18 @@ def fake_binance_url(fake_binance: "FakeBinance") -> Iterator[str]:
     """The URL at which `fake_binance` is served while the test runs."""
     with fake_binance.serve() as url:
         yield url
+
+
+@pytest.fixture
+def fake_binance_env(
+    fake_binance: "FakeBinance", fake_binance_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sets the variables of `from_env`, so that its clients reach `fake_binance`."""
+    from binance_small_liability._config import VARIABLES
+
+    for name in VARIABLES.values():
+        # Set first, so that monkeypatch also undoes what a test sets.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in fake_binance.environment(fake_binance_url).items():
+        monkeypatch.setenv(name, value)

@@ -8,7 +8,6 @@ import attrs
 import pytest
 from binance_small_liability import Coin, Exchange
 from binance_small_liability.operations import ALL
-from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.operation import Parameter, operation
 from binance_small_liability_api.values import array, decimal
 
@@ -84,7 +83,7 @@ def test_parameters_of_every_kind(capsys: Captured, server: WireServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exchange"], "exchange is a POST; `call` only reads, so use another command"),
+        (["exchange"], "exchange is a POST, and `call` only reads; binance-small-liability --help"),
         # Before its parameters are checked.
         (["exchange", "x=1"], "exchange is a POST"),
         (["lists"], "argument OPERATION: invalid choice: 'lists'"),
@@ -107,11 +106,7 @@ def test_wrong_use_sends_nothing(
     assert server.requests == []
 
 
-def test_parameters_may_follow_options(
-    capsys: Captured, fake_binance: FakeBinance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BINANCE_API_KEY", fake_binance.api_key)
-    monkeypatch.setenv("BINANCE_API_SECRET", str(fake_binance.api_secret))
-    with fake_binance.serve() as url:
-        arguments = ("--base-url", url, "--format", "json", "size=10", "current=1")
-        assert '"total": 0' in succeeds(capsys, "call", "list_exchanges", *arguments)
+@pytest.mark.usefixtures("fake_binance_env")
+def test_parameters_may_follow_options(capsys: Captured) -> None:
+    arguments = ("--timeout", "9", "--format", "json", "size=10", "current=1")
+    assert '"total": 0' in succeeds(capsys, "call", "list_exchanges", *arguments)

@@ -1,4 +1,4 @@
-"""`completion`: scripts for bash and zsh."""
+"""`completion`: scripts for bash, zsh and fish."""
 
 from pathlib import Path
 
@@ -47,8 +47,8 @@ def test_completion_in_a_real_shell(
     assert completed(installed, words, tmp_path) == wanted
 
 
-@pytest.mark.parametrize("shell_name", ["bash", "zsh"])
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
 def test_every_shell_gets_a_script(capsys: Captured, shell_name: str) -> None:
     script = succeeds(capsys, "completion", shell_name)
     for word in ("--env-file", "history", "exchange", "--since", "--yes"):
-        assert word in script
+        assert word.strip("-" if shell_name == "fish" else "") in script

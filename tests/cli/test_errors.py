@@ -22,8 +22,8 @@ REFUSALS = [
     (418, {"code": -1003, "msg": "No."}, {"Retry-After": "3600"}, ["banned", "Try again at 20"]),
     (429, {"code": -1003, "msg": "No."}, {"Retry-After": "1e99"}, ["HTTP 429"]),
     (403, b"<html>", {}, ["HTTP 403", "firewall"]),
-    (404, b"<html>", {}, ["HTTP 404", "Check the base URL"]),
-    (503, b"<html>", {}, ["HTTP 503", "Try again later"]),
+    (404, b"<html>", {}, ["HTTP 404. Check the base URL."]),
+    (503, b"<html>", {}, ["HTTP 503. Binance failed. 3 attempts were made. Try again later."]),
     (400, {"code": -3003, "msg": "No."}, {}, ["-3003", "Open a cross-margin account"]),
     (400, {"code": -3022, "msg": "No."}, {}, ["-3022", "/error-code"]),
     (200, b"<html>", {}, ["not JSON", "Check the base URL"]),
@@ -95,6 +95,9 @@ def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BINANCE_API_KEY")
     line = fails(capsys, 2, "list")
     assert "BINANCE_API_KEY is missing" in line
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.delenv("BINANCE_API_SECRET")
+    assert "BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE is missing" in fails(capsys, 2, "list")
     assert "--env-file" in line
 
 
@@ -128,7 +131,6 @@ def test_authorities_that_cannot_be_read() -> None:
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        ([], "COMMAND"),
         (["lst"], "invalid choice"),
         (["list", "--format", "xml"], "--format"),
         (["list", "--recv-window", "soon"], "--recv-window"),
@@ -139,11 +141,17 @@ def test_authorities_that_cannot_be_read() -> None:
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
         (["list", "--as", "ETH"], "--as is not known"),
         (["-v", "list"], "-v is not known here; options follow the command"),
+        (
+            ["--env-file", "hunter2", "list"],
+            "--env-file is not known here; options follow the comm",
+        ),
+        (["--timeout=5", "list"], "; see binance-small-liability --help"),
+        (["list", "--nope"], "; see binance-small-liability list --help"),
         (["list", "ETH"], "an argument is not known"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
         (
             ["history", "--since", "2026-02-01", "--until", "2026-01-01"],
-            "--since must not be later",
+            "--since must not be later than --until",
         ),
         (["completion", "cmd"], "invalid choice"),
     ],
@@ -161,15 +169,18 @@ def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured)
         assert "hush" not in line
 
 
-def test_verbose_shows_all_but_secrets(capsys: Captured) -> None:
+@pytest.mark.parametrize("verbose", ["-v", "-vv"])
+def test_verbose_shows_all_but_secrets(capsys: Captured, verbose: str) -> None:
     body = {"code": -2015, "msg": "No."}
     header = str(LIST_COINS.generated.weight_header)
     with serving(response(body, 401, {header: "7"})) as server:
-        assert run(["list", "-v", "--base-url", server.url]) == 1
+        assert run(["list", verbose, "--base-url", server.url]) == 1
     printed, written = capsys.readouterr()
     assert printed == ""
-    for words in ("status: 401", "attempts: 1", f"{header}: 7", "Traceback (most recent call"):
+    for words in ("status: 401", "attempts: 1", f"{header}: 7"):
         assert words in written
+    # A wrong key is no bug.
+    assert ("Traceback (most recent call" in written) == (verbose == "-vv")
     assert API_KEY not in written
     assert API_SECRET not in written
 
@@ -184,8 +195,10 @@ def test_a_bug_is_one_line_and_not_a_failed_write(
     monkeypatch.setattr(reads, "render", fail)
     with serving(response([])) as server:
         line = fails(capsys, 1, "list", "--base-url", server.url)
-    assert f"unexpected {type(error).__name__}" in line
+        assert run(["list", "-v", "--base-url", server.url]) == 1
+    assert f"unexpected {type(error).__name__}; run it again with -v" in line
     assert "cannot write" not in line
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["list", "--version", "completion bash", "mock --port 0"])

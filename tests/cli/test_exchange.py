@@ -122,7 +122,7 @@ class TestWithoutATerminal:
         ("arguments", "wanted"),
         [
             ([], "name the coins to exchange, or give --all"),
-            (["ETH", "--all"], "name the coins to exchange, or give --all"),
+            (["ETH", "--all"], "name the coins to exchange or give --all, not both"),
             (["ETH", "--first", "1"], f"--first needs --all and a number from 1 to {MOST}"),
             (["--all", "--first", "0"], "--first needs --all and a number from 1"),
             (["--all", "--first", f"{MOST + 1}"], "--first needs --all and a number from 1"),
@@ -234,8 +234,9 @@ def test_an_accepted_exchange_that_is_not_listed_stays_unknown(
 
 def test_the_printed_command_lacks_the_password_of_a_proxy() -> None:
     options = Namespace()
-    parse(["exchange", "ETH", "--proxy", "http://user:hunter2@proxy:3128"], options)
-    assert given(options) == ["--proxy", "http://***@proxy:3128"]
+    words = ["--insecure-http", "--proxy", "http://user:hunter2@proxy:3128"]
+    parse(["exchange", "ETH", *words], options)
+    assert given(options) == ["--insecure-http", "--proxy", "http://***@proxy:3128"]
 
 
 def test_nothing_is_sent_if_the_debts_cannot_be_shown(server: WireServer) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 from binance_small_liability import Coin
+from binance_small_liability.cli.main import run
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, rows, shell, succeeds
 from tests.wire import response, serving
@@ -66,10 +67,38 @@ def test_a_table_is_aligned(capsys: Captured) -> None:
 def test_only_the_named_assets(capsys: Captured) -> None:
     assert [each["asset"] for each in rows(capsys, "list", "--asset", "eth")] == ["ETH"]
     assert len(rows(capsys, "list", "--asset", "ETH", "--asset", "币安人生")) == 2
-    assert succeeds(capsys, "list", "--asset", "BTC") == "\t".join(COLUMNS) + "\n"
-    assert json.loads(succeeds(capsys, "list", "--asset", "BTC", "--format", "json")) == []
-    table = succeeds(capsys, "list", "--asset", "BTC", "--format", "table")
-    assert table == "There are no small debts to exchange.\n"
+
+
+TYPO = "There is no small debt in Doge; there are small debts in: ETH 币安人生\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "names", "printed", "told"),
+    [
+        ("table", "Doge", TYPO, False),
+        ("table", "Doge eth", None, True),
+        ("tsv", "Doge", "\t".join(COLUMNS) + "\n", True),
+        ("json", "Doge", "[]\n", True),
+        ("json", "Doge ETH", None, True),
+        ("json", "ETH", None, False),
+    ],
+)
+def test_an_asset_without_a_small_debt_is_named(
+    capsys: Captured, form: str, names: str, printed: str | None, told: bool
+) -> None:
+    options = [word for name in names.split() for word in ("--asset", name)]
+    assert run(["list", "--format", form, *options]) == 0
+    shown, said = capsys.readouterr()
+    assert shown == printed if printed else "ETH" in shown
+    assert said == (f"binance-small-liability: {TYPO}" if told else "")
+
+
+def test_an_account_without_small_debts(capsys: Captured) -> None:
+    with serving(response([])) as server:
+        shown = succeeds(
+            capsys, *("list", "--asset", "ETH", "--format", "table", "--base-url", server.url)
+        )
+    assert shown == "There are no small debts to exchange.\n"
 
 
 def test_a_terminal_gets_a_table() -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from binance_small_liability.testing import FakeBinance
 
-from tests.cli.command import SHELL_COMMAND, Captured, assert_one_line, shell, succeeds
+from tests.cli.command import SHELL_COMMAND, Captured, assert_one_line, fails, shell, succeeds
 from tests.conftest import running
+from tests.wire import response, serving
 from tools.contract import TIME_PATH
+
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - a test of this option
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -31,8 +35,42 @@ def test_its_output_is_an_env_file_for_list(
         assert_one_line(second.stderr)
         assert second.returncode == 2
         process.send_signal(end)
-        assert process.communicate(timeout=20) == (b"", b"")
+        said = f"binance-small-liability: serving on http://127.0.0.1:{port} until Ctrl-C\n"
+        assert process.communicate(timeout=20) == (b"", said.encode())
     assert process.returncode == 0
+
+
+def test_other_machines_reach_it_only_if_that_is_allowed(capsys: Captured) -> None:
+    assert "--host 0 needs --insecure-http" in fails(capsys, 2, "mock", "--host", "0")
+    options = ("--host", EVERY_ADDRESS, "--insecure-http", "--port", "0")
+    with running(SHELL_COMMAND, "mock", *options, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().decode().split()[-3]
+        port = int(url.rpartition(":")[2])
+        assert url == f"http://{socket.gethostname()}:{port}"
+        # Not the address to which it listens without the option.
+        assert httpx.get(f"http://127.0.0.2:{port}{TIME_PATH}", trust_env=False).is_success
+
+
+@pytest.mark.parametrize("how", ["file", "option"])
+def test_a_client_sends_clear_text_if_it_is_allowed(
+    capsys: Captured, fake_binance: FakeBinance, tmp_path: Path, how: str
+) -> None:
+    # The proxy stands for the network between two machines.
+    url = "http://mock.example:4010"
+    variables = fake_binance.environment(url)
+    env_file = tmp_path / "mock.env"
+    allowed = {"BINANCE_INSECURE_HTTP": variables.pop("BINANCE_INSECURE_HTTP")}
+    options = ["--insecure-http"] if how == "option" else []
+    env_file.write_text("\n".join(f"{name}={value}" for name, value in variables.items()))
+    refused = fails(capsys, 2, "list", "--env-file", str(env_file))
+    assert "clear text; --insecure-http allows it, for a mock server" in refused
+    variables |= allowed if how == "file" else {}
+    env_file.write_text("\n".join(f"{name}={value}" for name, value in variables.items()))
+    with serving(response()) as proxy:
+        command = ("list", "--env-file", str(env_file), "--proxy", proxy.url, *options)
+        assert "ETH" in succeeds(capsys, *command)
+    assert proxy.requests[0].target.startswith(url)
 
 
 def test_an_impossible_port() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import binance_small_liability_command as command
 import pytest
+from binance_small_liability import __version__
 from binance_small_liability.cli.main import run
+from binance_small_liability.cli.parser import parser
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
 from tests.conftest import running
@@ -28,7 +30,7 @@ def test_without_the_extra_a_message_names_it(
     printed, line = capsys.readouterr()
     assert printed == ""
     assert_one_line(line)
-    assert "pip install 'binance-small-liability[cli]'" in line
+    assert 'pip install "binance-small-liability[cli]"' in line
 
 
 def test_it_runs_as_a_module_too() -> None:
@@ -37,10 +39,20 @@ def test_it_runs_as_a_module_too() -> None:
     assert shown.startswith("binance-small-liability 0.")
 
 
-def test_help(capsys: Captured) -> None:
+@pytest.mark.parametrize("arguments", [["--help"], []])
+def test_help(capsys: Captured, arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        run(["--help"])
+        run(arguments)
     assert "usage: binance-small-liability" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["list", "exchange", "history", "call", "mock"])
+def test_the_help_of_a_command_shows_the_default_of_each_value(name: str) -> None:
+    [commands] = [a.choices for a in parser()._actions if isinstance(a.choices, dict)]
+    options = commands[name]._actions
+    with_values = [each for each in options if each.option_strings and each.nargs != 0]
+    silent = [each.dest for each in with_values if "default" not in (each.help or "")]
+    assert silent == (["env_file"] if name != "mock" else [])
 
 
 def test_an_interrupt_ends_it_without_output() -> None:
@@ -129,11 +141,9 @@ def test_in_one_file_it_lists(one_file: Path) -> None:
     assert "ETH\t" in done.stdout
 
 
-def test_in_one_file_it_has_no_version(one_file: Path) -> None:
+def test_in_one_file_it_knows_its_version(one_file: Path) -> None:
     done = _run_file(one_file, "--version")
-    assert done.returncode == 1
-    assert_one_line(done.stderr)
-    assert "the package's metadata is missing" in done.stderr
+    assert (done.stdout, done.stderr) == (f"binance-small-liability {__version__}\n", "")
 
 
 def test_in_one_file_without_the_contract_mock_says_what_is_missing(

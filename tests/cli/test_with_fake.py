@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 
 import pytest
 from binance_small_liability.cli.main import run
@@ -10,15 +9,7 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.cli.command import Captured, assert_one_line, succeeds
 
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBinance]:
-    fake = FakeBinance()
-    with fake.serve() as url:
-        monkeypatch.setenv("BINANCE_BASE_URL", url)
-        monkeypatch.setenv("BINANCE_API_KEY", fake.credentials["api_key"])
-        monkeypatch.setenv("BINANCE_API_SECRET", fake.credentials["api_secret"])
-        yield fake
+pytestmark = pytest.mark.usefixtures("fake_binance_env")
 
 
 def listed(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
@@ -26,7 +17,6 @@ def listed(capsys: Captured, *arguments: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-@pytest.mark.usefixtures("fake")
 def test_list_exchange_and_history(capsys: Captured) -> None:
     [coin] = listed(capsys, "list")
     succeeds(capsys, "exchange", coin["asset"].lower(), "--yes")
@@ -39,8 +29,9 @@ def test_list_exchange_and_history(capsys: Captured) -> None:
 @pytest.mark.parametrize("took_effect", [True, False])
 @pytest.mark.parametrize("how", ["dropped", "503"])
 def test_an_unknown_outcome(
-    capsys: Captured, fake: FakeBinance, took_effect: bool, how: str
+    capsys: Captured, fake_binance: FakeBinance, took_effect: bool, how: str
 ) -> None:
+    fake = fake_binance
     if how == "dropped":
         fake.drop_next(operation="exchange", after_effect=took_effect)
     else:
@@ -51,8 +42,8 @@ def test_an_unknown_outcome(
     assert len(fake.exchanges) == took_effect
 
 
-def test_a_second_exchange_is_refused(capsys: Captured, fake: FakeBinance) -> None:
-    coins = list(fake.coins)
+def test_a_second_exchange_is_refused(capsys: Captured, fake_binance: FakeBinance) -> None:
+    fake, coins = fake_binance, list(fake_binance.coins)
     succeeds(capsys, "exchange", "--all", "--yes")
     fake.coins = coins
     assert run(["exchange", "--all", "--yes"]) == 1

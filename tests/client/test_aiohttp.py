@@ -42,7 +42,7 @@ def test_connections_are_kept_and_cookies_are_not() -> None:
 def test_without_aiohttp_the_extra_is_named() -> None:
     code = "import sys; sys.modules['aiohttp'] = None; import binance_small_liability.aiohttp"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert "pip install 'binance-small-liability[aiohttp]'" in done.stderr
+    assert 'pip install "binance-small-liability[aiohttp]"' in done.stderr
 
 
 def test_the_proxy_of_a_transport_never_sees_it_either() -> None:

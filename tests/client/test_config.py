@@ -62,7 +62,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
         "is a placeholder",
         ["<your-api-key>", "YOUR_API_KEY", "yourApiKey", "BINANCE_API_KEY"],
     ),
-    ("api_secret", "is missing", [None]),
+    ("api_secret", "or private_key is missing", [None]),
     ("api_secret", "is blank", [""]),
     ("api_secret", "space", ["secret "]),
     ("api_secret", "is in quotes", ["'hunter2", "hunter2`"]),
@@ -96,6 +96,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
             f"https://{'a' * 64}.example",
         ],
     ),
+    ("insecure_http", "must be True or False", [1, "1", None]),
     ("base_url", "control character", ["https://api.binance.com/\ud800", "https://h.com\n"]),
     ("base_url", "name a host", ["https://"]),
     ("base_url", "more than 8000 characters", ["https://api.binance.com/".ljust(8_001, "a")]),
@@ -110,10 +111,11 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ),
     (
         "proxy",
-        "is not a proxy",
+        "is not a proxy .* in a password as %23",
         [
             *("gopher://proxy", 3128, "http://proxy:99999", "http://proxy%20"),
-            "http://a..example",
+            *("http://a..example", "http://u:pa#hunter2@h:1", "http://u:1#hunter2@h:1"),
+            *("http://u:1/hunter2@h:1", "http://u:1?hunter2@h:1"),
             httpx.Proxy("http://proxy:-1"),
         ],
     ),
@@ -178,6 +180,8 @@ def test_a_proxy_and_a_transport_exclude_each_other(client: Client) -> None:
 )
 def test_right_base_urls(client: Client, base_url: str) -> None:
     client(**CREDENTIALS, base_url=base_url)
+    other = base_url.replace("localhost", "mock.example").replace("127.0.0.1", "10.0.0.1")
+    client(**CREDENTIALS, base_url=other, insecure_http=True)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_API_KEY", "key\n", "line break"),
         ("BINANCE_API_KEY", "`key`", "is in quotes"),
         ("BINANCE_API_KEY", "key;", "no key contains"),
-        ("BINANCE_API_SECRET", None, "is missing"),
+        ("BINANCE_API_SECRET", None, "or BINANCE_PRIVATE_KEY_FILE is missing"),
         ("BINANCE_API_SECRET", " ", "is blank"),
         ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),
         ("BINANCE_API_SECRET", '"secret"', "is in quotes"),
@@ -196,6 +200,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
         ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
         ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),
+        ("BINANCE_INSECURE_HTTP", "true", "must be 1 or unset"),
     ],
 )
 def test_a_wrong_environment_names_the_variable(
@@ -271,6 +276,8 @@ def test_from_env_takes_what_the_constructor_takes(client: Client) -> None:
     secrets = {"self", "api_key", "api_secret", "private_key", "private_key_password"}
     options = set(inspect.signature(client.__init__).parameters) - secrets
     assert options == set(Options.__annotations__)
+    documented = (client.from_env.__doc__ or "").partition("Args:")[2]
+    assert [each for each in options if f"`{each}`" not in documented] == []
 
 
 @pytest.mark.parametrize("proxy", ["http://proxy:3128", "http://user:hunter2@10.0.0.1:3128"])
@@ -326,4 +333,4 @@ def test_without_socksio_a_socks_proxy_needs_it(
     monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(ConfigurationError) as caught:
         client(proxy="socks5://u:hunter2@h:1", **CREDENTIALS)
-    assert str(caught.value) == "proxy needs another package: pip install 'httpx[socks]'"
+    assert str(caught.value) == 'proxy needs another package: pip install "httpx[socks]"'

@@ -36,7 +36,7 @@ from binance_small_liability_api.values import milliseconds, moment
 from tests.clients import CREDENTIALS, RunClient, in_turn
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import TIME_PATH
-from tools.operations import EXCHANGE, LIST_EXCHANGES, TIME_NAME
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, TIME_NAME
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -135,7 +135,8 @@ REMOVE = "; remove commas, control characters and spaces around it"
         ([f"A{i}" for i in range(MOST + 1)], f"must hold 1 to {MOST} names, not {MOST + 1}"),
         ([""], BLANK),
         (["BTC", "  "], BLANK),
-        ([None], BLANK),
+        ([None], "must hold names, such as coin.asset, not NoneType"),
+        (LIST_COINS.documented, "must hold names, such as coin.asset, not Coin"),
         (["BTC,ETH"], f"holds 'BTC,ETH'{REMOVE}"),
         ([" BTC"], f"holds ' BTC'{REMOVE}"),
         (["B\nTC"], f"holds 'B\\nTC'{REMOVE}"),

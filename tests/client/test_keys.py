@@ -194,7 +194,7 @@ def test_a_key_instead_of_its_path_is_not_shown(
 
 def test_without_cryptography_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
-    needed = "needs another package: pip install 'binance-small-liability[asymmetric]'"
+    needed = 'needs another package: pip install "binance-small-liability[asymmetric]"'
     with pytest.raises(ConfigurationError) as caught:
         SmallLiabilityClient(api_key=API_KEY, private_key=ED25519)
     assert (caught.value.option, caught.value.problem) == ("private_key", needed)

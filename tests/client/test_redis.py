@@ -630,7 +630,7 @@ def test_importing_the_package_does_not_import_redis() -> None:
     done = subprocess.run(
         [sys.executable, "-c", missing], capture_output=True, text=True, check=False
     )
-    assert "pip install 'binance-small-liability[redis]'" in done.stderr
+    assert 'pip install "binance-small-liability[redis]"' in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

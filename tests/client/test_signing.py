@@ -1,6 +1,7 @@
 """The signature covers exactly the bytes that a server on a real socket receives."""
 
 import time
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from tests.wire import Request, response, serving
 from tools.contract import LIST_PATH
 from tools.operations import LIST_COINS
 
+NAME = "binance-small-liability"
 WINDOW = LIST_COINS.generated.parameters["recv_window"]
 
 
@@ -67,7 +69,7 @@ def test_the_headers_of_a_request(client: RunClient) -> None:
     [request] = server.requests
     names = sorted(name.lower() for name, _ in request.headers if name.lower() != "host")
     assert names == ["accept", "accept-encoding", "user-agent", "x-mbx-apikey"]
-    assert request.header("User-Agent") == "binance-small-liability"
+    assert request.header("User-Agent") == f"{NAME}/{version(NAME)}"
 
 
 def test_recv_window_of_the_client_and_of_the_call() -> None:

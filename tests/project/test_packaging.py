@@ -167,7 +167,7 @@ def test_without_the_extra_the_command_names_it(fresh_python: Path) -> None:
     command = fresh_python.with_name("binance-small-liability")
     done = subprocess.run([command, "list"], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'binance-small-liability[cli]'" in done.stderr
+    assert 'pip install "binance-small-liability[cli]"' in done.stderr
     assert done.stderr.count("\n") == 1
 
 

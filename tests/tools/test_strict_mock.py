@@ -1,26 +1,28 @@
 """`make mock STRICT=1` serves until it is stopped."""
 
+import os
 import signal
 import sys
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
-from binance_small_liability import SmallLiabilityClient
 
+from tests.cli.command import Captured, succeeds
 from tests.conftest import running
 from tools.contract import ROOT
 
 
-def test_the_strict_mock_serves_until_it_is_interrupted() -> None:
+@pytest.mark.usefixtures("fake_binance_env")  # it restores what --env-file sets
+def test_the_strict_mock_prints_an_env_file_and_serves_until_it_is_interrupted(
+    capsys: Captured, tmp_path: Path
+) -> None:
     with running(sys.executable, "-m", "tools.strict_mock", "0", cwd=ROOT, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split()[-1]
-        names = ("api_key", "api_secret")
-        said = [process.stdout.readline().strip().partition("=")[2] for _ in names]
-        credentials: dict[str, Any] = dict(zip(names, said, strict=True))
-        with SmallLiabilityClient(base_url=url, **credentials) as client:
-            assert [coin.asset for coin in client.list_coins()] == ["ETH"]
+        file = tmp_path / "mock.env"
+        file.write_text("".join(process.stdout.readline() for _ in range(4)))
+        assert "ETH\t" in succeeds(capsys, "list", "--env-file", str(file))
+        url = os.environ["BINANCE_BASE_URL"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     with pytest.raises(httpx.ConnectError):

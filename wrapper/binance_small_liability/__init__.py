@@ -24,6 +24,7 @@ from ._errors import (
     ServerError,
     SmallLiabilityError,
 )
+from ._io.version import __version__
 
 __all__ = [
     "ApiError",
@@ -47,5 +48,6 @@ __all__ = [
     "SmallLiabilityClient",
     "SmallLiabilityError",
     "WaitDetails",
+    "__version__",
     "operations",
 ]

@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 class Options(TypedDict, total=False):
     base_url: str
+    insecure_http: bool
     recv_window: int
     timeout: float
     max_attempts: int
@@ -65,6 +66,7 @@ class ConfiguredClient:
         private_key: str | bytes | PathLike[str] | None = None,
         private_key_password: str | bytes | None = None,
         base_url: str = BASE_URL,
+        insecure_http: bool = False,
         recv_window: int = RECV_WINDOW.default,
         timeout: float = TIMEOUT,
         max_attempts: int = MAX_ATTEMPTS,
@@ -86,6 +88,8 @@ class ConfiguredClient:
             private_key_password: decrypts an encrypted private key.
             base_url: the service's URL; https://api.binance.com by default. Plain http is allowed
                 only for a loopback address.
+            insecure_http: True allows plain http for other addresses, too: everyone on the way can
+                read the API key. Only for a mock server, such as one in another container.
             recv_window: milliseconds for which a request stays valid; by default and at most what
                 the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
@@ -112,6 +116,7 @@ class ConfiguredClient:
         signer = credentials.signer()
         self._config = Config(
             base_url=base_url,
+            insecure_http=insecure_http,
             recv_window=recv_window,
             timeout=timeout,
             max_attempts=max_attempts,
@@ -152,9 +157,16 @@ class ConfiguredClient:
         """Makes a client from environment variables.
 
         They are `BINANCE_API_KEY`, `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY_FILE` (with
-        `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL`, `BINANCE_PROXY` and
-        `BINANCE_LIMITS_URL`. An empty variable counts as unset. `options` are those of the
-        constructor and take precedence. Raises ConfigurationError, which names the variable.
+        `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL`, `BINANCE_INSECURE_HTTP` (1 means True),
+        `BINANCE_PROXY` and `BINANCE_LIMITS_URL`. An empty variable counts as unset.
+
+        Args:
+            options: those of the constructor, except credentials; they take precedence over
+                variables: `base_url`, `insecure_http`, `recv_window`, `timeout`, `max_attempts`,
+                `max_retry_wait`, `on_retry`, `on_wait`, `transport`, `proxy` and `limits`.
+
+        Raises:
+            ConfigurationError: an option or a variable is wrong or missing; the error names it.
         """
         for name in options.keys() - Options.__annotations__.keys():
             # The value may be a secret, and the error's frames must not contain it.
@@ -176,7 +188,8 @@ class ConfiguredClient:
         except ConfigurationError as error:
             is_given = error.option in given
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
-            raise ConfigurationError(option, error.problem) from None
+            problem = error.problem.replace("private_key", VARIABLES["private_key"])
+            raise ConfigurationError(option, problem) from None
 
     def _read(
         self,
@@ -242,7 +255,7 @@ def _redis_limits(url: Hidden) -> "RedisLimits":
         from .redis import RedisLimits
     except ImportError:
         raise ConfigurationError(
-            "limits", "needs another package: pip install 'binance-small-liability[redis]'"
+            "limits", 'needs another package: pip install "binance-small-liability[redis]"'
         ) from None
     return RedisLimits(url)
 

@@ -83,7 +83,12 @@ _from_zero = _number(
 _from_one = _number("a whole number, 1 or more", lambda value: value >= 1, int)
 
 
-def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+def _boolean(_: Any, attribute: "attrs.Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(attribute.name, "must be True or False")
+
+
+def _base_url(config: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     # No message quotes the value, because it may contain a password.
     def refuse(problem: str) -> ConfigurationError:
         return ConfigurationError(attribute.name, problem)
@@ -101,8 +106,11 @@ def _base_url(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
         raise refuse("must not contain a user name or password; remove the part before the @")
     if "?" in value or "#" in value:
         raise refuse("must not contain a query or a fragment; remove the part after the path")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise refuse("must use https://, because http:// would send the API key in clear text")
+    if url.scheme == "http" and not config.insecure_http and not is_loopback(url.host):
+        raise refuse(
+            "must use https://, because http:// would send the API key in clear text; the option"
+            " insecure_http allows it, for a mock server"
+        )
 
 
 def parsed_url(value: object) -> httpx.URL | None:
@@ -116,7 +124,8 @@ def parsed_url(value: object) -> httpx.URL | None:
     return url if url is not None and fits and _HOST.fullmatch(url.raw_host) else None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -149,13 +158,16 @@ def check_proxy(proxy: Hidden, schemes: Iterable[str]) -> None:
     # No local variable holds the URL: frames of the error show them.
     if not _proxy_host(proxy, schemes):
         raise ConfigurationError(
-            "proxy", "is not a proxy that can be used; give a URL such as http://host:3128"
+            "proxy",
+            "is not a proxy that can be used; give a URL such as http://host:3128, and write #, /,"
+            " ? and @ in a password as %23, %2F, %3F and %40",
         )
 
 
 def _check_secrecy(config: Any, option: str, proxy: Hidden) -> None:
     host = _proxy_host(proxy, PROXY_SCHEMES)
-    if host and httpx.URL(config.base_url).scheme == "http" and not _is_loopback(host):
+    is_clear = httpx.URL(config.base_url).scheme == "http" and not config.insecure_http
+    if host and is_clear and not is_loopback(host):
         raise ConfigurationError(
             option, "has a proxy that would read the API key in clear text: base_url is http://"
         )
@@ -167,7 +179,9 @@ def _proxy_host(proxy: Hidden, schemes: Iterable[str]) -> str:
 
 def _host(proxy: object, schemes: Iterable[str]) -> str:
     url = parsed_url(str(proxy.url) if isinstance(proxy, httpx.Proxy) else proxy)
-    return url.host if url is not None and url.scheme in schemes else ""
+    # The rest of a password that begins with a digit would look like a path or a fragment.
+    fits = url is not None and url.scheme in schemes and not (url.fragment or url.raw_path != b"/")
+    return url.host if url is not None and fits else ""
 
 
 @attrs.frozen(kw_only=True)
@@ -175,6 +189,7 @@ class Config:
     """The options of a client, except its credentials."""
 
     base_url: str = attrs.field(default=BASE_URL, validator=_base_url)
+    insecure_http: bool = attrs.field(default=False, validator=_boolean)
     recv_window: int = attrs.field(default=RECV_WINDOW.default, validator=_recv_window)
     timeout: float = attrs.field(default=TIMEOUT, validator=_above_zero)
     max_attempts: int = attrs.field(default=MAX_ATTEMPTS, validator=_from_one)
@@ -196,6 +211,7 @@ VARIABLES = {
     "private_key": "BINANCE_PRIVATE_KEY_FILE",
     "private_key_password": "BINANCE_PRIVATE_KEY_PASSWORD",
     "base_url": "BINANCE_BASE_URL",
+    "insecure_http": "BINANCE_INSECURE_HTTP",
     "proxy": "BINANCE_PROXY",
     "limits": "BINANCE_LIMITS_URL",
 }
@@ -231,6 +247,8 @@ class Credentials(NamedTuple):
                 raise ConfigurationError(
                     "private_key_password", "was given without a private key; remove it"
                 )
+            if self.api_secret.reveal() is None:
+                raise ConfigurationError("api_secret", f"or private_key is missing; {_CREATE}")
             _check_token("api_secret", self.api_secret)
             return Signer(self.api_key, HmacKey(self.api_secret))
         if self.api_secret.reveal() is not None:
@@ -287,6 +305,10 @@ def _environment() -> dict[str, Any]:
             raise ConfigurationError(VARIABLES[option], _IN_QUOTES)
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
+    if "insecure_http" in settings:
+        if settings["insecure_http"].reveal() != "1":
+            raise ConfigurationError(VARIABLES["insecure_http"], "must be 1 or unset")
+        settings["insecure_http"] = True
     if "private_key" in settings:
         settings["private_key"] = _key_file(settings["private_key"])
     return settings

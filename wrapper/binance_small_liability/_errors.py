@@ -27,6 +27,11 @@ import attrs
 _LONGEST_MSG = 300  # characters of Binance's text in a message; `msg` has up to 4,000
 
 
+def sentence(text: str) -> str:
+    """`text` with a mark at its end, so that another sentence can follow."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 class SmallLiabilityError(Exception):
     """Any failure of this package.
 
@@ -42,9 +47,9 @@ class SmallLiabilityError(Exception):
         return Exception.__str__(self)
 
     def __str__(self) -> str:
-        """The message, and how many attempts were made."""
-        plural = "" if self.attempts == 1 else "s"
-        return f"{self.message} ({self.attempts} attempt{plural})"
+        """The message as a sentence, and how many attempts were made if there were several."""
+        attempts = f" {self.attempts} attempts were made." if self.attempts > 1 else ""
+        return sentence(self.message) + attempts
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r})"
@@ -210,14 +215,15 @@ class ApiError(SmallLiabilityError):
             parts.append(f"code {self.code}")
         # The text may have line breaks; the message has none.
         text = " ".join(self.msg.split())[:_LONGEST_MSG]
-        message = ", ".join(parts) + (f": {text}" if text else ".")
+        message = sentence(", ".join(parts) + (f": {text}" if text else ""))
         return f"{message} {self.advice}".strip()
 
     def __str__(self) -> str:
         """The message, and when Binance accepts requests again, if that is known."""
         if self.retry_after is None:
             return super().__str__()
-        return f"{super().__str__()} Retry after {self.retry_after:.9g} s."
+        # Rounded up to whole seconds.
+        return f"{super().__str__()} Retry after {-(-self.retry_after // 1):.9g} s."
 
 
 class AuthenticationError(ApiError):

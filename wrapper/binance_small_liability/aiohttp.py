@@ -31,7 +31,7 @@ try:
     from yarl import URL
 except ImportError:
     raise ImportError(
-        "AiohttpTransport needs another package: pip install 'binance-small-liability[aiohttp]'"
+        'AiohttpTransport needs another package: pip install "binance-small-liability[aiohttp]"'
     ) from None
 
 

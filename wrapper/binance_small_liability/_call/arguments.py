@@ -23,7 +23,10 @@ def checked_assets(assets: Iterable[str]) -> tuple[str, ...]:
     if not least <= len(names) <= most:
         raise ConfigurationError("assets", f"must hold {least} to {most} names, not {len(names)}")
     for name in names:
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str):
+            kind = type(name).__name__
+            raise ConfigurationError("assets", f"must hold names, such as coin.asset, not {kind}")
+        if not name.strip():
             raise ConfigurationError("assets", "must hold names that are not blank")
         if len(name) > LONGEST_NAME:
             raise ConfigurationError("assets", f"holds a name of over {LONGEST_NAME} characters")

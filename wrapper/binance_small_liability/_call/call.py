@@ -391,7 +391,7 @@ class Call(Generic[T]):
             if name not in _reported and len(_reported) < _MOST_REPORTS:
                 _reported.add(name)
                 log.warning(
-                    "The API has changed: %s has a new field %.80r; regenerate",
+                    "%s has a new field %.80r; this version ignores it, a newer one may have it",
                     self.operation.name,
                     self._redact(name),
                 )

@@ -22,7 +22,7 @@ from binance_small_liability._secrets import Hidden
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-_NEEDED = "needs another package: pip install 'binance-small-liability[asymmetric]'"
+_NEEDED = 'needs another package: pip install "binance-small-liability[asymmetric]"'
 _RSA_BITS = (2048, 4096)
 # What looks like a key or secret. An absolute path does not begin like this.
 _BASE64 = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+/=\s]{31,}")

@@ -13,13 +13,15 @@ import httpx
 from binance_small_liability._errors import ContractError
 from binance_small_liability._secrets import Hidden
 
+from .version import __version__
+
 API_KEY_HEADER = "X-MBX-APIKEY"
 _KEY_HEADER = API_KEY_HEADER.encode("ascii")
 HEADERS = {
     "Accept": "*/*",
     # A small compressed answer could expand to a very large one.
     "Accept-Encoding": "identity",
-    "User-Agent": "binance-small-liability",
+    "User-Agent": f"binance-small-liability/{__version__}",
 }
 # No 64-bit integer is longer. int() refuses more than 4300 digits and turns -0 into 0; Decimal
 # keeps both.

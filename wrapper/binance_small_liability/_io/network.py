@@ -187,7 +187,7 @@ def check(proxy: Hidden) -> None:
     try:
         transport(Wire(), proxy)
     except ImportError:
-        problem = "needs another package: pip install 'httpx[socks]'"
+        problem = 'needs another package: pip install "httpx[socks]"'
     else:
         return
     # Raised outside the handler, because the frames of the failure hold the proxy's password.

@@ -12,7 +12,7 @@ from .reads import add_call, add_history, add_list, call, history, list_coins
 
 
 def _completion(options: Namespace) -> None:
-    """Print a script that completes this command in bash or zsh."""
+    """Print a script that completes this command in bash, zsh or fish."""
     import shtab
 
     FILE.update(shtab.FILE)
@@ -20,7 +20,7 @@ def _completion(options: Namespace) -> None:
 
 
 def _add_completion(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh"))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
 class Command(NamedTuple):

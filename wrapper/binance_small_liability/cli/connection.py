@@ -6,6 +6,7 @@ from typing import Any
 
 from binance_small_liability._call.details import RetryDetails, WaitDetails
 from binance_small_liability._client import SmallLiabilityClient
+from binance_small_liability._config import BASE_URL, MAX_RETRY_WAIT, RECV_WINDOW, TIMEOUT
 
 from .env_file import use_env_file
 from .errors import say
@@ -14,7 +15,7 @@ _CREDENTIALS = """Credentials come from the environment or --env-file: BINANCE_A
 BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE (with BINANCE_PRIVATE_KEY_PASSWORD)."""
 # The client's names of the options.
 _OPTIONS = {
-    **{name: name for name in ("base_url", "proxy", "recv_window", "timeout")},
+    **{name: name for name in ("base_url", "insecure_http", "proxy", "recv_window", "timeout")},
     "max_wait": "max_retry_wait",
 }
 _LONG = 2  # seconds; longer waits are announced
@@ -30,14 +31,18 @@ def add_connection(parser: ArgumentParser) -> None:
     add = parser.add_argument
     file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
     file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
-    add("--base-url", metavar="URL", help="default: BINANCE_BASE_URL, else Binance itself")
+    add("--base-url", metavar="URL", help=f"default: BINANCE_BASE_URL, else {BASE_URL}")
+    insecure = "allow a --base-url with http:// that everyone on the way can read: for mocks only"
+    add("--insecure-http", action="store_const", const=True, help=insecure)
     add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
-    add(
-        "--recv-window", type=int, metavar="MS", help="milliseconds for which a request stays valid"
-    )
-    add("--timeout", type=float, metavar="SECONDS", help="the longest duration of one attempt")
-    add("--max-wait", type=float, metavar="SECONDS", help="the longest wait for a retry or limit")
-    add("-v", "--verbose", action="store_true", help="log to stderr; show all details of an error")
+    window = f"milliseconds for which a request stays valid; default: {RECV_WINDOW.default}"
+    add("--recv-window", type=int, metavar="MS", help=window)
+    attempt = f"the longest duration of one attempt; default: {TIMEOUT:g}"
+    add("--timeout", type=float, metavar="SECONDS", help=attempt)
+    wait = f"the longest wait for a retry or limit; default: {MAX_RETRY_WAIT:g}"
+    add("--max-wait", type=float, metavar="SECONDS", help=wait)
+    verbose = "log to stderr, and show details of an error; -vv: also its traceback"
+    add("-v", "--verbose", action="count", default=0, help=verbose)
 
 
 def given(options: Namespace) -> list[str]:
@@ -47,7 +52,8 @@ def given(options: Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             text = _USER.sub("//***@", value) if name == "proxy" else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+            option = f"--{name.replace('_', '-')}"
+            words += [option] if value is True else [option, text]
     return words
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from binance_small_liability._secrets import without_frames
 
 from .errors import WrongUseError
 
-_LINE = re.compile(r"(?:export\s+)?([^\s=]+)\s*=\s*(.*)")
+_LINE = re.compile(r"(?:export\s+)?([^\s=]+)\s*=(.*)")
+_QUOTED = re.compile(r"""(["'])(.*?)\1(?:\s+#.*)?""")
 
 
 def use_env_file(name: str) -> None:
@@ -30,7 +32,7 @@ def _use(name: str) -> None:
         match = _LINE.fullmatch(line)
         if match is None or "\0" in line:
             raise WrongUseError(f"--env-file {name}: line {number} is not NAME=value")
-        found[match[1]] = _unquoted(match[2])
+        found[match[1]] = _value(match[2])
     for variable in VARIABLES.values():
         os.environ.pop(variable, None)
         if variable in found:
@@ -42,12 +44,16 @@ def _lines(name: str) -> list[str]:
     with suppress(RuntimeError):  # a user without a home
         path = path.expanduser()
     try:
-        return path.read_text("utf-8-sig").splitlines()
+        content = path.read_bytes()
+        # PowerShell's `>` writes UTF-16.
+        is_utf16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise WrongUseError(f"--env-file {name} cannot be read: {reason}") from None
 
 
-def _unquoted(value: str) -> str:
-    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-    return value[1:-1] if quoted else value
+def _value(text: str) -> str:
+    """A value without its quotes, and without a comment after it."""
+    quoted = _QUOTED.fullmatch(text.strip())
+    return quoted[2] if quoted else re.split(r"\s#", text)[0].strip()

@@ -66,10 +66,12 @@ def exit_code(error: Exception) -> int:
 
 
 def report(error: Exception, options: argparse.Namespace) -> None:
-    """Writes the error to stderr: one line, or all details with `--verbose`."""
+    """Writes the error to stderr: one line, more with `-v`, and its traceback with `-vv`."""
     lines = [_message(error, options)]
     if options.verbose:
         lines += _details(error)
+    is_expected = isinstance(error, SmallLiabilityError | CommandError)
+    if options.verbose >= (2 if is_expected else 1):
         lines += "".join(traceback.format_exception(error)).splitlines()
     say(*lines)
 
@@ -114,18 +116,19 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
         case SmallLiabilityError() | CommandError():
             return str(error)
         case _:
-            return f"unexpected {type(error).__name__}; run with -v and report the output"
+            return f"unexpected {type(error).__name__}; run it again with -v and report the output"
 
 
 def _of_configuration(error: ConfigurationError, options: argparse.Namespace) -> str:
     names = {variable: option for option, variable in VARIABLES.items()}
     names |= {"start": "since", "end": "until", "max_retry_wait": "max_wait"}
     option = names.get(error.option, error.option)
+    problem = error.problem.replace("the option insecure_http", "--insecure-http")
     if getattr(options, option, None) is not None:
-        return f"--{option.replace('_', '-')} {error.problem}"
-    if error.option in VARIABLES.values():
-        return f"{error}; variables are read from the environment, or from --env-file"
-    return str(error)
+        return f"--{option.replace('_', '-')} {problem}"
+    is_variable = error.option in VARIABLES.values()
+    where = "; variables are read from the environment, or from --env-file" if is_variable else ""
+    return f"{error.option} {problem}{where}"
 
 
 def _until(error: RateLimitError) -> str:

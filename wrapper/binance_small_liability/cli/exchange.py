@@ -30,7 +30,7 @@ def add_exchange(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("coins", nargs="*", metavar="COIN", help="exchange the debt in COIN; case is ignored")
     add("--all", action="store_true", help="exchange all coins that `list` shows")
-    add("--first", type=int, metavar="N", help="with --all: only the first N of them")
+    add("--first", type=int, metavar="N", help="with --all: only the first N; default: all")
     add("--yes", action="store_true", help="do not ask")
     add("--no-wait", action="store_true", help="do not wait for the result in the history")
     add_connection(parser)
@@ -51,7 +51,9 @@ def exchange(options: Namespace) -> None:
 
 
 def _check(options: Namespace) -> None:
-    if bool(options.coins) == options.all:
+    if options.coins and options.all:
+        raise WrongUseError("name the coins to exchange or give --all, not both")
+    if not (options.coins or options.all):
         raise WrongUseError("name the coins to exchange, or give --all")
     if options.first is not None and not (options.all and 1 <= options.first <= _MOST):
         raise WrongUseError(f"--first needs --all and a number from 1 to {_MOST}")

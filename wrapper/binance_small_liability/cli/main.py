@@ -20,7 +20,7 @@ def run(arguments: Sequence[str] | None = None, end: Callable[[], None] = lambda
     Raises:
         KeyboardInterrupt: a signal interrupted it.
     """
-    options = Namespace(verbose=False, end=end)
+    options = Namespace(verbose=0, end=end)
     try:
         check_stdout()
         parse(sys.argv[1:] if arguments is None else arguments, options)
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str] | None = None, end: Callable[[], None] = lambda
     return 0
 
 
-def _set_up_log(verbose: bool) -> None:
+def _set_up_log(verbose: int) -> None:
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
     else:

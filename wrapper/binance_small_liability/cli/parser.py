@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from binance_small_liability._io.version import __version__
+
 from .commands import COMMANDS
-from .errors import PROGRAM, CommandError, WrongUseError
+from .errors import PROGRAM, WrongUseError
 from .output import write
 
 _DESCRIPTION = "Small debts at Binance: list them, exchange them, and list past exchanges."
@@ -17,20 +19,27 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
-    """Sets `options`. Raises WrongUseError."""
-    _, unknown = parser().parse_known_args(arguments, options)
+    """Sets `options`. Without arguments it shows the help. Raises WrongUseError."""
+    first = arguments[0] if arguments else "--help"
+    if first.startswith("-") and first not in ("-h", "--help", "--version"):
+        raise _unknown(first, PROGRAM)
+    _, unknown = parser().parse_known_args(arguments or [first], options)
     # argparse ends a list of words at the first option; words after it belong to the list, too.
     for name in ("parameters", "coins"):
         if hasattr(options, name) and not any(word.startswith("-") for word in unknown):
             getattr(options, name).extend(unknown)
             unknown = []
     if unknown:
-        # Without its value, which may be a secret.
-        name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
-        raise WrongUseError(
-            f"{name} is not known here; options follow the command, and credentials come only"
-            f" from the environment or --env-file; see {PROGRAM} {options.command} --help"
-        )
+        raise _unknown(unknown[0], f"{PROGRAM} {options.command}")
+
+
+def _unknown(word: str, command: str) -> WrongUseError:
+    # Without its value, which may be a secret.
+    name = word.partition("=")[0] if word.startswith("-") else "an argument"
+    return WrongUseError(
+        f"{name} is not known here; options follow the command, and credentials come only"
+        f" from the environment or --env-file; see {command} --help"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,13 +57,5 @@ def parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version(PROGRAM)
-        except PackageNotFoundError:
-            raise CommandError(
-                "the version is unknown because the package's metadata is missing"
-            ) from None
-        write(f"{PROGRAM} {number}\n")
+        write(f"{PROGRAM} {__version__}\n")
         parser.exit()

@@ -13,7 +13,7 @@ from binance_small_liability_api.operations import ALL
 from binance_small_liability_api.records import Coin, Exchange
 
 from .connection import add_connection, client
-from .errors import WrongUseError
+from .errors import PROGRAM, WrongUseError, say
 from .formats import FORMATS, render, render_json
 from .output import write
 
@@ -21,24 +21,38 @@ from .output import write
 def list_coins(options: Namespace) -> None:
     """List the coins whose small debts can be exchanged."""
     with client(options) as binance:
-        coins = binance.list_coins()
-    if options.asset:
-        wanted = {name.casefold() for name in options.asset}
-        coins = [coin for coin in coins if coin.asset.casefold() in wanted]
-    _show(Coin, coins, options, none="There are no small debts to exchange.")
+        listed = binance.list_coins()
+    none = "There are no small debts to exchange."
+    wanted = {name.casefold(): name for name in options.asset or ()}
+    coins = [coin for coin in listed if not wanted or coin.asset.casefold() in wanted]
+    missing = wanted.keys() - {coin.asset.casefold() for coin in coins}
+    if listed and missing:
+        names = " ".join(name for key, name in wanted.items() if key in missing)
+        none = (
+            f"There is no small debt in {names}; there are small debts in:"
+            f" {' '.join(coin.asset for coin in listed)}"
+        )
+        if coins or _form(options) != "table":
+            say(none)
+    _show(Coin, coins, options, none)
 
 
 def add_list(parser: ArgumentParser) -> None:
     """Adds the arguments."""
     _add_format(parser)
     parser.add_argument(
-        "--asset", action="append", metavar="NAME", help="only this coin; may be repeated"
+        "--asset",
+        action="append",
+        metavar="NAME",
+        help="only this coin; may be repeated; default: all",
     )
     add_connection(parser)
 
 
 def history(options: Namespace) -> None:
     """List past exchanges, oldest first; the last 30 days unless --since is given."""
+    if options.since and options.until and options.since > options.until:
+        raise WrongUseError("--since must not be later than --until")
     with client(options) as binance:
         exchanges = binance.list_exchanges(options.since, options.until)
     _show(Exchange, exchanges, options, none="There were no exchanges.")
@@ -48,7 +62,8 @@ def add_history(parser: ArgumentParser) -> None:
     """Adds the arguments."""
     _add_format(parser)
     note = "a date (its midnight in UTC) or an ISO 8601 time (in UTC unless it has an offset)"
-    parser.add_argument("--since", type=_moment, metavar="TIME", help=note)
+    since = f"{note}; default: 30 days before --until"
+    parser.add_argument("--since", type=_moment, metavar="TIME", help=since)
     parser.add_argument("--until", type=_moment, metavar="TIME", help="the same; default: now")
     add_connection(parser)
 
@@ -58,7 +73,8 @@ def call(options: Namespace) -> None:
     operation = ALL[options.operation]
     if operation.method != "GET":
         raise WrongUseError(
-            f"{operation.name} is a {operation.method}; `call` only reads, so use another command"
+            f"{operation.name} is a {operation.method}, and `call` only reads; {PROGRAM} --help"
+            " lists the other commands"
         )
     parameters = _parameters(operation, options.parameters)
     with client(options) as binance:

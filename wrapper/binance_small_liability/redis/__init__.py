@@ -20,7 +20,7 @@ try:
     import redis
 except ImportError:
     raise ImportError(
-        "RedisLimits needs another package: pip install 'binance-small-liability[redis]'"
+        'RedisLimits needs another package: pip install "binance-small-liability[redis]"'
     ) from None
 
 from ._connections import Connections

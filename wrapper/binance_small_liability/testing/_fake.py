@@ -11,6 +11,7 @@ import attrs
 import httpx
 from binance_small_liability_api import operations
 
+from binance_small_liability._config import VARIABLES, is_loopback
 from binance_small_liability._errors import ConfigurationError
 
 from . import _replies as replies
@@ -109,9 +110,22 @@ class FakeBinance(Account, Script):
         """An httpx transport that reaches it within the process, for clients of either kind."""
         return InProcess(self.handle)
 
-    def serve(self, port: int = 0) -> AbstractContextManager[str]:
-        """Serves it on a loopback port, by default a free one; `with` gives the URL."""
-        return Serving(self.handle, port)
+    def environment(self, url: str) -> dict[str, str]:
+        """The variables with which `from_env` and the command line reach it at `url`."""
+        options = {"base_url": url, **self.credentials}
+        if not is_loopback(httpx.URL(url).host):
+            options["insecure_http"] = "1"
+        return {VARIABLES[name]: value for name, value in options.items()}
+
+    def serve(self, port: int = 0, host: str = "127.0.0.1") -> AbstractContextManager[str]:
+        """Serves it, by default at a free port of this machine alone; `with` gives the URL.
+
+        Args:
+            port: where to listen; 0 for a free one.
+            host: the address to listen at. Other machines reach 0.0.0.0, and their clients need the
+                option `insecure_http`.
+        """
+        return Serving(self.handle, host, port)
 
     def handle(self, request: httpx.Request, wait: Wait | None = None) -> httpx.Response:
         """Answers one request, whose body was read.

@@ -15,6 +15,7 @@ import httpx
 
 from binance_small_liability._io import real_time
 
+_EVERY = "0.0.0.0"  # noqa: S104 - only callers choose it
 _MOST_BYTES = 64 * 1024  # of the headers of a request, and of its body
 _LONGEST_LENGTH = 18  # digits
 _MOST_REFUSED = 1024 * 1024  # bytes that are read of a body that is refused
@@ -54,25 +55,27 @@ def patience(request: httpx.Request) -> Wait:
 
 
 class Serving:
-    """Serves a function at a loopback port, 0 for any free one; `with` gives the URL.
+    """Serves a function at a port, 0 for any free one; `with` gives the URL.
 
     It ends with the block, or with the Python process if the block is never left.
     """
 
-    def __init__(self, handle: Handle, port: int) -> None:
+    def __init__(self, handle: Handle, host: str, port: int) -> None:
         self._handle = handle
-        self._port = port
+        self._address = host, port
         self._server: _Server | None = None
 
     def __enter__(self) -> str:
-        self._server = server = _Server(self._handle, self._port)
+        self._server = server = _Server(self._handle, self._address)
         # A short poll, because closing waits for it.
         self._thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         # Not later: while Python (at least 3.13) finalizes, daemon threads are frozen, and joining
         # one never ends.
         atexit.register(self._close)
-        return f"http://127.0.0.1:{server.server_address[1]}"
+        # Every address of this machine has its name.
+        host = socket.gethostname() if self._address[0] == _EVERY else self._address[0]
+        return f"http://{host}:{server.server_address[1]}"
 
     def __exit__(self, *_: object) -> None:
         atexit.unregister(self._close)
@@ -93,8 +96,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, handle: Handle, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, handle: Handle, address: tuple[str, int]) -> None:
+        super().__init__(address, _Handler)
         self.handle = handle
         self.connections: set[socket.socket] = set()
         # Those that wait for a request, the longest wait first.
