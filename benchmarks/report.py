@@ -83,7 +83,7 @@ _PEERS = (
     ("A call that returns 1 coin is faster than every synchronous peer's", 1, _SYNC),
     ("A call that returns 10 coins is faster than every synchronous peer's", 1, Work(OURS, 10)),
     (f"{_TYPED}, synchronous", 1, Work(OURS, 100)),
-    (f"{_TYPED}, asynchronous", 1, Work(OURS_ASYNC, 100)),
+    ("100 coins, asynchronous: at most {} times typed-binance", 0.95, Work(OURS_ASYNC, 100)),
     ("Over aiohttp a call takes at most {} times the fastest peer's", 1.8, _AIOHTTP),
 )
 
@@ -103,7 +103,7 @@ def aims(results: Results) -> Iterator[Aim]:
             (results.ratios(work, work._replace(name=name)), name)
             for name, peer in CLIENTS.items()
             if peer.is_peer and clients.is_async(name) == clients.is_async(work.name)
-            if peer.is_typed or _TYPED not in text
+            if peer.is_typed or work.coins != COINS[-1]
         ]
         ratios, fastest = max(peers, key=lambda peer: median(peer[0]))
         figure, is_met = f"{spread(ratios)} times {fastest}", median(ratios) <= limit
@@ -119,8 +119,8 @@ def aims(results: Results) -> Iterator[Aim]:
         shared, call, get = (Work(f"{name}{kind}") for name in names)
         rounds = zip(*(results.seconds[work] for work in (shared, call, get)), strict=True)
         trips = [(one - other) / trip for one, other, trip in rounds]
-        text = f"A {shared.name} takes at most 1.5 round trips of a GET longer"
-        yield Aim(text, spread(trips), median(trips) <= 1.5, results.profiles[shared])
+        text = f"A {shared.name} takes at most 3.5 round trips of a GET longer"
+        yield Aim(text, spread(trips), median(trips) <= 3.5, results.profiles[shared])
 
 
 def _fleet_aims(results: Results) -> Iterator[Aim]:
@@ -152,9 +152,12 @@ def _by_speed(results: Results) -> dict[str, float]:
     return {name: medians[name] for name in names}
 
 
-def _aims(results: Results) -> Iterator[str]:
+def _aims(results: Results) -> str:
     rows = [(*each[:2], "met" if each.is_met else "**missed**") for each in aims(results)]
-    yield _table("aim | measured | ", rows)
+    return _table("aim | measured | ", rows)
+
+
+def _profiles(results: Results) -> Iterator[str]:
     missed: dict[str, list[str]] = {}
     for aim in aims(results):
         if not aim.is_met:
@@ -212,15 +215,13 @@ def _fleet(results: Results) -> Iterator[str]:
 def text(results: Results) -> str:
     """The results as Markdown."""
     blocks = [
+        '---\ndescription: "What a call costs, compared with other clients of Binance."\n---',
         "# What a call costs",
         f"Measured on {results.date} by `make bench`, on {results.machine}. The server runs on the "
         "same machine and takes little time. The clients take turns in every round. A ratio "
         "compares figures of the same round. Each figure is a median, with the quartiles in "
-        "brackets. The aims call the hand-signed clients bare. They return plain tuples with exact "
-        "decimals. All others return what their users get.",
+        "brackets.",
         "![Time per call of every client](results.svg)",
-        "## Aims",
-        *_aims(results),
         "## Calls, imports, installation",
         *_calls(results),
         "## Many processes, one address",
@@ -231,52 +232,66 @@ def text(results: Results) -> str:
         "proportion. A ban lasts 2 minutes of 60 s.",
         "![Answered calls of 16 processes](fleet.svg)",
         *_fleet(results),
+        "## Aims",
+        "The aims call the hand-signed clients bare. They return plain tuples with exact decimals. "
+        "All others return what their users get.",
+        _aims(results),
+        *_profiles(results),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
 _STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+svg { background: #fff; }
+text { font: 12px system-ui, sans-serif; fill: #1f2328; } .head { font-weight: 600; }
 .bar { fill: #8c959f; } .ours { fill: #0969da; }
 path.bar, path.ours { fill: none; stroke: #8c959f; stroke-width: 2; } path.ours { stroke: #0969da; }
 @media (prefers-color-scheme: dark) {
+  svg { background: #0d1117; }
   text { fill: #e6edf3; } .ours { fill: #4493f8; } path.ours { stroke: #4493f8; }
 }"""
+WIDTH = 400  # about that of a phone, so that its text stays readable there
 
 
 def _svg(title: str, height: float, shapes: Iterable[str]) -> str:
-    size = f'viewBox="0 0 760 {height:g}" width="760" height="{height:g}"'
+    size = f'viewBox="0 0 {WIDTH} {height:g}" width="{1.5 * WIDTH:g}" height="{1.5 * height:g}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">'
-    return "\n".join([head, f"<style>{_STYLE}</style>", _label(0, 16, title), *shapes, "</svg>\n"])
+    shown = _label(4, 16, title, kind="head")
+    return "\n".join([head, f"<style>{_STYLE}</style>", shown, *shapes, "</svg>\n"])
 
 
-def _label(x: float, y: float, content: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:g}" text-anchor="{anchor}">{escape(content)}</text>'
+def _label(x: float, y: float, content: str, anchor: str = "start", kind: str = "") -> str:
+    name = f' class="{kind}"' if kind else ""
+    return f'<text{name} x="{x:.1f}" y="{y:g}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def bars(results: Results) -> str:
-    """A chart of the time per call; all bars have one scale."""
+    """A chart of the time per call, in two groups; all bars have one scale."""
     microseconds, shapes = _by_speed(results), []
-    for number, (name, each) in enumerate(microseconds.items()):
-        width, y = 400 * each / max(microseconds.values()), 30 + 24 * number
-        kind = "ours" if name.startswith(OURS) else "bar"
-        bar = f'<rect class="{kind}" x="300" y="{y}" width="{width:.1f}" height="16"/>'
-        shapes += [
-            _label(290, y + 13, name, "end"),
-            bar,
-            _label(308 + width, y + 13, f"{each:,.0f}"),
-        ]
-    title = "Microseconds per call that returns one coin: less is better"
-    return _svg(title, 30 + 24 * len(microseconds), shapes)
+    y = 24
+    for group in (False, True):
+        shapes.append(_label(4, y + 16, "asynchronous" if group else "synchronous", kind="head"))
+        y += 24
+        for name, each in microseconds.items():
+            if clients.is_async(name) is group:
+                width = 170 * each / max(microseconds.values())
+                kind = "ours" if name.startswith(OURS) else "bar"
+                shapes += [
+                    _label(178, y + 12, name.removesuffix(" (async)"), "end"),
+                    f'<rect class="{kind}" x="184" y="{y}" width="{width:.1f}" height="15"/>',
+                    _label(188 + width, y + 12, f"{each:,.0f}"),
+                ]
+                y += 20
+    return _svg("Microseconds per call that returns one coin: less is better", y + 6, shapes)
 
 
 def lines(runs: Iterable[Run]) -> str:
     """A chart of the answered calls of fleets, with and without RedisLimits."""
-    left, bottom, minute = 40, 230, 140
-    right, call = left + (MINUTES + 1) * minute, 200 / (BUDGET * (MINUTES + 1))
-    shapes = [_label(right, bottom + 20, "minutes", "end")]
-    shapes += [_label(left + (m + 1) * minute, bottom + 20, str(m)) for m in range(MINUTES)]
-    shapes += [_label(left - 8, bottom - n * call + 5, str(n), "end") for n in (0, 240, 480)]
+    left, bottom, minute = 34, 230, 86
+    right, call = left + (MINUTES + 1) * minute, 190 / (BUDGET * (MINUTES + 1))
+    shapes = [_label(right, bottom + 18, "minutes", "end")]
+    shapes += [_label(left + (m + 1) * minute, bottom + 18, str(m)) for m in range(MINUTES)]
+    shapes += [_label(left - 6, bottom - n * call + 5, str(n), "end") for n in (0, 240, 480)]
     for run in runs:
         kind, name = ("ours", "with") if run.is_shared else ("bar", "without")
         path, height = f"M{left} {bottom}", float(bottom)
@@ -284,8 +299,8 @@ def lines(runs: Iterable[Run]) -> str:
             height = bottom - number * call
             path += f"H{left + (moment + 1) * minute:.1f}V{height:.1f}"
         shapes.append(f'<path class="{kind}" d="{path}H{right}"/>')
-        shapes.append(_label(right + 8, height + 5, f"{name} RedisLimits"))
-    return _svg("Answered calls of 16 processes behind one address", bottom + 30, shapes)
+        shapes.append(_label(right, height - 6, f"{name} RedisLimits", "end"))
+    return _svg("Answered calls of 16 processes behind one address", bottom + 28, shapes)
 
 
 def write(results: Results, folder: Path) -> None:

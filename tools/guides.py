@@ -168,6 +168,14 @@ def _operations() -> str:
     return _lines(lines)
 
 
+def _http_operations() -> str:
+    lines = ["| request | operation | what it does |", "|---|---|---|"]
+    for each in ALL.values():
+        request, summary = f"`{each.method} {each.path}`", str(each.__doc__).partition(".")[0]
+        lines.append(f"| {request} | `{each.name}` | {summary} |")
+    return _lines(lines)
+
+
 def _record_reference() -> str:
     public = binance_small_liability.__all__
     return "\n".join(
@@ -220,6 +228,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": _limits,
     "permissions": _permissions,
     "operations": _operations,
+    "http-operations": _http_operations,
     "record-reference": _record_reference,
     "operation-reference": _operation_reference,
     "errors": _errors,
