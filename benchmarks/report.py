@@ -274,12 +274,12 @@ def bars(results: Results) -> str:
         y += 24
         for name, each in microseconds.items():
             if clients.is_async(name) is group:
-                width = 170 * each / max(microseconds.values())
+                width = 150 * each / max(microseconds.values())
                 kind = "ours" if name.startswith(OURS) else "bar"
                 shapes += [
-                    _label(178, y + 12, name.removesuffix(" (async)"), "end"),
-                    f'<rect class="{kind}" x="184" y="{y}" width="{width:.1f}" height="15"/>',
-                    _label(188 + width, y + 12, f"{each:,.0f}"),
+                    _label(198, y + 12, name.removesuffix(" (async)"), "end"),
+                    f'<rect class="{kind}" x="204" y="{y}" width="{width:.1f}" height="15"/>',
+                    _label(208 + width, y + 12, f"{each:,.0f}"),
                 ]
                 y += 20
     return _svg("Microseconds per call that returns one coin: less is better", y + 6, shapes)

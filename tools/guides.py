@@ -169,7 +169,7 @@ def _operations() -> str:
 
 
 def _http_operations() -> str:
-    lines = ["| request | operation | what it does |", "|---|---|---|"]
+    lines = ["| request | operation | Binance's title |", "|---|---|---|"]
     for each in ALL.values():
         request, summary = f"`{each.method} {each.path}`", str(each.__doc__).partition(".")[0]
         lines.append(f"| {request} | `{each.name}` | {summary} |")

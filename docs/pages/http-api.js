@@ -11,7 +11,7 @@ root.innerHTML = `
       .swagger-ui :is(tr, td, .response-controls) { display: block }
       .swagger-ui thead { display: none }
     }
-    .swagger-ui :is(.info, .auth-wrapper, .response-col_links) { display: none }
+    .swagger-ui :is(.info, .auth-wrapper, .scheme-container, .response-col_links) { display: none }
     /* This page is for reading: no padlocks, and no fields or menus that nobody can use. */
     .swagger-ui :is(.authorization__btn, .parameters-col_description :is(input, select, textarea),
       .parameter__default + input, .response-controls, .try-out) { display: none }

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
@@ -67,6 +68,18 @@ def test_every_page_is_built_and_in_the_navigation(pages: dict[str, Page]) -> No
     assert pages.keys() - {"404.html"} == written
     linked = {link.partition("#")[0].removeprefix("./") for link in pages["keys.html"].links}
     assert written - linked == set()
+
+
+def test_menu_titles_are_page_titles_and_each_page_is_described(pages: dict[str, Page]) -> None:
+    assert pages
+    config = tomllib.loads((ROOT / "docs/zensical.toml").read_text("utf-8"))
+    groups = [each for top in config["project"]["nav"] for each in top.items()]
+    entries = [each for _, inside in groups if isinstance(inside, list) for each in inside]
+    for entry in entries:
+        [(title, name)] = entry.items()
+        page = (SITE / name).with_suffix(".html").read_text("utf-8")
+        assert f'>{title}<a class="headerlink"' in page
+        assert config["project"]["site_description"] not in page
 
 
 def test_internal_links_have_a_target(pages: dict[str, Page]) -> None:
