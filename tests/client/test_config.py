@@ -234,6 +234,20 @@ def test_from_env_takes_no_secret(client: Client) -> None:
         client.from_env(**typo)
 
 
+def test_other_options_for_single_calls(client: Client) -> None:
+    made = client(**CREDENTIALS, timeout=7)
+    twin = made.with_options(timeout=3, max_attempts=1)
+    assert (type(twin), twin._config.timeout, made._config.timeout) == (client, 3, 7)
+    assert made.with_options()._config == made._config
+    wrong: list[dict[str, Any]] = [{"timeout": 0}, {"max_attempts": 0}, {"max_retry_wait": -1}]
+    wrong += [{"timeot": 3}, {"api_secret": "hunter2"}, {"proxy": "hunter2"}]
+    for options in wrong:
+        with pytest.raises(ConfigurationError, match=f"^{next(iter(options))}") as caught:
+            made.with_options(**options)
+        assert "hunter2" not in str(caught.value)
+    assert str(caught.value) == "proxy is not an option of with_options"
+
+
 def test_from_env_calls_the_constructor_of_a_subclass(
     client: Client, environment: SetEnvironment
 ) -> None:
