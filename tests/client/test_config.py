@@ -200,7 +200,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
         ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
         ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),
-        ("BINANCE_INSECURE_HTTP", "true", "must be 1 or unset"),
+        ("BINANCE_INSECURE_HTTP", "true", "must be True or False; as a variable: 1"),
     ],
 )
 def test_a_wrong_environment_names_the_variable(
@@ -232,6 +232,20 @@ def test_from_env_takes_no_secret(client: Client) -> None:
     typo: dict[str, Any] = {"timeot": 3}
     with pytest.raises(ConfigurationError, match=r"timeot is not an option of from_env$"):
         client.from_env(**typo)
+
+
+def test_other_options_for_single_calls(client: Client) -> None:
+    made = client(**CREDENTIALS, timeout=7)
+    twin = made.with_options(timeout=3, max_attempts=1)
+    assert (type(twin), twin._config.timeout, made._config.timeout) == (client, 3, 7)
+    assert made.with_options()._config == made._config
+    wrong: list[dict[str, Any]] = [{"timeout": 0}, {"max_attempts": 0}, {"max_retry_wait": -1}]
+    wrong += [{"timeot": 3}, {"api_secret": "hunter2"}, {"proxy": "hunter2"}]
+    for options in wrong:
+        with pytest.raises(ConfigurationError, match=f"^{next(iter(options))}") as caught:
+            made.with_options(**options)
+        assert "hunter2" not in str(caught.value)
+    assert str(caught.value) == "proxy is not an option of with_options"
 
 
 def test_from_env_calls_the_constructor_of_a_subclass(

@@ -29,6 +29,7 @@ from binance_small_liability import (
     RequestTimeout,
     SmallLiabilityClient,
     SmallLiabilityError,
+    operations,
 )
 from binance_small_liability._io import messages
 from binance_small_liability._io.tasks import TaskIo
@@ -118,6 +119,20 @@ def test_an_idle_connection_is_used_again_and_closed_after_5_s(
         lambda client: client.list_coins(),
     )
     client(call, base_url=server.url)
+    first, second, third = (request.connection for request in server.requests)
+    assert first == second != third
+
+
+def test_other_options_of_single_calls_share_the_connections(client: RunClient) -> None:
+    def impatient(opened: Any) -> Any:
+        twin = opened.with_options(timeout=0.1, max_attempts=1)
+        return twin.call(operations.list_coins)
+
+    answers = iter([response(), stalled()])
+    call = in_turn(lambda c: c.list_coins(), impatient, lambda c: c.list_coins())
+    with serving(lambda _: next(answers, response())) as server:
+        [_, error, coins] = client(call, base_url=server.url)
+    assert (type(error), error.attempts, len(coins)) == (RequestTimeout, 1, 1)
     first, second, third = (request.connection for request in server.requests)
     assert first == second != third
 

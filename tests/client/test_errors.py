@@ -1,5 +1,7 @@
 """Failures become errors of this package with a sufficient message."""
 
+import asyncio
+import contextlib
 import copy
 import json
 import pickle
@@ -24,7 +26,9 @@ from binance_small_liability import (
 from binance_small_liability import _errors as errors
 from binance_small_liability._call import call
 
-from tests.conftest import CREDENTIALS, ListCoins
+from tests.clients import RunClient, run_scenario
+from tests.clients import list_coins as call_list_coins
+from tests.conftest import ListCoins
 from tests.errors import NAMED, TREE, refusal_class
 from tests.wire import DOCUMENTED, Answer, closed, reset, response, serving, stalled
 from tools.operations import LIST_COINS
@@ -168,11 +172,24 @@ def test_errors_can_be_pickled_copied_and_made_again_from_json(error: SmallLiabi
     assert vars(remade) == {k: v for k, v in vars(error).items() if k != "attempts"}
 
 
-def test_a_closed_client_refuses_calls() -> None:
-    client = SmallLiabilityClient(**CREDENTIALS)
-    client.close()
-    with pytest.raises(ConfigurationError, match="closed"):
-        client.list_coins()
+def test_a_closed_client_refuses_calls_and_is_not_entered_again(client: RunClient) -> None:
+    kept: list[Any] = []
+
+    async def keep(opened: Any) -> None:
+        assert not opened.closed
+        kept.append(opened)
+
+    async def enter(each: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            is_sync = isinstance(each, SmallLiabilityClient)
+            await (stack.enter_context(each) if is_sync else each.__aenter__())
+
+    run_scenario(client, keep)
+    for each in (kept[0], kept[0].with_options(timeout=1)):
+        assert each.closed
+        for use in (call_list_coins, enter):
+            with pytest.raises(ConfigurationError, match="closed; make a new one"):
+                asyncio.run(use(each))
 
 
 @pytest.mark.parametrize(
@@ -216,10 +233,9 @@ def test_each_new_field_is_reported_once_and_at_most_100_are(
     many = response([{**coin, **{f"new{number}": 1 for number in range(150)}}])
     with serving(first) as server:
         list_coins(calls=3, base_url=server.url)
-    [line] = caplog.messages
-    assert (
-        line == "list_coins has a new field 'fee'; this version ignores it, a newer one may have it"
-    )
+    [record] = caplog.records
+    assert vars(record)["operation"] == "list_coins"
+    assert record.message.startswith("list_coins has a new field 'fee'; this version ignores it, ")
     with serving(many) as server:
         list_coins(base_url=server.url)
     assert len(set(caplog.messages)) == len(caplog.messages) == 100

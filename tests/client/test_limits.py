@@ -13,6 +13,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
+import attrs
 import pytest
 from binance_small_liability import (
     ApiError,
@@ -218,7 +219,10 @@ def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) 
     ):
         assert (wait.operation, wait.reason) == ("list_coins", reason)
         assert 20 < wait.wait <= 30
-        assert f"list_coins waits for {wait.wait:.3f} s: {reason}" in caplog.messages
+    records = [vars(each) for each in caplog.records if "waits for" in each.getMessage()]
+    for wait, record in zip(waits, records, strict=True):
+        assert record["message"] == f"list_coins waits for {wait.wait:.1f} s: {wait.reason}"
+        assert record.items() >= attrs.asdict(wait).items()
     assert caplog.text.count("on_wait failed") == 2
 
 

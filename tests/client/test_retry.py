@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from binance_small_liability import (
     ApiError,
@@ -24,7 +25,9 @@ from binance_small_liability import (
 )
 from binance_small_liability._call.retry import may_retry, parse_retry_after, wait_before_retry
 from binance_small_liability._io import real_time
+from binance_small_liability.testing import FakeBinance
 
+from tests.clients import RunClient, in_turn
 from tests.conftest import CREDENTIALS, ListCoins
 from tests.wire import response, serving
 from tools.contract import LIST_PATH
@@ -105,7 +108,8 @@ def test_on_retry_receives_each_retry(
     list_coins: ListCoins, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "random", lambda: 0.5)
-    answers = iter([response({}, 503), lambda _: None, response({}, 429, {"Retry-After": "7"})])
+    limit = response({"code": -1003, "msg": ""}, 429, {"Retry-After": "7"})
+    answers = iter([response({}, 503), lambda _: None, limit])
     retries: list[RetryDetails] = []
 
     def answer(_: Any) -> Any:
@@ -114,25 +118,51 @@ def test_on_retry_receives_each_retry(
     caplog.set_level(logging.INFO, "binance_small_liability")
     with real_time.skipping(), serving(answer) as server:
         list_coins(base_url=server.url, max_attempts=4, on_retry=retries.append)
-    assert [(d.attempt, d.error_class, d.status) for d in retries] == [
-        (1, ServerError, 503),
-        (2, NetworkError, None),
-        (3, RateLimitError, 429),
+    assert retries == [
+        RetryDetails("list_coins", 1, 0.375, ServerError, 503, None),
+        RetryDetails("list_coins", 2, 0.75, NetworkError, None, None),
+        RetryDetails("list_coins", 3, 7.0, RateLimitError, 429, -1003),
     ]
-    assert [d.wait for d in retries] == [0.375, 0.75, 7.0]
-    lines = [r.getMessage() for r in caplog.records if r.name == "binance_small_liability"]
-    assert len(lines) == 3
-    assert "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0." in lines[0]
+    records = [vars(each) for each in caplog.records if each.name == "binance_small_liability"]
+    for record, retry in zip(records, retries, strict=True):
+        name = retry.error_class.__name__
+        assert record.items() >= (attrs.asdict(retry) | {"error_class": name}).items()
+    wanted = "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0.4 s"
+    assert records[0]["message"] == wanted
 
 
 def test_each_request_is_logged_without_its_query(
     list_coins: ListCoins, caplog: pytest.LogCaptureFixture
 ) -> None:
+    answers = iter([response({}, 503)])
     caplog.set_level(logging.INFO, "binance_small_liability.requests")
-    with serving(response()) as server:
+    with real_time.skipping(), serving(lambda _: next(answers, response())) as server:
         list_coins(base_url=server.url)
-    [line] = [r.getMessage() for r in caplog.records if r.name.endswith(".requests")]
-    assert line == f"GET {LIST_PATH}: HTTP 200"
+    records = [vars(each) for each in caplog.records if each.name.endswith(".requests")]
+    for attempt, (record, status) in enumerate(zip(records, (503, 200), strict=True), 1):
+        assert record["message"] == f"GET {LIST_PATH}: HTTP {status}"
+        fields = {"operation": "list_coins", "attempt": attempt, "status": status}
+        assert record.items() >= fields.items()
+        assert 0 < record["seconds"] == round(record["seconds"], 3) < 10
+
+
+def test_other_records_of_the_log_name_their_operation(
+    client: RunClient,
+    caplog: pytest.LogCaptureFixture,
+    fake_binance: FakeBinance,
+    fake_binance_url: str,
+) -> None:
+    caplog.set_level(logging.INFO, "binance_small_liability")
+    fake_binance.clock_skew = 90_000
+    fake_binance.drop_next(operation="exchange")
+    options = {**fake_binance.credentials, "base_url": fake_binance_url}
+    call = in_turn(lambda c: c.list_coins(), lambda c: c.exchange(["ETH"]))
+    *_, error = client(call, **options)
+    client(lambda c: c.confirm(error.receipt), **options)
+    others = [vars(each) for each in caplog.records if not each.name.endswith(".requests")]
+    found = {(each["operation"], each.get("wait", 0) > 0, "offset" in each) for each in others}
+    assert found == {("server_time", False, True), ("list_exchanges", True, False)}
+    assert others[0]["message"] == f"The clock is corrected by {others[0]['offset']:+d} ms"
 
 
 def test_a_hook_that_fails_does_not_fail_the_call(
@@ -144,7 +174,8 @@ def test_a_hook_that_fails_does_not_fail_the_call(
     answers = iter([response({}, 503)])
     with real_time.skipping(), serving(lambda _: next(answers, response())) as server:
         assert list_coins(base_url=server.url, on_retry=fail)
-    assert "on_retry failed" in caplog.text
+    [record] = caplog.records
+    assert (record.getMessage(), vars(record)["operation"]) == ("on_retry failed", "list_coins")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ def calls(client: SmallLiabilityClient) -> None:
     assert_type(client.list_exchanges(), list[Exchange])
     assert_type(client.list_exchanges(datetime.now(UTC), end=None), list[Exchange])
     assert_type(client.used_weight, int | None)
+    assert_type(client.closed, bool)
+    impatient = client.with_options(timeout=5, max_attempts=1, max_retry_wait=0)
+    assert_type(impatient.call(operations.list_coins), list[Coin])
+    client.with_options(proxy="http://localhost")  # type: ignore[call-arg]
     receipt = client.exchange(["BTC", "ETH"])
     assert_type(receipt, Receipt)
     assert_type(client.confirm(receipt, recv_window=3000), list[Exchange])
@@ -100,9 +104,12 @@ class Subclass(SmallLiabilityClient):
 
 def subclasses() -> None:
     assert_type(Subclass.from_env(), Subclass)
+    assert_type(Subclass.from_env().with_options(timeout=5), Subclass)
 
 
 def retried(retry: RetryDetails) -> None:
+    assert_type(retry.operation, str)
+    assert_type(retry.code, int | None)
     assert_type(retry.attempt, int)
     assert_type(retry.wait, float)
     assert_type(retry.error_class, type[SmallLiabilityError])

@@ -5,6 +5,7 @@ from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast
 
+import attrs
 import httpx
 from binance_small_liability_api import operations
 from binance_small_liability_api.operation import Operation
@@ -41,13 +42,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Options(TypedDict, total=False):
-    base_url: str
-    insecure_http: bool
-    recv_window: int
+class CallOptions(TypedDict, total=False):
     timeout: float
     max_attempts: int
     max_retry_wait: float
+
+
+class Options(CallOptions, total=False):
+    base_url: str
+    insecure_http: bool
+    recv_window: int
     on_retry: Callable[[RetryDetails], object] | None
     on_wait: Callable[[WaitDetails], object] | None
     transport: Any
@@ -57,6 +61,8 @@ class Options(TypedDict, total=False):
 
 class ConfiguredClient:
     """What both clients share: their options."""
+
+    _io: "TaskIo | ThreadIo"
 
     def __init__(
         self,
@@ -114,32 +120,24 @@ class ConfiguredClient:
         # Tracebacks may print the local variables of this frame.
         del api_key, api_secret, private_key, private_key_password, proxy
         signer = credentials.signer()
+        shared: dict[str, Any] = {
+            "base_url": base_url,
+            "recv_window": recv_window,
+            "timeout": timeout,
+            "max_attempts": max_attempts,
+            "max_retry_wait": max_retry_wait,
+            "on_retry": on_retry,
+            "on_wait": on_wait,
+        }
         self._config = Config(
-            base_url=base_url,
+            **shared,
             insecure_http=insecure_http,
-            recv_window=recv_window,
-            timeout=timeout,
-            max_attempts=max_attempts,
-            max_retry_wait=max_retry_wait,
-            on_retry=on_retry,
-            on_wait=on_wait,
             transport=transport,
             proxy=hidden_proxy,
             limits=limits,
         )
-        self._caller = Caller(
-            signer=signer,
-            limits=self._open_limits(signer.api_key),
-            io=self._open_io(),
-            server_time=operations.server_time,
-            base_url=base_url,
-            recv_window=recv_window,
-            timeout=timeout,
-            max_attempts=max_attempts,
-            max_retry_wait=max_retry_wait,
-            on_retry=on_retry,
-            on_wait=on_wait,
-        )
+        opened = self._open_limits(signer.api_key)
+        self._caller = Caller(signer=signer, limits=opened, io=self._open_io(), **shared)
 
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits
@@ -168,11 +166,7 @@ class ConfiguredClient:
         Raises:
             ConfigurationError: an option or a variable is wrong or missing; the error names it.
         """
-        for name in options.keys() - Options.__annotations__.keys():
-            # The value may be a secret, and the error's frames must not contain it.
-            cast(dict[str, Any], options).clear()
-            instead = f"; set {VARIABLES[name]}" if name in VARIABLES else ""
-            raise ConfigurationError(name, f"is not an option of from_env{instead}")
+        _check_names(cast(dict[str, Any], options), Options, "from_env")
         given = set(options)
         # Hidden, because the frames of an error may show it.
         proxy = Hidden.of(options.pop("proxy", None))
@@ -190,6 +184,30 @@ class ConfiguredClient:
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
             problem = error.problem.replace("private_key", VARIABLES["private_key"])
             raise ConfigurationError(option, problem) from None
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """This client with other options, for single calls.
+
+        For example `client.with_options(timeout=5).list_coins()`. Both share connections, clock and
+        limits; if one is closed, so is the other.
+
+        Args:
+            options: `timeout`, `max_attempts` and `max_retry_wait`, as of the constructor.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+        """
+        _check_names(cast(dict[str, Any], options), CallOptions, "with_options")
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._config = attrs.evolve(self._config, **options)
+        twin._caller = attrs.evolve(self._caller, **options)
+        return twin
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed. A closed client sends nothing and cannot be entered again."""
+        return self._io.closed
 
     def _read(
         self,
@@ -248,6 +266,14 @@ class ConfiguredClient:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied; make another one.")
+
+
+def _check_names(options: dict[str, Any], known: type, method: str) -> None:
+    for name in options.keys() - known.__annotations__.keys():
+        # The value may be a secret, and the error's frames must not contain it.
+        options.clear()
+        instead = f"; set {VARIABLES[name]}" if name in VARIABLES and known is Options else ""
+        raise ConfigurationError(name, f"is not an option of {method}{instead}")
 
 
 def _redis_limits(url: Hidden) -> "RedisLimits":
@@ -376,7 +402,8 @@ class SmallLiabilityClient(ConfiguredClient):
             self._config.transport.close()
 
     def __enter__(self) -> Self:
-        """This client."""
+        """This client. Raises ConfigurationError if it is closed."""
+        self._io.check_open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -433,7 +460,8 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
             await self._config.transport.aclose()
 
     async def __aenter__(self) -> Self:
-        """This client."""
+        """This client. Raises ConfigurationError if it is closed."""
+        self._io.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -85,7 +85,7 @@ _from_one = _number("a whole number, 1 or more", lambda value: value >= 1, int)
 
 def _boolean(_: Any, attribute: "attrs.Attribute[bool]", value: object) -> None:
     if not isinstance(value, bool):
-        raise ConfigurationError(attribute.name, "must be True or False")
+        raise ConfigurationError(attribute.name, "must be True or False; as a variable: 1")
 
 
 def _base_url(config: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
@@ -306,9 +306,7 @@ def _environment() -> dict[str, Any]:
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
     if "insecure_http" in settings:
-        if settings["insecure_http"].reveal() != "1":
-            raise ConfigurationError(VARIABLES["insecure_http"], "must be 1 or unset")
-        settings["insecure_http"] = True
+        settings["insecure_http"] = settings["insecure_http"].reveal() == "1" or None
     if "private_key" in settings:
         settings["private_key"] = _key_file(settings["private_key"])
     return settings

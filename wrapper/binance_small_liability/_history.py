@@ -40,7 +40,9 @@ async def list_exchanges(
 
 
 def _log_pause(seconds: float) -> None:
-    log.info("The history does not list the exchange yet; asking again in %.3f s", seconds)
+    fields = {"operation": operation.name, "wait": seconds}
+    text = "The history does not list the exchange yet; asking again in %(wait).1f s"
+    log.info(text, fields, extra=fields)
 
 
 async def confirm(

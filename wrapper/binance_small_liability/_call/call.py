@@ -14,6 +14,7 @@ The synchronous client runs it with an `Io` that never suspends.
 
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import httpx
 from binance_small_liability_api.operation import Operation
+from binance_small_liability_api.operations import server_time
 from binance_small_liability_api.values import Mismatch, milliseconds, moment
 
 from binance_small_liability._errors import (
@@ -66,7 +68,6 @@ class Caller:
     """What the calls of one client share.
 
     Attributes:
-        server_time: the operation that asks for Binance's time.
         base_url: the service's URL.
         recv_window: milliseconds for which a request stays valid, unless a call says otherwise.
         timeout: seconds for one attempt.
@@ -81,7 +82,6 @@ class Caller:
     signer: Signer
     limits: Limits
     io: Io
-    server_time: Operation[..., Any]
     base_url: str
     recv_window: int
     timeout: float
@@ -109,13 +109,15 @@ class Caller:
         """Asks for Binance's time, unless another call has corrected the clock since `before`."""
         async with self.io.correcting_clock():
             if self.clock.correction is before:
-                call = Call(self, self.server_time, {})
+                call = Call(self, server_time, {})
                 try:
                     time = await call.send(fresh=False)
                     call.stop(milliseconds(time.server_time))
-                    log.warning("The clock is corrected by %+d ms", self.clock.correction.offset)
+                    offset = self.clock.correction.offset
+                    fields = {"operation": server_time.name, "offset": offset}
+                    log.warning("The clock is corrected by %+d ms", offset, extra=fields)
                 except SmallLiabilityError as error:
-                    self.clock.fail(f"{self.server_time.path} failed: {_reason(error)}")
+                    self.clock.fail(f"{server_time.path} failed: {_reason(error)}")
             return self.clock.correction
 
 
@@ -219,7 +221,9 @@ class Call(Generic[T]):
         try:
             request = self._request()
             self.in_doubt = not self.repeatable
+            begun = time.monotonic()
             answer = await connection.exchange(request, self.caller.timeout, self._look)
+            self._log_response(answer.status_code, time.monotonic() - begun)
             verdict = judge(answer, self.operation, self._redact)
             outcome = Outcome("answered", verdict.used_weight)
             if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
@@ -309,7 +313,6 @@ class Call(Generic[T]):
     async def _judge(self, answer: Answer, verdict: Verdict) -> None:
         """Raises the error that the answer reports, if any."""
         caller, operation, error = self.caller, self.operation, verdict.error
-        request_log.info("%s %s: HTTP %d", operation.method, operation.path, answer.status_code)
         if verdict.used_weight is not None:
             caller.used_weight[operation.name] = verdict.used_weight
         if isinstance(error, RateLimitError):
@@ -368,22 +371,29 @@ class Call(Generic[T]):
         jitter = random.random()  # noqa: S311 - it need not be secret
         return wait_before_retry(error, self.attempts, longest, jitter)
 
+    def _log_response(self, status: int, seconds: float) -> None:
+        operation = self.operation
+        fields = {"operation": operation.name, "attempt": self.attempts, "status": status}
+        fields["seconds"] = round(seconds, 3)
+        request_log.info("%s %s: HTTP %d", operation.method, operation.path, status, extra=fields)
+
     def _report_retry(self, wait: float, error: SmallLiabilityError) -> None:
-        status = error.status_code if isinstance(error, ApiError) else None
+        refusal = error if isinstance(error, ApiError) else None
+        status, code = (refusal.status_code, refusal.code) if refusal else (None, None)
+        kind, name, number = type(error), self.operation.name, self.attempts
+        details = RetryDetails(name, number, wait, kind, status, code)
         log.info(
-            "Attempt %d failed with %s (HTTP status %s); trying again in %.3f s",
-            self.attempts,
-            type(error).__name__,
-            status,
-            wait,
+            "Attempt %d failed with %s (HTTP status %s); trying again in %.1f s",
+            *(number, kind.__name__, status, wait),
+            extra=attrs.asdict(details) | {"error_class": kind.__name__},
         )
-        details = RetryDetails(self.attempts, wait, type(error), status)
         _tell(self.caller.on_retry, details, "on_retry")
 
     def _report_wait(self, wait: Wait) -> None:
-        name, seconds, reason = self.operation.name, wait.seconds, wait.reason
-        log.info("%s waits for %.3f s: %s", name, seconds, reason)
-        _tell(self.caller.on_wait, WaitDetails(name, seconds, reason), "on_wait")
+        details = WaitDetails(self.operation.name, wait.seconds, wait.reason)
+        fields = attrs.asdict(details)
+        log.info("%(operation)s waits for %(wait).1f s: %(reason)s", fields, extra=fields)
+        _tell(self.caller.on_wait, details, "on_wait")
 
     def _report_unknown(self, unknown: Iterable[str]) -> None:
         """Logs fields that are not in the contract, each once per process."""
@@ -394,6 +404,7 @@ class Call(Generic[T]):
                     "%s has a new field %.80r; this version ignores it, a newer one may have it",
                     self.operation.name,
                     self._redact(name),
+                    extra={"operation": self.operation.name},
                 )
 
     def _redact(self, text: str) -> str:
@@ -417,7 +428,8 @@ class Call(Generic[T]):
             f" began at {receipt.sent_at.isoformat()}; its outcome is unknown. The history is"
             f" conclusive from {receipt.conclusive_at.isoformat()} on"
         )
-        log.warning(text, extra={"receipt": receipt})
+        fields = {"operation": self.operation.name, "attempt": self.attempts, "receipt": receipt}
+        log.warning(text, extra=fields)
         interrupt.add_note(text)
         vars(interrupt)["receipt"] = receipt
 
@@ -426,16 +438,18 @@ class _HeldBackError(Exception):
     """A cool-down began before the request was sent. The call takes another turn."""
 
 
-def _tell(hook: Callable[[Any], object] | None, details: object, name: str) -> None:
+def _tell(
+    hook: Callable[[Any], object] | None, details: RetryDetails | WaitDetails, name: str
+) -> None:
     if hook is not None:
         try:
             hook(details)
         except Exception:  # an error in a service's statistics must not fail its call
-            log.exception("%s failed", name)
+            log.exception("%s failed", name, extra={"operation": details.operation})
 
 
 def _reason(error: SmallLiabilityError) -> str:
-    if isinstance(error, ApiError) and error.status_code is not None:
+    if isinstance(error, ApiError):
         return f"HTTP {error.status_code}"
     if isinstance(error, NetworkError):
         return type(error.__cause__).__name__

@@ -10,16 +10,20 @@ class RetryDetails:
     """What `on_retry` receives before each retry.
 
     Attributes:
+        operation: the name of the operation, such as `list_coins`.
         attempt: the number of the attempt that failed, from 1.
         wait: seconds until the next attempt.
         error_class: the class of the attempt's error.
         status: the HTTP status, or None if no answer arrived.
+        code: Binance's error code, or None if it sent none.
     """
 
+    operation: str
     attempt: int
     wait: float
     error_class: type[SmallLiabilityError]
     status: int | None
+    code: int | None
 
 
 @attrs.frozen

@@ -84,7 +84,7 @@ class Lending(ABC, Generic[P]):
     def __init__(self, connect: Callable[[], Connection]) -> None:
         """`connect` makes a connection that is not open yet."""
         self._connect = connect
-        self._closed = False
+        self.closed = False
         # Those of other processes are kept: what they hold would be closed with them.
         self._places: dict[Any, P] = {}
 
@@ -95,6 +95,11 @@ class Lending(ABC, Generic[P]):
     @abstractmethod
     async def _discard(self, connection: Connection) -> None:
         """Closes a connection."""
+
+    def check_open(self) -> None:
+        """Raises ConfigurationError if it is closed."""
+        if self.closed:
+            raise ConfigurationError("The client", "is closed; make a new one")
 
     async def borrow(self, timeout: float, *, fresh: bool) -> Connection:
         """Lends a connection."""
@@ -107,8 +112,7 @@ class Lending(ABC, Generic[P]):
             raise
 
     async def _lend(self, place: P, fresh: bool) -> Connection:
-        if self._closed:
-            raise ConfigurationError("The client", "is closed; make a new one")
+        self.check_open()
         while not fresh and (connection := place.idle.take()) is not None:
             if connection.usable:
                 return connection
@@ -119,7 +123,7 @@ class Lending(ABC, Generic[P]):
         """Takes a connection back."""
         place = self._here()
         try:
-            kept = connection.usable and not self._closed
+            kept = connection.usable and not self.closed
             if kept:
                 place.idle.put(connection)
         finally:

@@ -87,14 +87,6 @@ class Answer:
         # Raised outside the handler, because the cause quotes the body.
         raise ContractError(f"The answer breaks the contract: its body is not JSON ({reason})")
 
-    def field(self, name: str) -> object:
-        """A field of the body, or None if the body is not an object with such a field."""
-        try:
-            payload = self.json()
-        except ContractError:
-            return None
-        return payload.get(name) if isinstance(payload, dict) else None
-
 
 class Signature:
     """Key and, if the request is signed, signature of one request. Only its methods show them.

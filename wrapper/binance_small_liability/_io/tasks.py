@@ -149,7 +149,7 @@ class TaskIo(Lending[_EventLoop]):
 
     async def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
-        self._closed = True
+        self.closed = True
         # Another task may be closing it, too. At the end of Python there is no event loop.
         with suppress(RuntimeError, ConfigurationError):
             await self._here().end.aclose()

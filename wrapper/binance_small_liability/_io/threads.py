@@ -122,5 +122,5 @@ class ThreadIo(Lending[_Process]):
 
     def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
-        self._closed = True
+        self.closed = True
         run(self._discard_idle(self._here()))
