@@ -53,43 +53,9 @@ def run_aiohttp(call: Callable[[Any], Any], **options: Any) -> Any:
 CLIENTS: dict[str, RunClient] = {"sync": run_sync, "async": run_async, "aiohttp": run_aiohttp}
 
 
-def in_turn(*steps: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Calls of one client, one after another. Errors of the package are results, too."""
-
-    def caught(step: Callable[[Any], Any], client: Any) -> Any:
-        try:
-            return step(client)
-        except SmallLiabilityError as error:
-            return error
-
-    async def awaited(client: Any) -> list[Any]:
-        results = []
-        for step in steps:
-            try:
-                result = step(client)
-                results.append(await result if isawaitable(result) else result)
-            except SmallLiabilityError as error:
-                results.append(error)
-        return results
-
-    def both(client: Any) -> Any:
-        if isinstance(client, AsyncSmallLiabilityClient):
-            return awaited(client)
-        return [caught(step, client) for step in steps]
-
-    return both
-
-
-async def list_coins(client: Any) -> Any:
-    """Calls a client of either kind."""
-    called = client.list_coins()
-    return await called if isawaitable(called) else called
-
-
-async def call_paced(client: Any) -> Any:
-    """Calls a client of either kind."""
-    called = client.call(PACED)
-    return await called if isawaitable(called) else called
+async def finished(result: Any) -> Any:
+    """What a call of a client of either kind returns."""
+    return await result if isawaitable(result) else result
 
 
 def run_scenario(client: RunClient, scenario: Callable[[Any], Any], **options: Any) -> Any:
@@ -100,3 +66,18 @@ def run_scenario(client: RunClient, scenario: Callable[[Any], Any], **options: A
         return run(scenario(opened)) if is_sync else scenario(opened)
 
     return client(call, **options)
+
+
+def in_turn(*steps: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Calls of one client, one after another. Errors of the package are results, too."""
+
+    async def calls(client: Any) -> list[Any]:
+        results = []
+        for step in steps:
+            try:
+                results.append(await finished(step(client)))
+            except SmallLiabilityError as error:
+                results.append(error)
+        return results
+
+    return lambda client: run_scenario(lambda call: call(client), calls)

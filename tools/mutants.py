@@ -3,7 +3,7 @@
 It runs the tests that reach the changed function, and reports each change that they do not notice.
 
     make mutants                          # every module
-    make mutants MODULE="retry _records"  # some of them
+    make mutants MODULE="retry _history"  # some of them
 
 The report is tests/mutants.md. Write the reason for a survivor into its row: the next run keeps it.
 The command fails if fewer than 97 % are killed or if a survivor has no reason.
@@ -11,6 +11,7 @@ The command fails if fewer than 97 % are killed or if a survivor has no reason.
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+from tools.check_generated import PACKAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "tests/mutants.md"
@@ -39,15 +42,21 @@ class Part(NamedTuple):
 PARTS = [
     Part(
         "src/binance_small_liability/_call",
-        ["pacing", "limits", "retry", "answer", "clock", "signing", "keys"],
+        ["pacing", "limits", "retry", "clock", "signing", "keys", "arguments"],
         "client",
         ["limits", "retry", "errors", "clock", "signing", "keys", "pacing", "exchange"],
     ),
     Part(
         "src/binance_small_liability/_call",
-        ["call", "sending"],
+        ["answer"],
         "client",
-        ["errors", "retry", "clock", "limits", "exchange", "config", "connections"],
+        ["errors", "retry", "limits", "exchange", "faults"],
+    ),
+    Part(
+        "src/binance_small_liability/_call",
+        ["call"],
+        "client",
+        ["errors", "retry", "clock", "limits", "call", "exchange", "config", "connections"],
     ),
     Part(
         "src/binance_small_liability/_io",
@@ -57,10 +66,13 @@ PARTS = [
     ),
     Part(
         "src/binance_small_liability",
-        ["_records", "_history", "_operations", "_secrets"],
+        ["_history", "_secrets"],
         "client",
-        ["records", "history", "exchange", "errors", "redaction"],
+        ["history", "exchange", "errors", "redaction"],
     ),
+    Part("generated", ["generate"], "contract", ["generated"]),
+    # The copies of `generated/runtime/`.
+    Part("src/binance_small_liability_api", ["operation", "values"], "contract", ["generated"]),
     Part(
         "src/binance_small_liability/testing",
         ["_checks", "_weights"],
@@ -69,17 +81,17 @@ PARTS = [
     ),
     Part(
         "tools",
-        ["check_page", "page", "sections", "examples", "statements"],
+        ["check_page", "comparison", "page", "sections", "examples", "statements"],
         "tools",
         ["check_page"],
     ),
 ]
 
-# mutmut finds modules only below src/ and the folder itself, so it works in a folder of links.
+# mutmut finds modules only below src/ and the folder itself, so it works in a folder of its own.
 _CONFIG = """
 [tool.mutmut]
-source_paths = ["src", "tools"]
-also_copy = ["openapi.yaml", "generated"]
+source_paths = ["src", "tools", "generated"]
+also_copy = ["openapi.yaml"]
 only_mutate = {modules}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = [
@@ -170,7 +182,8 @@ def _run(part: Part, stage: Path) -> dict[str, Result]:
 def _prepare(stage: Path, config: str) -> None:
     for name in ("tests", "tools", "generated", "openapi.yaml"):
         (stage / name).symlink_to(ROOT / name)
-    (stage / "src").symlink_to(ROOT / "wrapper")
+    for package in (ROOT / "wrapper/binance_small_liability", PACKAGE):
+        shutil.copytree(package, stage / "src" / package.name)
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     (stage / "pyproject.toml").write_text(project + config, "utf-8")
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,7 +36,7 @@ from binance_small_liability._io.tasks import TaskIo
 from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
-from tests.clients import CREDENTIALS, RunClient, in_turn, run_async, run_sync
+from tests.clients import CREDENTIALS, RunClient, finished, in_turn, run_scenario, run_sync
 from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
 from tools.contract import LIST_PATH
 
@@ -68,36 +68,22 @@ class _Dropping:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_retry_uses_a_fresh_connection_in_threads() -> None:
+def test_a_retry_uses_a_fresh_connection(client: RunClient) -> None:
     network = _Dropping()
-    with (
-        serving(network) as server,
-        SmallLiabilityClient(base_url=server.url, timeout=0.5, **CREDENTIALS) as client,
-        ThreadPoolExecutor(10) as threads,
-    ):
-        list(threads.map(lambda _: client.list_coins(), range(50)))
-        network.drop()
-        server.requests.clear()
-        assert client.list_coins()
-        assert len(server.requests) == 2
 
-
-@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
-@pytest.mark.usefixtures("no_waiting")
-def test_a_retry_uses_a_fresh_connection_in_tasks(transport: Any) -> None:
-    async def calls(network: _Dropping, server: WireServer) -> None:
-        async with AsyncSmallLiabilityClient(
-            base_url=server.url, timeout=0.5, transport=transport and transport(), **CREDENTIALS
-        ) as client:
+    async def calls(client: Any) -> None:
+        if isinstance(client, SmallLiabilityClient):
+            with ThreadPoolExecutor(10) as threads:
+                list(threads.map(lambda _: client.list_coins(), range(50)))
+        else:
             await asyncio.gather(*(client.list_coins() for _ in range(10)))
-            network.drop()
-            server.requests.clear()
-            assert await client.list_coins()
-            assert len(server.requests) == 2
+        network.drop()
+        wire.requests.clear()
+        assert await finished(client.list_coins())
+        assert len(wire.requests) == 2
 
-    network = _Dropping()
-    with serving(network) as server:
-        asyncio.run(calls(network, server))
+    with serving(network) as wire:
+        run_scenario(client, calls, base_url=wire.url, timeout=0.5)
 
 
 def test_an_idle_connection_is_used_again_and_closed_after_5_s(
@@ -208,11 +194,7 @@ def _cork(connection: socket.socket, on: int) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize("transport", ["sync", "None", "AiohttpTransport()"])
-# uWSGI forks in C, and Python is not told.
-@pytest.mark.parametrize("fork", ["os.fork", "ctypes.PyDLL(None).fork"])
-def test_forked_children_get_their_own_answers(
-    server: WireServer, fork: str, transport: str
-) -> None:
+def test_forked_children_get_their_own_answers(server: WireServer, transport: str) -> None:
     code = f"""
 import asyncio, ctypes, os, sys
 from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
@@ -227,7 +209,7 @@ else:
 call()
 children = []
 for child in range(1, 5):
-    pid = {fork}()
+    pid = ctypes.PyDLL(None).fork()  # as uWSGI forks: Python is not told
     if not pid:
         for number in range(1, 6):
             window = child * 100 + number
@@ -594,11 +576,6 @@ def test_the_base_url_may_have_a_path(client: RunClient, path: str, prefix: str)
     assert server.requests[0].path == f"{prefix}{LIST_PATH}"
 
 
-def test_a_host_that_does_not_exist_is_a_network_error(client: RunClient) -> None:
-    with pytest.raises(NetworkError):
-        client(lambda c: c.list_coins(), base_url="https://does-not-exist.invalid", max_attempts=1)
-
-
 class Lent:
     """A connection that only knows whether it was closed."""
 
@@ -615,7 +592,19 @@ class Lent:
         self.closed = True
 
 
-async def _lend(io: ThreadIo | TaskIo) -> None:
+BOTH_IOS = pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+
+
+@BOTH_IOS
+def test_connections_are_lent(
+    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 2)
+    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 2)
+    start(_lend(io(Lent)))
+
+
+async def _lend(io: Any) -> None:
     first = await io.borrow(0.01, fresh=False)
     second = await io.borrow(0.01, fresh=False)
     assert first is not second
@@ -626,12 +615,9 @@ async def _lend(io: ThreadIo | TaskIo) -> None:
     assert await io.borrow(0.01, fresh=False) is second, "the most recently used one comes first"
     third = await io.borrow(0.01, fresh=True)
     assert third not in (first, second)
-    assert isinstance(third, Lent)
     third.usable = False
     await io.give_back(third)
     assert third.closed
-    assert isinstance(second, Lent)
-    assert isinstance(first, Lent)
     closing = io.close()
     if closing is not None:
         await closing
@@ -644,17 +630,7 @@ async def _lend(io: ThreadIo | TaskIo) -> None:
     assert str(caught.value) == "The client is closed; make a new one"
 
 
-def test_connections_are_lent_to_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 2)
-    run(_lend(ThreadIo(Lent)))
-
-
-def test_connections_are_lent_to_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 2)
-    asyncio.run(_lend(TaskIo(Lent)))
-
-
-@pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+@BOTH_IOS
 def test_stale_connections_are_closed_when_another_comes_back(
     io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -672,7 +648,7 @@ def test_stale_connections_are_closed_when_another_comes_back(
     start(lend())
 
 
-@pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+@BOTH_IOS
 def test_a_connection_that_cannot_be_made_gives_its_turn_back(
     io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -715,25 +691,6 @@ def test_an_exception_of_a_signal_handler_passes_through(received: bytes) -> Non
     finally:
         signal.signal(signal.SIGALRM, before)
     assert len(server.requests) == 1
-
-
-class _Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body in which TLS fails. httpcore does not map every such error."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield b"["
-        raise ssl.SSLError("bad record")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
-            yield piece
-
-
-@pytest.mark.parametrize("client", [run_sync, run_async])
-def test_tls_that_fails_within_the_body_is_a_network_error(client: RunClient) -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=_Breaking()))
-    with pytest.raises(NetworkError, match=r"ReadError: SSLError: .*bad record"):
-        client(lambda c: c.list_coins(), transport=transport, max_attempts=1)
 
 
 def test_a_synchronous_call_that_suspends_is_a_bug() -> None:

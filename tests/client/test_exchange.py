@@ -162,28 +162,6 @@ def test_any_iterable_of_the_most_and_longest_names_is_accepted(client: RunClien
     assert receipt.assets == tuple(names)
 
 
-def test_many_threads_exchange_once_each() -> None:
-    failed: list[Any] = []
-    with (
-        serving(lambda request: reset() if "A7" in request.target else ACCEPTED) as server,
-        SmallLiabilityClient(base_url=server.url, **CREDENTIALS) as client,
-    ):
-
-        def call(number: int) -> None:
-            try:
-                client.exchange([f"A{number}"])
-            except SmallLiabilityError as error:
-                failed.append(error)
-
-        threads = [threading.Thread(target=call, args=(number,)) for number in range(50)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(server.requests) == 50
-    assert [(type(error), error.assets) for error in failed] == [(OutcomeUnknownError, ("A7",))]
-
-
 # Receipts.
 
 

@@ -1,6 +1,5 @@
 """Every kind of answer or failure over a real socket: what a read and an exchange make of it."""
 
-import asyncio
 import gzip
 import itertools
 import json
@@ -13,7 +12,6 @@ from typing import Any, NamedTuple
 import pytest
 from binance_small_liability import (
     ApiError,
-    AsyncSmallLiabilityClient,
     AuthenticationError,
     ClockSkewError,
     ContractError,
@@ -25,12 +23,11 @@ from binance_small_liability import (
     Receipt,
     RequestTimeout,
     ServerError,
-    SmallLiabilityClient,
     SmallLiabilityError,
 )
 
-from tests.clients import CLIENTS, RunClient
-from tests.conftest import CREDENTIALS, ListCoins
+from tests.clients import CLIENTS, RunClient, in_turn
+from tests.conftest import ListCoins
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import LIST_PATH, TIME_PATH
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, Operation
@@ -87,7 +84,7 @@ def _dripping(name: str, first: bytes, drop: bytes = b"a") -> Row:
             connection.sendall(drop)
             time.sleep(0.01)
 
-    options = {"timeout": 0.5, "max_attempts": 1}
+    options = {"timeout": 0.3, "max_attempts": 1}
     return Row(f"dripping {name}", drip, End(RequestTimeout), unknown(RequestTimeout), options)
 
 
@@ -107,7 +104,7 @@ def _broken(name: str, answer: Answer, says: str = "") -> Row:
 
 
 def _too_late(name: str, answer: Answer) -> Row:
-    options = {"timeout": 0.5, "max_attempts": 2}
+    options = {"timeout": 0.3, "max_attempts": 2}
     return Row(name, answer, End(RequestTimeout, 2), unknown(RequestTimeout), options)
 
 
@@ -136,31 +133,18 @@ DOUBTFUL = unknown(ApiError)
 SERVER_ERROR = End(ServerError, 3), unknown(ServerError)
 
 ROWS = [
-    # Connections that break.
+    # Connections that break. tests/client/test_io.py cuts answers everywhere.
     _broken("reset before the headers", reset()),
-    _broken("reset within the status line", reset(b"HTTP/1.1 20")),
-    _broken("reset within the headers", reset(HEAD + b"Content-Le")),
-    _broken("reset after the headers", reset(HEAD + b"Content-Length: 100\r\n\r\n")),
-    _broken("closed before the headers", closed()),
     _broken("closed within the headers", closed(HEAD)),
     _broken("a truncated body", closed(HEAD + b"Content-Length: 500\r\n\r\n{}")),
-    _broken("truncated chunks", closed(HEAD + CHUNKED + b"5\r\n[{")),
     _broken("chunked garbage", closed(HEAD + CHUNKED + b"zz\r\n[]\r\n")),
     _broken("not HTTP", closed(b"SSH-2.0-OpenSSH\r\n\r\n")),
     _broken("a length that is not a number", closed(HEAD + b"Content-Length: x\r\n\r\n[]")),
     _broken("two lengths", closed(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]")),
-    _broken("a length that is too short", closed(HEAD + b"Content-Length: 5\r\n\r\n[{}, 1")),
     _broken("no length", closed(HEAD + b"\r\n[]"), says="does not say how long"),
     _broken("a header without end", closed(HEAD + b"X: " + b"x" * 200_000)),
     _broken("a body that never ends", _endless),
-    *(
-        _broken(
-            f"encoded with {encoding}",
-            response(b"x", headers={"Content-Encoding": encoding}),
-            says="no encoding was asked for",
-        )
-        for encoding in ("gzip", "gzip, gzip", "br", "zstd", "unheard")
-    ),
+    _broken("encoded", response(b"x", headers={"Content-Encoding": "br"}), says="no encoding was"),
     _too_late("slow headers", stalled()),
     _too_late("100 Continue, and silence", stalled(b"HTTP/1.1 100 Continue\r\n\r\n")),
     _too_late("headers that stop", stalled(HEAD)),
@@ -168,7 +152,6 @@ ROWS = [
     _dripping("body", HEAD + b"Content-Length: 100000\r\n\r\n["),
     _dripping("status line", b"HTTP/1.1 200 "),
     _dripping("header", HEAD + b"X: "),
-    _dripping("chunk extension", HEAD + CHUNKED + b"1\r\n[\r\n1;"),
     _dripping("trailer", HEAD + CHUNKED + b"0\r\nX: "),
     _dripping("100 Continue", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     Row("broken, then well", [reset(), SUCCESS], End(requests=2), unknown()),
@@ -221,7 +204,7 @@ ROWS = [
     *(
         Row(f"{status} with {code}", refusal(status, code), REFUSED, DOUBTFUL)
         for status in (200, 400)
-        for code in (-1006, -1007, -1007.0, "-1007", "-1007.00")
+        for code in (-1006, -1007.0, "-1007")
     ),
     *(
         Row(f"400 with -1007 {form}", response(body, 400), REFUSED, DOUBTFUL)
@@ -240,7 +223,7 @@ ROWS = [
     # Refusals.
     *(
         Row(f"{status}", refusal(status, -9100), REFUSED, status=status)
-        for status in (400, 404, 405, 409, 413)
+        for status in (400, 404, 413)
     ),
     Row("400 with an empty body", response(b"", 400), REFUSED),
     Row("401", refusal(401, -2015), End(AuthenticationError), status=401),
@@ -270,7 +253,7 @@ ROWS = [
     Row("a status beyond 599", response(b"", 600), REFUSED, DOUBTFUL),
     *(
         Row(f"{status}", response(HTML, status), *SERVER_ERROR, status=status)
-        for status in (500, 502, 504, 520, 526, 530, 599)
+        for status in (500, 520, 599)
     ),
     Row("503", refusal(503, -1008), *SERVER_ERROR, status=503),
     Row("500 with the clock's code", refusal(500, -1021), *SERVER_ERROR),
@@ -283,25 +266,7 @@ ROWS = [
     Row("418 without a time", [refusal(418), SUCCESS], End(IpBanError)),
     *(
         Row(f"429 with Retry-After {value!r}", [_limited(value), SUCCESS], End(requests=2))
-        for value in (
-            *(
-                "7",
-                "60",
-                "0.5",
-                "\x1f7",
-                "7\x1c",
-                "0",
-                "-5",
-                "nan",
-                "inf",
-                "-inf",
-                "soon",
-                "",
-                "1e400",
-            ),
-            "Wed, 21 Oct 2015 07:28:00 GMT",
-            "Fri, 01 Jan 100000 00:00:00 GMT",
-        )
+        for value in ("60", "\x1f7", "-5", "1e400", "Fri, 01 Jan 100000 00:00:00 GMT")
     ),
     *(
         Row(f"429 with Retry-After {value}", [_limited(value), SUCCESS], End(RateLimitError))
@@ -361,17 +326,10 @@ ROWS = [
         )
         for name, answer in {
             "slow": stalled(),
-            "reset": reset(),
             "503": refusal(503),
             "HTML": response(HTML),
-            "a string": response({"serverTime": "1499827319559"}),
             "a boolean": response({"serverTime": True}),
-            "negative": response({"serverTime": -1}),
-            "before Binance": response({"serverTime": 0}),
             "far ahead": response({"serverTime": 2**53 - 1}),
-            "absurd": response({"serverTime": 10**30}),
-            "missing": response({}),
-            "an array": response([]),
         }.items()
     ),
 ]
@@ -447,28 +405,16 @@ def _assert_is(error: SmallLiabilityError, end: End, row: Row) -> None:
     assert row.status in (None, getattr(error, "status_code", None))
 
 
-@pytest.mark.parametrize("is_async", [False, True])
 def test_each_answer_over_a_connection_has_its_own_deadline(
-    monkeypatch: pytest.MonkeyPatch, is_async: bool
+    client: RunClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def the_deadline_passes() -> None:
+    def the_deadline_passes(_: Any) -> None:
         now = time.monotonic() + 2
         monkeypatch.setattr(time, "monotonic", lambda: now)
 
-    async def calls(url: str) -> None:
-        async with AsyncSmallLiabilityClient(base_url=url, timeout=1, **CREDENTIALS) as client:
-            await client.list_coins()
-            the_deadline_passes()
-            await client.list_coins()
-
-    with serving(response(LIST_COINS.body)) as server:
-        if is_async:
-            asyncio.run(calls(server.url))
-        else:
-            with SmallLiabilityClient(base_url=server.url, timeout=1, **CREDENTIALS) as client:
-                client.list_coins()
-                the_deadline_passes()
-                client.list_coins()
+    steps = in_turn(LIST_COINS.call, the_deadline_passes, LIST_COINS.call)
+    with serving(response()) as server:
+        client(steps, base_url=server.url, timeout=1)
     # Otherwise it was another attempt over another connection.
     assert len({request.connection for request in server.requests}) == 1
 
@@ -478,15 +424,14 @@ def test_each_answer_over_a_connection_has_its_own_deadline(
 def test_what_was_certainly_not_sent_is_retried(
     client: RunClient, operation: Operation, why: str
 ) -> None:
-    with serving(response(operation.body)) as server:
+    with serving(response(operation.body)) as closed_server:
         pass
-    urls = {
-        "nobody listens": server.url,
-        "no such host": "https://does-not-exist.invalid",
-        "no TLS": "",
-    }
     with serving(response(operation.body)) as server:
-        url = urls[why] or server.url.replace("http:", "https:")
+        url = {
+            "nobody listens": closed_server.url,
+            "no such host": "https://does-not-exist.invalid",
+            "no TLS": server.url.replace("http:", "https:"),
+        }[why]
         with pytest.raises(NetworkError) as caught:
             client(operation.call, base_url=url)
     assert not server.requests

@@ -10,7 +10,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 import attrs
@@ -35,7 +34,7 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability._io.threads import run
 from binance_small_liability.testing import FakeBinance
 
-from tests.clients import CLIENTS, CREDENTIALS, RunClient, list_coins, run_scenario
+from tests.clients import CLIENTS, CREDENTIALS, RunClient, finished, run_scenario
 from tests.conftest import ListCoins
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
@@ -147,7 +146,7 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
 
     async def scenario(client: Any) -> None:
         limits.append(client._caller.limits)
-        await list_coins(client)
+        await finished(client.list_coins())
 
     with serving(answer) as server:
         run_scenario(client, scenario, base_url=server.url)
@@ -173,9 +172,7 @@ class CoolingLate(Limits):
 def test_the_last_look_is_just_before_a_request_leaves(client: RunClient, own: bool) -> None:
     async def scenario(client: Any, refusal: RateLimitError) -> None:
         client._caller.limits = CoolingLate(refusal)
-        exchanged = client.exchange(["ETH"])
-        if isawaitable(exchanged):
-            await exchanged
+        await finished(client.exchange(["ETH"]))
 
     fake = FakeBinance()
     if not own and client is CLIENTS["aiohttp"]:
@@ -200,9 +197,9 @@ def test_waits_can_be_seen(client: RunClient, caplog: pytest.LogCaptureFixture) 
         raise KeyError("counter")  # it does not fail the call
 
     async def scenario(client: Any) -> None:
-        await list_coins(client)
+        await finished(client.list_coins())
         run(client._caller.limits.cool_down(COINS, _refusal(429, 30)))
-        await list_coins(client)
+        await finished(client.list_coins())
 
     caplog.set_level(logging.INFO, "binance_small_liability")
     limit = COINS.weight_per_minute
@@ -233,13 +230,13 @@ def test_what_is_left_of_each_budget_can_be_asked(client: RunClient) -> None:
     async def scenario(client: Any) -> None:
         untouched = {name: BudgetDetails(most, None, most) for name, most in limits.items() if most}
         assert client.budgets == untouched
-        await list_coins(client)
+        await finished(client.list_coins())
         assert client.budgets == {
             **untouched,
             "list_coins": BudgetDetails(limit, COINS.weight, limit - COINS.weight),
         }
         with pytest.raises(IpBanError):
-            await list_coins(client)
+            await finished(client.list_coins())
         assert {each.left for each in client.budgets.values()} == {0}
 
     with _serving(response(headers={COUNT: str(COINS.weight)}), BAN) as server:

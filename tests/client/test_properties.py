@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 from binance_small_liability import Coin, SmallLiabilityError
@@ -10,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ListCoins, list_coins_async, list_coins_sync
-from tests.wire import Answer, response, serving
+from tests.wire import Answer, serving
 from tools.operations import LIST_COINS
 
 # Other tests measure coverage: it would double the time of these.
@@ -121,53 +120,3 @@ def test_any_status_headers_and_body(
     server.answer = _sent_and_closed("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
     outcome = _outcome(list_coins, server.url)
     assert isinstance(outcome, list | SmallLiabilityError)
-
-
-_digits = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True)
-_json_numbers = st.builds(
-    "{}{}".format, _digits, st.sampled_from(["", "e5", "E-8", "e+20", "E0", "e-999"])
-)
-_decimal_strings = _digits.map('"{}"'.format)
-_names = st.text(min_size=1, max_size=12)
-[_DOCUMENTED] = LIST_COINS.example
-# JSON texts; what else a coin has is as documented.
-_coins = st.lists(
-    st.fixed_dictionaries(
-        {
-            **{
-                name: st.just(json.dumps(value, default=float))
-                for name, value in _DOCUMENTED.items()
-            },
-            "asset": _names.map(json.dumps),
-            "interest": _decimal_strings,
-            "principal": _decimal_strings,
-            "liabilityAsset": _names.map(lambda name: json.dumps(name, ensure_ascii=False)),
-            "liabilityQty": _json_numbers | _decimal_strings,
-        },
-        optional={"somethingNew": st.sampled_from(["null", '{"a": [1e400]}', '"x"'])},
-    ),
-    max_size=5,
-)
-
-
-@both_clients
-@given(coins=_coins)
-@thorough
-def test_coins_are_read_as_they_were_written(
-    server: Server, list_coins: ListCoins, coins: list[dict[str, str]]
-) -> None:
-    objects = [
-        "{" + ",".join(f'"{name}":{text}' for name, text in coin.items()) + "}" for coin in coins
-    ]
-    server.answer = response(f"[{','.join(objects)}]".encode(errors="surrogatepass"))
-    for got, written in zip(list_coins(base_url=server.url), coins, strict=True):
-        for name in ("asset", "liability_asset"):
-            assert getattr(got, name) == json.loads(written[_camel(name)])
-        for name in ("principal", "interest", "liability_qty"):
-            exact = Decimal(written[_camel(name)].strip('"'))
-            assert getattr(got, name).as_tuple() == exact.as_tuple()
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))

@@ -43,7 +43,7 @@ from tests.clients import (
     API_SECRET,
     CREDENTIALS,
     RunClient,
-    list_coins,
+    finished,
     run_async,
     run_scenario,
     run_sync,
@@ -365,7 +365,7 @@ def test_calls_succeed_while_redis_fails(
 
         async def call() -> None:
             nonlocal calls
-            await list_coins(client)
+            await finished(client.list_coins())
             calls += 1
 
         await call()
@@ -466,7 +466,7 @@ def test_calls_succeed_while_something_else_answers(
         async def scenario(client: Any) -> float:
             began = time.monotonic()
             for _ in range(3):
-                await list_coins(client)
+                await finished(client.list_coins())
             return time.monotonic() - began
 
         # Not 3 s: Redis is left alone after the first failure.
@@ -482,9 +482,9 @@ def test_without_redis_the_limits_of_the_process_hold(
     client: RunClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await list_coins(client)
+        await finished(client.list_coins())
         with pytest.raises(RateLimitError):
-            await list_coins(client)
+            await finished(client.list_coins())
 
     with serving(Counting(BUDGET - WEIGHT)) as server:
         limits = RedisLimits("redis://127.0.0.1:1")
@@ -498,10 +498,10 @@ def test_connections_that_redis_closes_are_replaced(
     client: RunClient, url: str, admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await list_coins(client)
+        await finished(client.list_coins())
         admin.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
         admin.flushall()  # it also loses its scripts and its numbers
-        await list_coins(client)
+        await finished(client.list_coins())
         assert admin.hget(COUNT, "count") == str(2 * WEIGHT)
 
     with serving(Counting()) as server:

@@ -2,20 +2,18 @@
 
 import time
 from importlib.metadata import version
-from typing import Any
 from urllib.parse import unquote
 
-import httpx
 import pytest
-from binance_small_liability import ConfigurationError, NetworkError, SmallLiabilityClient
+from binance_small_liability import NetworkError
 from binance_small_liability._call.keys import AsymmetricKey, HmacKey
 from binance_small_liability._call.signing import encode
 from binance_small_liability._secrets import Hidden
 
-from tests.clients import CREDENTIALS, RunClient
+from tests.clients import RunClient
 from tests.conftest import API_KEY, ListCoins
 from tests.signing import KEYS, VECTORS, assert_signed, credentials
-from tests.wire import Request, response, serving
+from tests.wire import response, serving
 from tools.contract import LIST_PATH
 from tools.operations import LIST_COINS
 
@@ -72,17 +70,6 @@ def test_the_headers_of_a_request(client: RunClient) -> None:
     assert request.header("User-Agent") == f"{NAME}/{version(NAME)}"
 
 
-def test_recv_window_of_the_client_and_of_the_call() -> None:
-    with (
-        serving(response()) as server,
-        SmallLiabilityClient(base_url=server.url, recv_window=1, **CREDENTIALS) as client,
-    ):
-        client.list_coins()
-        client.list_coins(recv_window=WINDOW.maximum)
-    sent = [dict(request.query)["recvWindow"] for request in server.requests]
-    assert sent == ["1", str(WINDOW.maximum)]
-
-
 def test_a_proxy_receives_the_signed_request(list_coins: ListCoins) -> None:
     with serving(response()) as proxy:
         list_coins(base_url="http://localhost:9", proxy=proxy.url)
@@ -99,29 +86,6 @@ def test_the_proxy_of_a_tunnel_receives_only_the_host(list_coins: ListCoins) -> 
     assert request.header("X-MBX-APIKEY") is None
 
 
-class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport of the caller."""
-
-    def __init__(self) -> None:
-        self.requests: list[httpx.Request] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        # Transports over aiohttp look at the content.
-        assert request.content == b""
-        return httpx.Response(200, json=[])
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return self.handle_request(request)
-
-
-def test_a_transport_of_the_caller_gets_the_signed_url(list_coins: ListCoins) -> None:
-    transport: Any = Transport()
-    assert list_coins(transport=transport) == []
-    [request] = transport.requests
-    assert_signed(Request("GET", request.url.raw_path.decode(), [], 0))
-
-
 def test_proxies_of_the_environment_are_not_used(
     list_coins: ListCoins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,10 +94,3 @@ def test_proxies_of_the_environment_are_not_used(
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         list_coins(base_url=server.url)
     assert (len(server.requests), proxy.requests) == (1, [])
-
-
-def test_a_wrong_recv_window_of_a_call_is_refused(client: RunClient) -> None:
-    wrong = r"^recv_window must be"
-    with serving(response()) as server, pytest.raises(ConfigurationError, match=wrong):
-        client(lambda c: c.list_coins(recv_window=0), base_url=server.url)
-    assert server.requests == []

@@ -97,12 +97,13 @@ def _contract(schema: Any, parameters: Any = ()) -> Any:
 @pytest.fixture(scope="module")
 def generator() -> Any:
     """The generator as a module."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "generated/generate.py")
+    name = "generated.generate"  # so mutmut finds it
+    spec = importlib.util.spec_from_file_location(name, ROOT / "generated/generate.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Its dataclasses look for their module.
-    sys.modules["generate"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -136,6 +137,9 @@ def newer(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name, schema, _, _ in PARAMETERS
     ]
     generator.generate(_written(_contract(schema, parameters), folder), folder / "newer_api")
+    for name in ("operation", "values"):  # the installed copies, in which mutmut makes its changes
+        installed = importlib.import_module(f"binance_small_liability_api.{name}")
+        sys.modules[f"newer_api.{name}"] = installed
     sys.path.insert(0, str(folder))
     yield importlib.import_module("newer_api.operations").newer
     sys.path.remove(str(folder))

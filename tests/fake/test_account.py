@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import attrs
 import pytest
-from binance_small_liability import ApiError, Exchange, SmallLiabilityClient, operations
+from binance_small_liability import Exchange, SmallLiabilityClient, operations
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability.testing._handlers import HANDLERS
 
@@ -90,17 +90,6 @@ def test_a_second_exchange_within_six_hours(sender: Sender, clock: StoppedClock)
     sender.fake.hours_between_exchanges = 0
     assert verdict(sender.exchange("币安人生")) == (200, None)
     assert [each.asset for each in sender.fake.exchanges] == ["ETH", "BTC", "币安人生"]
-
-
-def test_a_client_receives_the_refusals_of_the_rules() -> None:
-    fake = FakeBinance()
-    with SmallLiabilityClient(**fake.credentials, transport=fake.transport()) as client:
-        with pytest.raises(ApiError, match="-3027") as caught:
-            client.exchange(["BTC"])
-        assert caught.value.used_weight == EXCHANGE.generated.weight
-        client.exchange(["ETH"])
-        with pytest.raises(ApiError, match="-3007"):
-            client.exchange(["ETH"])
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[{}]", b"null", b'{"tranId":1'])

@@ -11,7 +11,6 @@ from binance_small_liability import (
     ApiError,
     AsyncSmallLiabilityClient,
     AuthenticationError,
-    ClockSkewError,
     ContractError,
     IpBanError,
     NetworkError,
@@ -28,7 +27,6 @@ from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.conftest import ListCoins
 from tests.fake.sending import SIGNED, Sender, used, verdict
-from tools.contract import TIME_PATH
 from tools.operations import LIST_COINS, OPERATIONS, SERVER_TIME, Operation
 
 Play: TypeAlias = Callable[[FakeBinance], None]
@@ -218,12 +216,3 @@ def test_a_delay_that_is_not_too_long(list_coins: ListCoins) -> None:
         assert list_coins(calls=2, **fake.credentials, transport=fake.transport()) == fake.coins
         skipped = (real_time.monotonic() - before) - (time.monotonic() - really_before)
     assert round(skipped) == 6
-
-
-def test_a_skewed_clock(list_coins: ListCoins) -> None:
-    fake = FakeBinance()
-    fake.clock_skew = 10_000
-    fake.fail_next(503, operation="server_time", times=10)
-    with pytest.raises(ClockSkewError):
-        list_coins(**fake.credentials, transport=fake.transport())
-    assert TIME_PATH in {each.path for each in fake.requests}

@@ -15,7 +15,6 @@ from binance_small_liability import (
     AsyncSmallLiabilityClient,
     AuthenticationError,
     NetworkError,
-    OutcomeUnknownError,
     SmallLiabilityClient,
 )
 from binance_small_liability.testing import FakeBinance
@@ -24,7 +23,7 @@ from tests.conftest import ETH
 from tests.fake.sending import Sender, used
 from tests.wire import response, serving
 from tools.contract import LIST_PATH, TIME_PATH
-from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
+from tools.operations import EXCHANGE, LIST_COINS
 
 
 def test_received_requests_contain_no_secrets(sender: Sender) -> None:
@@ -45,15 +44,6 @@ def test_received_requests_contain_no_secrets(sender: Sender) -> None:
         assert all(value == "[hidden]" for name, value in received.query if "ignature" in name)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         first.status = 1  # type: ignore[misc]
-
-
-def test_names_arrive_percent_encoded() -> None:
-    fake = FakeBinance()
-    fake.coins = [ETH, attrs.evolve(ETH, asset="币安人生")]
-    with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url) as client:
-        client.exchange(["ETH", "币安人生"])
-    [request] = fake.requests
-    assert request.query[0] == ("assetNames", "ETH%2C%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F")
 
 
 def test_a_delayed_request_is_already_recorded() -> None:
@@ -321,20 +311,6 @@ def test_an_exchange_takes_effect_in_front_of_an_upstream(sender: Sender) -> Non
         [forwarded] = upstream.requests
         assert (forwarded.method, forwarded.path) == ("POST", LIST_PATH)
         assert forwarded.query[0] == ("assetNames", "ETH")
-
-
-def test_prism_answers_every_operation_behind_the_fake(prism_url: str) -> None:
-    fake = FakeBinance(upstream=prism_url)
-    fake.drop_next(after_effect=True, operation="exchange")
-    with fake.serve() as url, SmallLiabilityClient(**fake.credentials, base_url=url) as client:
-        assert client.list_coins() == [ETH]
-        with pytest.raises(OutcomeUnknownError):
-            client.exchange(["ETH"])
-        assert [each.asset for each in fake.exchanges] == ["ETH"]
-        fake.coins, fake.hours_between_exchanges = [ETH], 0
-        client.exchange(["ETH"])
-        fake.requests.clear()
-        assert client.list_exchanges() == LIST_EXCHANGES.documented
 
 
 def test_the_fixtures(

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import pytest
-from binance_small_liability import IpBanError, RateLimitError, SmallLiabilityClient
+from binance_small_liability import SmallLiabilityClient
 from binance_small_liability.testing import FakeBinance, no_waiting
 
 from tests.fake.conftest import StoppedClock
@@ -119,28 +119,6 @@ def test_every_answer_of_a_counted_operation_reports_its_weight(sender: Sender) 
         sender.fake.fail_next(status)
         answers.append(sender.send())
     assert [used(answer) for answer in answers] == list(range(1, len(answers) + 1))
-
-
-def test_clients_receive_the_used_weight_and_recover(clock: StoppedClock) -> None:
-    fake = FakeBinance()
-    fake.weight_limit = WEIGHT
-    # Clients without memory of a refusal.
-    for error, weight, seconds in (
-        (None, WEIGHT, None),
-        (RateLimitError, 2 * WEIGHT, 60),
-        (IpBanError, 3 * WEIGHT, 120),
-    ):
-        with SmallLiabilityClient(**once(fake)) as client:
-            if error is None:
-                client.list_coins()
-                assert client.used_weight == weight
-            else:
-                with pytest.raises(error) as caught:
-                    client.list_coins()
-                assert (caught.value.used_weight, caught.value.retry_after) == (weight, seconds)
-    clock.advance(121)
-    with SmallLiabilityClient(**once(fake)) as client:
-        assert client.list_coins() == fake.coins
 
 
 def test_a_client_recovers_when_its_limit_does(fake_binance: FakeBinance) -> None:
