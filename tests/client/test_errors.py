@@ -26,8 +26,7 @@ from binance_small_liability import (
 from binance_small_liability import _errors as errors
 from binance_small_liability._call import call
 
-from tests.clients import RunClient, run_scenario
-from tests.clients import list_coins as call_list_coins
+from tests.clients import RunClient, finished, run_scenario
 from tests.conftest import ListCoins
 from tests.errors import NAMED, TREE, refusal_class
 from tests.wire import DOCUMENTED, Answer, closed, reset, response, serving, stalled
@@ -184,10 +183,13 @@ def test_a_closed_client_refuses_calls_and_is_not_entered_again(client: RunClien
             is_sync = isinstance(each, SmallLiabilityClient)
             await (stack.enter_context(each) if is_sync else each.__aenter__())
 
+    async def call(each: Any) -> None:
+        await finished(each.list_coins())
+
     run_scenario(client, keep)
     for each in (kept[0], kept[0].with_options(timeout=1)):
         assert each.closed
-        for use in (call_list_coins, enter):
+        for use in (call, enter):
             with pytest.raises(ConfigurationError, match="closed; make a new one"):
                 asyncio.run(use(each))
 

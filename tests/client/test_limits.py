@@ -140,7 +140,7 @@ def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None
             return response({"serverTime": 1_800_000_000_000})
         if len(arrivals) == 1:
             # As if another call had just received the 429.
-            run(limits[0].cool_down(COINS, _refusal(429, 30)))
+            run(limits[0].cool_down(TIME, _refusal(429, 30)))
             return response({"code": -1021, "msg": "Late."}, 400)
         return response()
 

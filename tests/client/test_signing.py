@@ -15,7 +15,7 @@ from tests.conftest import API_KEY, ListCoins
 from tests.signing import KEYS, VECTORS, assert_signed, credentials
 from tests.wire import response, serving
 from tools.contract import LIST_PATH
-from tools.operations import LIST_COINS
+from tools.operations import EXCHANGE, LIST_COINS
 
 NAME = "binance-small-liability"
 WINDOW = LIST_COINS.generated.parameters["recv_window"]
@@ -52,7 +52,7 @@ def test_what_is_signed_is_what_is_sent(list_coins: ListCoins) -> None:
 @pytest.mark.parametrize("kind", KEYS)
 def test_the_names_of_an_exchange_are_signed_as_they_are_sent(client: RunClient, kind: str) -> None:
     names = ["BTC", "ETH", "币安人生"]
-    with serving(response({})) as server:
+    with serving(response(EXCHANGE.body)) as server:
         client(lambda c: c.exchange(names), base_url=server.url, **credentials(kind))
     [request] = server.requests
     encoded = "assetNames=BTC%2CETH%2C%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F&"

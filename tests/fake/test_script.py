@@ -49,7 +49,7 @@ Play: TypeAlias = Callable[[FakeBinance], None]
         (lambda fake: fake.malform_next(), ContractError, "not JSON"),
         (lambda fake: fake.malform_next(b"{}"), ContractError, "an array"),
         (lambda fake: fake.drop_next(), NetworkError, "RemoteProtocolError"),
-        (lambda fake: fake.delay_next(0.3), RequestTimeout, "Timeout"),
+        (lambda fake: fake.delay_next(2), RequestTimeout, "Timeout"),
     ],
 )
 @pytest.mark.parametrize("on_socket", [False, True])
@@ -62,7 +62,7 @@ def test_every_kind_of_step(
         where = {"base_url": url} if on_socket else {"transport": fake.transport()}
         call: dict[str, Any] = {**fake.credentials, **where, "max_attempts": 1}
         with pytest.raises(error) as caught:
-            list_coins(**call, timeout=0.15 if error is RequestTimeout else 10)
+            list_coins(**call, timeout=0.5 if error is RequestTimeout else 10)
         assert shown in str(caught.value)
         # The script has ended.
         assert list_coins(**call) == fake.coins

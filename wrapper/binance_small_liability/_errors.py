@@ -135,8 +135,8 @@ class Receipt:
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Reads what `to_dict` returned. Raises ConfigurationError."""
         try:
-            times = [datetime.fromisoformat(stored[name]) for name in ("sent_at", "conclusive_at")]
-            return cls(stored["assets"], *times)
+            sent_at = datetime.fromisoformat(stored["sent_at"])
+            return cls(stored["assets"], sent_at, datetime.fromisoformat(stored["conclusive_at"]))
         except (KeyError, TypeError, ValueError):
             raise ConfigurationError("receipt", "is not what Receipt.to_dict returned") from None
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from datetime import datetime
 from select import select
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from binance_small_liability_api.operations import exchange as operation
 from binance_small_liability_api.records import Coin, Exchange
@@ -131,7 +131,7 @@ def _carry_out(binance: SmallLiabilityClient, names: list[str], options: Namespa
         raise result.error
 
 
-def _result(binance: SmallLiabilityClient, call: Call[None], options: Namespace) -> _Result:
+def _result(binance: SmallLiabilityClient, call: Call[Any], options: Namespace) -> _Result:
     """Sends the exchange and finds out what became of it."""
     names = ", ".join(call.subject)
     cause: BaseException | None = None
@@ -169,7 +169,7 @@ def _say_pause(seconds: float) -> None:
     say(f"the history does not list it yet; asking again in {seconds:.1f} s")
 
 
-def _unsettled(call: Call[None], cause: BaseException | None, options: Namespace) -> UnsettledError:
+def _unsettled(call: Call[Any], cause: BaseException | None, options: Namespace) -> UnsettledError:
     """The error of an exchange whose result is not known."""
     reason = f"interrupted by {cause}." if isinstance(cause, KeyboardInterrupt) else str(cause)
     receipt = call.receipt
