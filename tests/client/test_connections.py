@@ -304,13 +304,28 @@ async def using():
 held, loop = using(), asyncio.new_event_loop()
 loop.run_until_complete(anext(held))
 """,
+        *(
+            f"""
+async def using():
+    async with AsyncSmallLiabilityClient(**options, transport={transport}) as client:
+        yield await client.list_coins()
+async def main():
+    held.append(using())
+    await anext(held[-1])
+held = []
+for _ in range(20):  # in either order
+    asyncio.run(main())
+"""
+            for transport in ("None", "AiohttpTransport()")
+        ),
     ],
-    ids=["a generator", "__del__", "an asynchronous generator"],
+    ids=["generator", "__del__", "of a loop that stays", "over httpx", "over aiohttp"],
 )
 def test_a_client_that_is_closed_as_python_ends_is_silent(server: WireServer, code: str) -> None:
     start = f"""
 import asyncio
 from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
+from binance_small_liability.aiohttp import AiohttpTransport
 options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
 """
     assert _run("-c", start + code) == ""

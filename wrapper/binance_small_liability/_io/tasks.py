@@ -105,13 +105,16 @@ class _EventLoop(Place):
 class TaskIo(Lending[_EventLoop]):
     """Tasks share it. Each event loop has its own connections."""
 
-    def _here(self) -> _EventLoop:
+    def _key(self) -> tuple[int, Any]:
         try:
             loop: Any = asyncio.get_running_loop()
         except RuntimeError:
             loop = _trio_token()
         # An event loop that was made before a fork runs in each process.
-        key = os.getpid(), loop
+        return os.getpid(), loop
+
+    def _here(self) -> _EventLoop:
+        key = self._key()
         place = self._places.get(key)
         return self._arrive(key) if place is None else place
 
@@ -150,9 +153,13 @@ class TaskIo(Lending[_EventLoop]):
     async def close(self) -> None:
         """Closes the idle connections; those in use are closed when they are given back."""
         self.closed = True
-        # Another task may be closing it, too. At the end of Python there is no event loop.
-        with suppress(RuntimeError, ConfigurationError):
-            await self._here().end.aclose()
+        with suppress(ConfigurationError):  # at the end of Python there is no event loop
+            place = self._places.get(self._key())
+            if place is not None:
+                # Before it ends, because the event loop may end it at the same time.
+                await self._discard_idle(place)
+                with suppress(RuntimeError):
+                    await place.end.aclose()
 
 
 async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
