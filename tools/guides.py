@@ -22,6 +22,8 @@ from unittest.mock import patch
 
 import binance_small_liability
 from binance_small_liability import _errors as _errors_module
+from binance_small_liability._call.retry import LONGEST_BACKOFF
+from binance_small_liability._config import MAX_ATTEMPTS, MAX_RETRY_WAIT, TIMEOUT
 from binance_small_liability.cli.main import run
 from binance_small_liability.operations import ALL
 from binance_small_liability.testing import FakeBinance
@@ -47,8 +49,9 @@ _FENCE = re.compile(
 
 
 class Block(NamedTuple):
-    """A block of code in a page."""
+    """A block of code in a page; `section` is the number of headings of level 2 before it."""
 
+    section: int
     language: str
     title: str
     text: str
@@ -64,15 +67,17 @@ def pages() -> list[Path]:
 
 def blocks(page: Path) -> list[Block]:
     """The blocks of code in a page."""
+    text = page.read_text("utf-8")
     return [
         Block(
+            len(re.findall("^## ", text[: match.start()], re.MULTILINE)),
             match["language"],
             match["title"] or "",
             textwrap.dedent(match["text"]),
             match["marker"] or "",
             match["reason"] or "",
         )
-        for match in _FENCE.finditer(page.read_text("utf-8"))
+        for match in _FENCE.finditer(text)
     ]
 
 
@@ -125,6 +130,32 @@ def _output(arguments: list[str], variables: dict[str, str]) -> str:
     if code:
         raise RuntimeError(f"`{' '.join(arguments)}` failed: {failed.read().strip()}")
     return printed.read()
+
+
+def _durations() -> str:
+    limits, between = MAX_RETRY_WAIT, MAX_RETRY_WAIT
+    clock = limits + 2 * TIMEOUT
+    longest = MAX_ATTEMPTS * (limits + TIMEOUT) + (MAX_ATTEMPTS - 1) * between + clock
+    phases = [
+        ("waits for limits before an attempt, in all", f"{limits:g} s", "`max_retry_wait`"),
+        ("an attempt", f"{TIMEOUT:g} s", "`timeout`"),
+        ("a wait after a failure", f"{LONGEST_BACKOFF:g} s", "`max_retry_wait`, if it is shorter"),
+        ("a wait after a 429", f"{between:g} s", "`max_retry_wait`"),
+        (
+            "a corrected clock, once in a call: waits for limits, a request for the time, and the"
+            " repeated request",
+            f"{clock:g} s",
+            "`max_retry_wait`, `timeout`",
+        ),
+        (
+            f"**the whole call**: {MAX_ATTEMPTS} attempts, the waits before and between them, and a"
+            " corrected clock",
+            f"**{longest:g} s**",
+            "`max_attempts`; 1 turns off all waits",
+        ),
+    ]
+    head = ["| phase | by default at most | option |", "|---|---|---|"]
+    return _lines(head + [f"| {' | '.join(phase)} |" for phase in phases])
 
 
 def _limits() -> str:
@@ -225,6 +256,7 @@ def _lines(lines: list[str]) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "durations": _durations,
     "limits": _limits,
     "permissions": _permissions,
     "operations": _operations,

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def is_missing_a_package(block: Block) -> bool:
 
 
 def scripts(page: Path) -> list[Block]:
-    """The Python that runs in one namespace, from top to bottom."""
+    """The Python that runs, from top to bottom. Each section has a namespace of its own."""
     return [
         block
         for block in blocks(page)
@@ -98,24 +99,51 @@ def test_python_runs(
             for line in block.text.splitlines():
                 run(line.removeprefix("$ "))
     coins = list(fake_binance.coins)
-    names: dict[str, Any] = {}
     missing = []
-    for block in scripts(page):
-        if is_missing_a_package(block):
-            missing.append(block.reason)
-        else:
-            # Each block finds the same debts.
-            fake_binance.coins, fake_binance.exchanges = list(coins), []
-            execute(block, page, names)
-    for name in [name for name in names if name.startswith("test_")]:
-        names[name](fake_binance, fake_binance_url)
+    for _, section in groupby(scripts(page), lambda block: block.section):
+        names: dict[str, Any] = {}
+        for block in section:
+            if is_missing_a_package(block):
+                missing.append(block.reason)
+            else:
+                # Each block finds the same debts.
+                fake_binance.coins, fake_binance.exchanges = list(coins), []
+                execute(block, page, names)
+        for name in [name for name in names if name.startswith("test_")]:
+            names[name](fake_binance, fake_binance_url)
     if missing:
         pytest.skip(f"the rest ran, but these are not installed: {', '.join(missing)}")
+
+
+def test_types_are_strict(tmp_path: Path) -> None:
+    texts: dict[str, str] = {}
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "python":
+                name = block.title or f"{page.stem.lower().replace('-', '_')}_{block.section}.py"
+                texts[name] = texts.get(name, "") + block.text + "\n"
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    # Users see what their versions of pandas and vcrpy offer.
+    options = (
+        "--strict",
+        "--disable-error-code=import-untyped",
+        "--cache-dir",
+        ROOT / ".mypy_cache/guides",
+    )
+    command = (sys.executable, "-m", "mypy", *options, tmp_path)
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_marked_parts_and_outputs_are_up_to_date(page: Path) -> None:
     assert page.read_text("utf-8") == guides.written(page), "run `make generate`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_install_lines_have_quotes_that_every_shell_knows(page: Path) -> None:
+    assert re.findall("pip install '.*", page.read_text("utf-8")) == []
 
 
 def test_the_tests_that_guides_show_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
