@@ -28,7 +28,7 @@ NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest contract check-spec check-live check-page generate mock docs lint mutants bench lock clean
+.PHONY: help setup demo test pytest contract check-spec check-live check-page adopt-page generate mock docs lint mutants bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ check-live: $(CONTRACT_TOOLS) ## check whether a live service follows the contra
 
 check-page: $(PYTHON_TOOLS) ## compare pages of Binance's documentation with openapi.yaml: PAGE="file …", - is standard input
 	@python -m tools.check_page $(PAGE)
+
+adopt-page: $(PYTHON_TOOLS) ## put what pages say into openapi.yaml: PAGE="file …", REPLACES=operation, SOURCE=url
+	@python -m tools.adopt_page $(if $(REPLACES),--replaces "$(REPLACES)") $(if $(SOURCE),--source "$(SOURCE)") $(PAGE)
 
 generate: $(PYTHON_TOOLS) ## generate the wire client and tables of the guides from openapi.yaml
 	python generated/generate.py

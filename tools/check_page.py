@@ -7,10 +7,11 @@ standard input. The exit code is 0 if all pages agree, 1 if one differs, 2 if on
 """
 
 import sys
+from pathlib import Path
 from typing import Any
 
-from tools import contract
 from tools.comparison import nearest
+from tools.contract import OPENAPI_YAML, load
 from tools.page import read_pages
 from tools.sections import UnreadableError, read
 from tools.terminal import say
@@ -35,11 +36,11 @@ def check(openapi: Any, name: str) -> int:
     return int(bool(differences))
 
 
-def main(names: list[str]) -> int:
+def main(names: list[str], path: Path = OPENAPI_YAML) -> int:
     """Check each page, and return the highest exit code."""
     if not names:
         print(__doc__, file=sys.stderr)
-    openapi = contract.load()
+    openapi = load(path)
     return max((check(openapi, name) for name in names), default=2)
 
 

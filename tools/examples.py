@@ -24,10 +24,16 @@ def document(text: str) -> Any:
     """
     for attempt in chain([text], map(corrected, dict.fromkeys((text, text.translate(STRAIGHT))))):
         try:
-            return json.loads(attempt, strict=False, parse_float=Decimal)
+            return json.loads(
+                attempt, strict=False, parse_float=Decimal, parse_constant=_refuse_constant
+            )
         except json.JSONDecodeError as error:
             reason = error
     raise reason
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def corrected(text: str) -> str:

@@ -27,3 +27,17 @@ def test_the_release_is_built_with_the_tested_build_tools_alone() -> None:
     )
     assert tools <= tested
     assert 1 <= sum("==" in line for line in tools) <= 6
+
+
+def test_only_the_jobs_that_publish_or_propose_may_write() -> None:
+    writing = {}
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text("utf-8"))
+        assert workflow["permissions"] == {"contents": "read"}
+        for name, job in workflow["jobs"].items():
+            if "write" in (given := job.get("permissions", {})).values():
+                writing[path.stem, name] = sorted(each for each in given if given[each] == "write")
+    assert writing == {
+        ("api-watch", "propose"): ["contents", "pull-requests"],
+        ("release", "publish"): ["attestations", "id-token"],
+    }

@@ -1,0 +1,36 @@
+"""Pages of Binance's documentation, and changes of them that matter."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from tools.adopt_page import adopt
+from tools.contract import OPENAPI_YAML
+
+PAGES = Path(__file__).parent / "pages"
+FORMS = sorted(page.name for page in PAGES.iterdir())
+COINS, EXCHANGE, HISTORY = "coin-list.html", "exchange.md", "history-escaped.md"
+
+# Page, old text, new text, and the one line that reports the change.
+_ALL = [
+    tuple(json.loads(line))
+    for line in Path(__file__).with_suffix(".jsonl").read_text("utf-8").splitlines()
+]
+# A change in only one of the page's languages.
+CONTRADICTIONS = [each for each in _ALL if each[3].endswith("in part 1")]
+VARIANTS = [each for each in _ALL if each not in CONTRADICTIONS]
+
+
+@cache
+def contract() -> str:
+    """The text of openapi.yaml if Binance's pages were these. So it may change, and they stay."""
+    pages = [str(PAGES / page) for page in (COINS, EXCHANGE, HISTORY)]
+    return adopt(OPENAPI_YAML.read_text("utf-8"), pages)[0]
+
+
+def changed(page: str, old: str, new: str, count: int, folder: Path) -> str:
+    """The name of a changed copy of a page."""
+    text = (PAGES / page).read_text("utf-8")
+    assert old in text
+    (folder / page).write_text(text.replace(old, new, count), "utf-8")
+    return str(folder / page)

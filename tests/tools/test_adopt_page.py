@@ -1,0 +1,376 @@
+"""`make adopt-page` puts what a page says into the contract, and changes nothing else."""
+
+import difflib
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from copy import deepcopy
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.tools import random_pages
+from tests.tools.page_changes import (
+    COINS,
+    CONTRADICTIONS,
+    EXCHANGE,
+    FORMS,
+    HISTORY,
+    PAGES,
+    VARIANTS,
+    changed,
+    contract,
+)
+from tools.adopt_page import adopt, main
+from tools.adoption import RefusedError
+from tools.comparison import endpoint_of
+from tools.contract import LIST_PATH, OPENAPI_YAML, ROOT, TIME_PATH, inlined, loaded, operations
+from tools.page import read_pages
+from tools.sections import read
+from tools.yaml_edits import edited
+
+# Other tests measure coverage: it would double the time of these.
+pytestmark = pytest.mark.no_cover
+
+TEXT = contract()
+GENERATOR = runpy.run_path(str(ROOT / "generated/generate.py"))
+# More than the suite tries were tried by hand.
+SEEDS = 8
+UNCERTAIN = "contract cannot express|every signed request has it|exclude each other"
+NEW_PAGES = sorted((Path(__file__).parent / "new_pages").iterdir())
+
+
+def _adopted(name: str, text: str = TEXT) -> str:
+    """The contract after a page was adopted.
+
+    The page and the contract then agree, because a second time nothing changes. All comments stay,
+    and the text and the meaning of other operations.
+    """
+    new, _ = adopt(text, [name])
+    assert adopt(new, [name]) == (new, [])
+    target = endpoint_of(read_pages(read(name)))
+    before, after = ({**_operations(each), target: None} for each in (text, new))
+    assert before == after
+    assert _comments(new) == _comments(text)
+    return new
+
+
+def _comments(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.lstrip().startswith("#")]
+
+
+@cache
+def _operations(text: str) -> dict[tuple[str, str], Any]:
+    """Text and meaning of each operation."""
+    root = yaml.compose(text, yaml.CSafeLoader)
+    assert root is not None
+    contract, found = loaded(text), {}
+    for path, item in next(value for key, value in root.value if key.value == "paths").value:
+        for method, node in item.value:
+            meaning = inlined(contract, contract["paths"][path.value][method.value])
+            whole = text[node.start_mark.index : node.end_mark.index].rstrip()
+            found[method.value.upper(), path.value] = whole, meaning
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_page_that_agrees_changes_nothing(form: str) -> None:
+    assert adopt(TEXT, [str(PAGES / form)]) == (TEXT, [])
+
+
+def test_each_change_of_a_page_is_adopted(tmp_path: Path) -> None:
+    refused = {(page, old, new) for page, old, new, _ in REFUSED}
+    adoptable = [each[:3] for each in VARIANTS if each[:3] not in refused]
+    by_endpoint = [
+        [each for each in adoptable if each[0].startswith(endpoint)]
+        for endpoint in ("coin-list", "exchange", "history")
+    ]
+    # One change of each endpoint at a time, because their number takes the time.
+    contracts = []
+    for number, variants in enumerate(zip_longest(*by_endpoint)):
+        found = filter(None, variants)
+        pages = [changed(page, old, new, -1, tmp_path) for page, old, new in found]
+        text, _ = adopt(TEXT, pages)
+        assert adopt(text, pages) == (text, [])
+        GENERATOR["Contract"](loaded(text))
+        contracts.append(tmp_path / f"{number}.yaml")
+        contracts[-1].write_text(text, "utf-8")
+    _lint(*contracts)
+
+
+def _lint(*contracts: Path) -> None:
+    """Contracts keep the rules of `make lint`."""
+    lint = ROOT / "node_modules/.bin/redocly", "lint", "--config", ROOT / "redocly.yaml"
+    subprocess.run([*lint, *contracts], check=True)
+
+
+def test_changes_by_chance_are_adopted_one_after_another(tmp_path: Path) -> None:
+    today = OPENAPI_YAML.read_text("utf-8")
+    known = list(operations(loaded(today)))
+    page, contracts, refused = tmp_path / "page", [], 0
+    for seed in range(SEEDS):
+        by, text = Random(seed), today
+        known_page = random_pages.said_by(loaded(today), *by.choice(known))
+        parts = by.choice([known_page, random_pages.newer(by)])
+        for _ in range(2):
+            parts = random_pages.changed(parts, by)
+            page.write_text(random_pages.markdown(parts), "utf-8")
+            try:
+                text = _adopted(str(page), text)
+            except RefusedError as error:
+                assert re.search(UNCERTAIN, str(error))  # noqa: PT017
+                refused += 1
+            GENERATOR["Contract"](loaded(text))
+        contracts.append(tmp_path / f"{seed}.yaml")
+        contracts[-1].write_text(text, "utf-8")
+    assert refused < SEEDS / 2
+    _lint(*contracts)
+
+
+REFUSED = [
+    (COINS, "GET <code>", "POST <code>", "but otherwise describes GET /sapi/v1/margin"),
+    ("coin-list-chinese.md", "GET `", "POST `", "but otherwise describes GET /sapi/v1/margin/"),
+    ("exchange.html", "Once within", "Twice within", "rule once-in-hours: Twice within 6"),
+    ("coin-list-one-line.md", "“0.001”", "[]", "principal: array on the page, decimal string"),
+    (COINS, "<td>timestamp", "<td>timeStamp", "but every signed request has it"),
+    (EXCHANGE, "assetNames| ARRAY", "assetNames| QUBIT", "the type QUBIT is unknown"),
+    (EXCHANGE, "(MARGIN)", "(KEYLESS)", "the security type KEYLESS is unknown"),
+    (EXCHANGE, "3000(UID)", "3000(UID and IP)", "the weight is counted by IP or UID"),
+    (EXCHANGE, "3000(UID)", "0.5(UID)", "the request weight 0.5 is no whole number"),
+    (HISTORY, "Max:100", "Max:9", "parameter size: its bounds exclude each other"),
+    (HISTORY, "GET `", "GET `/sapi/v1/other` or GET `", "the page has several endpoints"),
+    (HISTORY, "size| INT", "current| LONG", "parameter current: the page says INT or LONG"),
+    (HISTORY, '"bizType"', '"$ref"', "response: a field with the name $ref would be a reference"),
+    (HISTORY, '"total": 1', '"total": NaN', "cannot be read: the example: NaN is not JSON"),
+    (HISTORY, '"ETH"', '"\\ud800"', "it cannot be written: "),
+    (HISTORY, '"total": 1', '"total" 1', "cannot be read: the example: Expecting ':'"),
+]
+
+
+@pytest.mark.parametrize(("page", "old", "new", "reason"), REFUSED)
+def test_what_is_not_certain_is_refused(
+    page: str, old: str, new: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RefusedError, match=re.escape(reason)):
+        adopt(TEXT, [changed(page, old, new, -1, tmp_path)])
+
+
+@pytest.mark.parametrize(("page", "old", "new"), [each[:3] for each in CONTRADICTIONS])
+def test_languages_that_contradict_each_other_are_refused(
+    page: str, old: str, new: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RefusedError, match="its languages contradict each other: "):
+        adopt(TEXT, [changed(page, old, new, 1, tmp_path)])
+
+
+def _edit(old: str, new: str, folder: Path, page: str = COINS, **options: str) -> list[str]:
+    """The lines that a change of a page adds to the contract, and those that it removes."""
+    text, _ = adopt(TEXT, [changed(page, old, new, -1, folder)], **options)
+    diff = difflib.unified_diff(TEXT.splitlines(), text.splitlines(), lineterm="", n=0)
+    edits = [line[:1] + line[1:].strip() for line in [*diff][2:] if line[0] in "+-"]
+    return [edit for edit in edits if edit != "+x-unknown:"]
+
+
+def test_edits_are_the_smallest(tmp_path: Path) -> None:
+    assert _edit("<strong>100<", "<strong>200<", tmp_path) == [
+        "-x-request-weight: 100",
+        "+x-request-weight: 200",
+    ]
+    unknown = "+- Whether `response [].tier` is always sent, and its type."
+    value = "&quot;, &quot;tier&quot;: 7"
+    assert _edit("ETH&quot;", f"ETH{value}", tmp_path) == [
+        unknown,
+        "+tier: 7",
+        "+tier:",
+        "+type: integer",
+        "+format: int64",
+    ]
+    reason = "+reason: The contract cannot express what the example shows."
+    assert _edit("ETH&quot;", f"ETH{value[:-1]}[]", tmp_path) == [
+        "+- where: response [].tier",
+        "+page: [array]",
+        reason,
+    ]
+
+
+def test_a_security_type_decides_about_signature_and_status_401(tmp_path: Path) -> None:
+    before, page, text = loaded(TEXT), tmp_path / "page", TEXT
+    for path, kind in ((TIME_PATH, "USER_DATA"), (LIST_PATH, "NONE")):
+        parts = random_pages.said_by(before, "GET", path) | {"security": kind, "parameters": []}
+        page.write_text(random_pages.markdown(parts), "utf-8")
+        text = _adopted(str(page), text)
+    after = loaded(text)
+    for path, other in ((TIME_PATH, LIST_PATH), (LIST_PATH, TIME_PATH)):
+        new, old = (each["paths"][at]["get"] for each, at in ((after, path), (before, other)))
+        assert list(new["responses"]) == list(old["responses"])
+        assert new.get("security") == old.get("security")
+
+
+def test_each_guess_is_reported_for_each_operation(tmp_path: Path) -> None:
+    pages = []
+    for name in ("newer", "newest"):
+        parts = random_pages.newer(Random(0)) | {"title": name, "endpoint": f"GET /sapi/v1/{name}"}
+        (tmp_path / name).write_text(random_pages.markdown(parts), "utf-8")
+        pages.append(str(tmp_path / name))
+    _, lines = adopt(TEXT, pages)
+    guesses = [line for line in lines if ": unknown: The budget" in line]
+    assert [guess.partition(":")[0] for guess in guesses] == pages
+
+
+def test_a_component_that_others_use_is_copied(tmp_path: Path) -> None:
+    shared = loaded(TEXT)
+    newer = deepcopy(shared["paths"][LIST_PATH]["get"]) | {"operationId": "newer_things"}
+    shared["paths"]["/sapi/v1/margin/newer"] = {"get": newer}
+    parts = random_pages.said_by(shared, "GET", "/sapi/v1/margin/newer")
+    parts["example"][0]["tier"] = "A"
+    page = tmp_path / "page"
+    page.write_text(random_pages.markdown(parts), "utf-8")
+    schemas = loaded(_adopted(str(page), edited(TEXT, shared)))["components"]["schemas"]
+    assert schemas["Coin"] == loaded(TEXT)["components"]["schemas"]["Coin"]
+    copied, original = (schemas[name]["properties"] for name in ("NewerThingsCoin", "Coin"))
+    assert copied == original | {"tier": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new", "name", "lines"),
+    [
+        (
+            *(COINS, "/margin/exchange-small-liability<", "/margin/small-liabilities<"),
+            *("list_coins", ["", "  /sapi/v1/margin/small-liabilities:"]),
+        ),
+        (
+            *(HISTORY, "exchange-small-liability-history`", "small-liabilities`"),
+            *("list_exchanges", ["  /sapi/v1/margin/small-liabilities:"]),
+        ),
+        (HISTORY, "GET `", "PUT `", "list_exchanges", ["    put:"]),
+    ],
+)
+def test_an_operation_moves_with_its_comments(
+    page: str, old: str, new: str, name: str, lines: list[str], tmp_path: Path
+) -> None:
+    moving = changed(page, old, new, -1, tmp_path)
+    options = {"replaces": name, "source": "https://example.org/page"}
+    text, _ = adopt(TEXT, [moving], **options)
+    added = [*(Counter(text.splitlines()) - Counter(TEXT.splitlines())).elements()]
+    assert sorted(added) == sorted([*lines, "        url: https://example.org/page"])
+    assert adopt(text, [moving], **options) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("pages", "options", "reason"),
+    [
+        ([COINS], {"replaces": "lists_coin"}, "there are list_coins, exchange, list_exchanges"),
+        ([COINS], {"replaces": "exchange"}, f"REPLACES=exchange, but GET {LIST_PATH} is list_coin"),
+        ([COINS, HISTORY], {"replaces": "list_coins"}, "REPLACES and SOURCE are facts of one page"),
+        ([COINS, HISTORY], {"source": "https://x"}, "REPLACES and SOURCE are facts of one page"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    pages: list[str], options: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        adopt(TEXT, [str(PAGES / page) for page in pages], **options)
+
+
+def test_a_page_that_seems_another_is_adopted_if_a_person_says_so(tmp_path: Path) -> None:
+    page = changed(COINS, "GET <code>", "POST <code>", -1, tmp_path)
+    with pytest.raises(RefusedError, match="REPLACES=exchange says that it is right"):
+        adopt(TEXT, [page])
+    text, _ = adopt(TEXT, [page], replaces="exchange")
+    assert adopt(text, [page]) == (text, [])
+
+
+def test_the_program_reports_and_writes_all_or_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "openapi.yaml"
+    path.write_text(TEXT, "utf-8")
+    good = changed(COINS, "<strong>100<", "<strong>200<", 1, tmp_path)
+    bad = changed(EXCHANGE, "ARRAY", "QUBIT", -1, tmp_path)
+    assert main([good, bad], path) == 2
+    reason = f"{bad}: parameter assetNames: the type QUBIT is unknown"
+    assert capsys.readouterr().err == f"refused, and nothing was changed: {reason}\n"
+    assert path.read_text("utf-8") == TEXT
+    assert main([good], path) == 0
+    *_, reason, verdict = capsys.readouterr().out.splitlines()
+    assert reason == (
+        f"{good}: request weight: 200 on the page, 100 in openapi.yaml"
+        " (the page: Request Weight(IP) 200)"
+    )
+    assert verdict == "openapi.yaml was changed"
+    assert path.read_text("utf-8") == TEXT.replace("weight: 100\n", "weight: 200\n", 1)
+    assert main([good], path) == 0
+    assert capsys.readouterr().out == "openapi.yaml already agrees\n"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [COINS, EXCHANGE, "openapi.yaml"]
+
+
+def test_what_cannot_be_generated_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "openapi.yaml"
+    path.write_text(TEXT.replace("format: decimal", "format: quaternion"), "utf-8")
+    page = changed(COINS, "<strong>100<", "<strong>200<", 1, tmp_path)
+    assert main([page], path) == 2
+    assert "format quaternion cannot be expressed" in capsys.readouterr().err
+    assert "x-request-weight: 200" not in path.read_text("utf-8")
+
+
+def test_make_passes_pages_and_options() -> None:
+    make = ["make", "--silent", "adopt-page", "PAGE=nowhere", "REPLACES=a b", "SOURCE=c d"]
+    done = subprocess.run(make, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    refusal = "refused, and nothing was changed: nowhere: cannot be read: [Errno 2] No such file"
+    assert refusal in done.stderr
+
+
+_USE = """
+from binance_small_liability import SmallLiabilityClient
+from binance_small_liability.testing import FakeBinance
+from tools.operations import OPERATIONS
+from tools.prism import prism
+fake = FakeBinance()
+reads = [operation for operation in OPERATIONS if operation.command[0] == "call"]
+with fake.serve() as faked, prism() as mocked:
+    for url in (faked, mocked):
+        with SmallLiabilityClient(**fake.credentials, base_url=url) as client:
+            for operation in reads:
+                assert operation.call(client) == operation.documented, (url, operation)
+                print(operation.path)
+"""
+
+
+def test_pages_of_other_endpoints_become_operations_that_work(tmp_path: Path) -> None:
+    for name in ("generated", "wrapper", "tools"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    path = tmp_path / "openapi.yaml"
+    path.write_text(TEXT, "utf-8")
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    paths = os.pathsep.join(str(tmp_path / name) for name in ("generated", "wrapper"))
+    for command in (
+        ["-m", "tools.adopt_page", *map(str, NEW_PAGES)],
+        ["generated/generate.py"],
+        ["-W", "error", "-c", _USE],
+    ):
+        done = subprocess.run(
+            [sys.executable, *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        assert done.returncode == 0, done.stderr
+    answered = Counter(done.stdout.split())  # by the fake and by Prism
+    for page in NEW_PAGES:
+        assert answered[endpoint_of(read_pages(read(str(page))))[1]] == 2
+    _lint(path)
