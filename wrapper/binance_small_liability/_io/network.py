@@ -279,7 +279,11 @@ class _Stream(_AnyStream, httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         left = self._wire.left(httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
+        stream = _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
+        # Python skips the handshake if the connection was reset, and would write plain text.
+        if stream.get_extra_info("ssl_object") is None:
+            raise httpcore.ConnectError("The connection ended before the TLS handshake")
+        return stream
 
 
 class _AsyncStream(_AnyStream, httpcore.AsyncNetworkStream):
