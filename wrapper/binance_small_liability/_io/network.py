@@ -206,7 +206,9 @@ def tls() -> ssl.SSLContext:
         problem = "holds no certificates in PEM"
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    raise ConfigurationError("SSL_CERT_FILE", f"names {file}, which {problem}")
+    # ssl writes the keys of connections to the file of the second.
+    option = "SSL_CERT_FILE" if file else "SSLKEYLOGFILE"
+    raise ConfigurationError(option, f"names {os.environ.get(option)}, which {problem}")
 
 
 class _Backend(httpcore.NetworkBackend):
