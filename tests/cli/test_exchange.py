@@ -107,6 +107,20 @@ class TestWithoutATerminal:
         succeeds(capsys, "exchange", "--all", "--yes")
         assert sent(server) == ["ETH,币安人生"]
 
+    @pytest.mark.parametrize(
+        "answer", [response(b""), response({"code": -1, "msg": "\x1b"}, 400)], ids=len
+    )
+    def test_no_text_controls_the_terminal(
+        self, capsys: Captured, binance: Binance, monkeypatch: pytest.MonkeyPatch, answer: Answer
+    ) -> None:
+        binance.coins = [{**COIN, "liabilityAsset": "\x1b[31m\u202e"}]
+        binance.answer = lambda: answer
+        monkeypatch.setitem(ROW, "targetAsset", "\x1b[31m\u202e")
+        run(["exchange", "--all", "--yes"])
+        shown = "".join(capsys.readouterr())
+        assert [sign for sign in shown if not sign.isprintable() and sign != "\n"] == []
+        assert shown.count(r"\x1b") >= 3
+
     def test_no_debts(self, capsys: Captured, server: WireServer, binance: Binance) -> None:
         binance.coins = []
         printed = succeeds(capsys, "exchange", "--all", "--yes")

@@ -315,6 +315,7 @@ def test_a_transport_replaces_the_proxy_of_the_environment(
         ("SSL_CERT_FILE", "folder", "Is a directory"),
         ("SSL_CERT_FILE", "not a certificate", "holds no certificates"),
         ("SSL_CERT_DIR", None, "is not a folder"),
+        ("SSLKEYLOGFILE", "folder", "Is a directory"),
     ],
 )
 def test_wrong_authorities(

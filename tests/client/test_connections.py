@@ -37,7 +37,16 @@ from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient, finished, in_turn, run_scenario, run_sync
-from tests.wire import DOCUMENTED, Answer, Request, WireServer, response, serving, stalled
+from tests.wire import (
+    DOCUMENTED,
+    Answer,
+    Request,
+    WireServer,
+    reset,
+    response,
+    serving,
+    stalled,
+)
 from tools.contract import LIST_PATH
 
 
@@ -421,6 +430,14 @@ def test_a_proxy_receives_the_password_and_refuses(
     shown = repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + str(caught.value)
     for secret in (password, received.decode(), basic):
         assert secret not in shown
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_tunnel_that_is_reset_before_tls_carried_nothing(client: RunClient) -> None:
+    with serving(lambda _: reset(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+        with pytest.raises(NetworkError) as caught:
+            client(lambda c: c.exchange(["A"]), base_url="https://api.example", proxy=server.url)
+        assert caught.value.attempts == len(server.requests) == 3
 
 
 def test_without_sniffio_an_async_call_works(server: WireServer) -> None:

@@ -195,6 +195,7 @@ ROWS = [
     _unclear("a refusal of a part", response([{}, {"code": -9044}])),
     _unclear("a code after another one", response(b'{"code":-9044,"code":0}')),
     _unclear("a code deeper inside", response({"error": {"code": -9044}})),
+    _unclear("a code with another name", response({"errorCode": -9044})),
     _unclear("a code within a text", response(b'"{\\"code\\":-9044}"')),
     _unclear("a code that is no number", response({"code": "-9044!"})),
     Row("a code before rubbish", response(b'{"code":-9044}<html>'), REFUSED, DOUBTFUL),

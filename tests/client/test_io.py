@@ -349,6 +349,9 @@ UNSIZED = "The answer does not say how long it is"
         (LENGTH.replace(b"7", b"7\r\nContent-Encoding: gzip"), ENCODED),
         (LENGTH.replace(b"7", b"7\r\nContent-Encoding: br\r\nContent-Encoding: identity"), ENCODED),
         (CHUNKS.replace(b"chunked", b"gzip, chunked"), ENCODED),
+        # aiohttp reads these to the end of the connection.
+        (CHUNKS.replace(b"chunked", b""), ENCODED),
+        (CHUNKS.replace(b"chunked", b"\x0bchunked"), ENCODED),
     ],
     ids=lambda value: None if isinstance(value, str) else str(value[:70]),
 )

@@ -24,8 +24,9 @@ _BROKEN_ERROR = re.compile(rb'\s*\{\s*"code"\s*:\s*(-[0-9]{1,10})\s*[,}]')
 # With these codes Binance does not know whether the request took effect.
 _OUTCOME_UNKNOWN = (-1006, -1007)
 _MENTIONS_UNKNOWN = re.compile(rb"-100[67](?![0-9])")
-# A negative code anywhere, for example deeper in the object, in a text, or under a repeated name.
-_MENTIONS_CODE = re.compile(rb'code[\\"]*\s*:[\s\[{\\"]*-')
+# A negative code anywhere, for example deeper in the object, in a text, under a repeated name, or
+# under a name such as errorCode.
+_MENTIONS_CODE = re.compile(rb'(?i:code)[\\"]*\s*:[\s\[{\\"]*-')
 # These statuses mean that a server in front of Binance did not wait for the outcome.
 _NOT_AWAITED = (408, 499)
 # A text that does not begin like JSON, such as the page of a firewall. Control characters are signs

@@ -16,6 +16,7 @@ from .transport_errors import broken_body, transport_error
 
 _HEADERS = httpx.Headers(HEADERS)
 MAX_BODY = 10 * 1024 * 1024  # bytes
+_ENCODINGS = {b"content-encoding": ("", "identity"), b"transfer-encoding": ("chunked",)}
 
 
 def httpx_request(request: Request, timeout: float, *, signed: bool) -> httpx.Request:
@@ -138,10 +139,11 @@ class Body:
 
     def check_encoding(self) -> None:
         """Raises httpx.DecodingError unless the body is sent as it is."""
-        for name, plain in ((b"content-encoding", "identity"), (b"transfer-encoding", "chunked")):
+        for name, allowed in _ENCODINGS.items():
             if name in self._names:
-                encoding = self._headers[name.decode()].strip().lower()
-                if encoding not in ("", plain):
+                # Only these signs may surround a value.
+                encoding = self._headers[name.decode()].strip(" \t").lower()
+                if encoding not in allowed:
                     raise httpx.DecodingError(
                         "The answer is encoded, although no encoding was asked for"
                     )

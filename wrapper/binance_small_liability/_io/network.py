@@ -206,7 +206,9 @@ def tls() -> ssl.SSLContext:
         problem = "holds no certificates in PEM"
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    raise ConfigurationError("SSL_CERT_FILE", f"names {file}, which {problem}")
+    # ssl writes the keys of connections to the file of the second.
+    option = "SSL_CERT_FILE" if file else "SSLKEYLOGFILE"
+    raise ConfigurationError(option, f"names {os.environ.get(option)}, which {problem}")
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -279,7 +281,11 @@ class _Stream(_AnyStream, httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         left = self._wire.left(httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
+        stream = _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._wire)
+        # Python skips the handshake if the connection was reset, and would write plain text.
+        if stream.get_extra_info("ssl_object") is None:
+            raise httpcore.ConnectError("The connection ended before the TLS handshake")
+        return stream
 
 
 class _AsyncStream(_AnyStream, httpcore.AsyncNetworkStream):

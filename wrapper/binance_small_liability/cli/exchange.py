@@ -19,7 +19,7 @@ from binance_small_liability._history import confirm
 
 from .connection import add_connection, client, given
 from .errors import PROGRAM, CommandError, NotExchangedError, UnsettledError, WrongUseError, say
-from .formats import render
+from .formats import printable, render
 from .output import write
 
 _MOST = operation.parameters["asset_names"].maximum or sys.maxsize
@@ -91,7 +91,7 @@ def _chosen(coins: list[Coin], options: Namespace) -> list[Coin]:
 
 
 def _show(coins: Iterable[Coin]) -> None:
-    targets = ", ".join(dict.fromkeys(coin.liability_asset for coin in coins))
+    targets = printable(", ".join(dict.fromkeys(coin.liability_asset for coin in coins)))
     write(render(Coin, coins, "table"))
     write(f"Binance chooses the coin that is owed instead; it values these debts in {targets}.\n")
 
