@@ -182,7 +182,9 @@ class ConfiguredClient:
         except ConfigurationError as error:
             is_given = error.option in given
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
-            problem = error.problem.replace("private_key", VARIABLES["private_key"])
+            problem = error.problem
+            for name in ("api_secret", "private_key"):
+                problem = problem.replace(name, VARIABLES[name])
             raise ConfigurationError(option, problem) from None
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:

@@ -169,7 +169,8 @@ def _check_secrecy(config: Any, option: str, proxy: Hidden) -> None:
     is_clear = httpx.URL(config.base_url).scheme == "http" and not config.insecure_http
     if host and is_clear and not is_loopback(host):
         raise ConfigurationError(
-            option, "has a proxy that would read the API key in clear text: base_url is http://"
+            option,
+            "has a proxy that would read the API key in clear text, because the base URL is http://",
         )
 
 
@@ -252,7 +253,7 @@ class Credentials(NamedTuple):
             _check_token("api_secret", self.api_secret)
             return Signer(self.api_key, HmacKey(self.api_secret))
         if self.api_secret.reveal() is not None:
-            raise ConfigurationError("private_key", "cannot be combined with a secret; give one")
+            raise ConfigurationError("private_key", "cannot be combined with api_secret; give one")
         key = AsymmetricKey(self.private_key, self.private_key_password)
         return Signer(self.api_key, key)
 
