@@ -99,7 +99,8 @@ class ConfiguredClient:
             recv_window: milliseconds for which a request stays valid; by default and at most what
                 the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
-                receiving the whole answer. Binance itself gives up after 10 s.
+                receiving the whole answer. Binance itself gives up after 10 s. `with_options` gives
+                single calls another one.
             max_attempts: the largest number of attempts, 3 by default. 1 turns off retries and
                 waits for limits.
             max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
