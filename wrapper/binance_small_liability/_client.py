@@ -111,15 +111,11 @@ class ConfiguredClient:
             proxy: URL of a proxy. Proxies named in the environment are not used.
             limits: a RedisLimits, which shares the limits with other processes.
         """
-        credentials = Credentials(
-            Hidden.of(api_key),
-            Hidden.of(api_secret),
-            Hidden.of(private_key),
-            Hidden.of(private_key_password),
-        )
+        secrets = api_key, api_secret, private_key, private_key_password
+        credentials = Credentials(*map(Hidden.of, secrets))
         hidden_proxy = Hidden.of(proxy)
         # Tracebacks may print the local variables of this frame.
-        del api_key, api_secret, private_key, private_key_password, proxy
+        del api_key, api_secret, private_key, private_key_password, proxy, secrets
         signer = credentials.signer()
         shared: dict[str, Any] = {
             "base_url": base_url,
@@ -145,8 +141,7 @@ class ConfiguredClient:
         if limits is None:
             return Limits()
         is_async = isinstance(self, AsyncSmallLiabilityClient)
-        opened: Limits = limits.open(api_key.reveal(), is_async=is_async)
-        return opened
+        return cast(Limits, limits.open(api_key.reveal(), is_async=is_async))
 
     def _open_io(self) -> "Io":
         raise TypeError("Make a SmallLiabilityClient or an AsyncSmallLiabilityClient.")
