@@ -145,7 +145,10 @@ def test_authorities_that_cannot_be_read() -> None:
             ["--env-file", "hunter2", "list"],
             "--env-file is not known here; options follow the comm",
         ),
-        (["--timeout=5", "list"], "; see binance-small-liability --help"),
+        (
+            ["--timeout=hunter2", "list"],
+            ": binance-small-liability COMMAND --timeout; see binance-sm",
+        ),
         (["list", "--nope"], "; see binance-small-liability list --help"),
         (["list", "ETH"], "an argument is not known"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),

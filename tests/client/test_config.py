@@ -200,6 +200,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
         ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
         ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),
+        ("BINANCE_PRIVATE_KEY_FILE", "key.pem", "be combined with BINANCE_API_SECRET; give one"),
         ("BINANCE_INSECURE_HTTP", "true", "must be True or False; as a variable: 1"),
     ],
 )

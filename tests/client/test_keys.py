@@ -125,7 +125,7 @@ def test_what_is_wrong_with_a_password(key: Any, password: Any, problem: str) ->
 def test_the_format_and_the_second_secret_are_named_before_the_password() -> None:
     openssh = "-----BEGIN OPENSSH PRIVATE KEY-----"
     _assert_refused("private_key", OPENSSH, private_key=openssh, private_key_password=PASSWORD)
-    with pytest.raises(ConfigurationError, match="cannot be combined with a secret"):
+    with pytest.raises(ConfigurationError, match="cannot be combined with api_secret"):
         SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
 
 

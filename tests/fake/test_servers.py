@@ -17,6 +17,7 @@ from binance_small_liability import (
     NetworkError,
     SmallLiabilityClient,
 )
+from binance_small_liability._config import VARIABLES
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import ETH
@@ -122,6 +123,17 @@ def test_one_of_many_concurrent_exchanges_takes_effect() -> None:
             thread.join()
     assert sorted(statuses) == [200] + [400] * 19
     assert len(fake.exchanges) == 1
+
+
+def test_the_fixture_replaces_the_whole_environment(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES.values():
+        monkeypatch.setenv(name, "/nowhere")
+    fake = request.getfixturevalue("fake_binance")
+    request.getfixturevalue("fake_binance_env")
+    with SmallLiabilityClient.from_env() as client:
+        assert client.list_coins() == fake.coins
 
 
 def test_a_chosen_port_and_an_end() -> None:

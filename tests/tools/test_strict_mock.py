@@ -1,7 +1,9 @@
-"""`make mock STRICT=1` serves until it is stopped."""
+"""`make mock STRICT=1` serves until it is stopped, and `make demo` shows the main job."""
 
 import os
+import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,3 +29,17 @@ def test_the_strict_mock_prints_an_env_file_and_serves_until_it_is_interrupted(
         assert process.wait(timeout=30) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
+
+
+def test_the_demo_says_what_it_does_and_what_to_try_next() -> None:
+    command = (sys.executable, "-m", "tools.demo")
+    shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    parts = ("Starting Prism", "The coins of Prism", "After the exchange", "What was ex", "Next:")
+    places = [shown.index(part) for part in parts]
+    assert places == sorted(places)
+    advice = shown[places[-1] :]
+    targets = re.findall("make ([a-z]+)", advice)
+    assert targets
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert [each for each in targets if f"\n{each}: " not in makefile] == []
+    assert [each for each in re.findall(r"docs/\S+", advice) if not (ROOT / each).exists()] == []

@@ -99,7 +99,8 @@ class ConfiguredClient:
             recv_window: milliseconds for which a request stays valid; by default and at most what
                 the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
-                receiving the whole answer. Binance itself gives up after 10 s.
+                receiving the whole answer. Binance itself gives up after 10 s. `with_options` gives
+                single calls another one.
             max_attempts: the largest number of attempts, 3 by default. 1 turns off retries and
                 waits for limits.
             max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
@@ -110,15 +111,11 @@ class ConfiguredClient:
             proxy: URL of a proxy. Proxies named in the environment are not used.
             limits: a RedisLimits, which shares the limits with other processes.
         """
-        credentials = Credentials(
-            Hidden.of(api_key),
-            Hidden.of(api_secret),
-            Hidden.of(private_key),
-            Hidden.of(private_key_password),
-        )
+        secrets = api_key, api_secret, private_key, private_key_password
+        credentials = Credentials(*map(Hidden.of, secrets))
         hidden_proxy = Hidden.of(proxy)
         # Tracebacks may print the local variables of this frame.
-        del api_key, api_secret, private_key, private_key_password, proxy
+        del api_key, api_secret, private_key, private_key_password, proxy, secrets
         signer = credentials.signer()
         shared: dict[str, Any] = {
             "base_url": base_url,
@@ -144,8 +141,7 @@ class ConfiguredClient:
         if limits is None:
             return Limits()
         is_async = isinstance(self, AsyncSmallLiabilityClient)
-        opened: Limits = limits.open(api_key.reveal(), is_async=is_async)
-        return opened
+        return cast(Limits, limits.open(api_key.reveal(), is_async=is_async))
 
     def _open_io(self) -> "Io":
         raise TypeError("Make a SmallLiabilityClient or an AsyncSmallLiabilityClient.")
@@ -182,7 +178,9 @@ class ConfiguredClient:
         except ConfigurationError as error:
             is_given = error.option in given
             option = error.option if is_given else VARIABLES.get(error.option, error.option)
-            problem = error.problem.replace("private_key", VARIABLES["private_key"])
+            problem = error.problem
+            for name in ("api_secret", "private_key"):
+                problem = problem.replace(name, VARIABLES[name])
             raise ConfigurationError(option, problem) from None
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:

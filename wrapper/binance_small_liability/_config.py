@@ -54,38 +54,38 @@ def _recv_window(_: Any, attribute: "attrs.Attribute[int]", value: int) -> None:
     check_recv_window(value, attribute.name)
 
 
-def _callable(_: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is not None and (not callable(value) or iscoroutinefunction(value)):
-        raise ConfigurationError(attribute.name, "must be a plain function of one argument")
-
-
-def _number(wanted: str, fits: Callable[[float], bool], *kinds: type) -> Any:
-    def check(_: Any, attribute: "attrs.Attribute[float]", value: float) -> None:
-        number = isinstance(value, kinds) and not isinstance(value, bool)
-        if not number or not fits(value):
+def _must_be(wanted: str, fits: Callable[[Any], bool]) -> Any:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not fits(value):
             raise ConfigurationError(attribute.name, f"must be {wanted}")
 
     return check
 
 
-_above_zero = _number(
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_above_zero = _must_be(
     f"a number of seconds above 0, at most {LONGEST_BAN}",
-    lambda value: 0 < value <= LONGEST_BAN,
-    int,
-    float,
+    lambda value: _is_number(value) and 0 < value <= LONGEST_BAN,
 )
-_from_zero = _number(
+_from_zero = _must_be(
     f"a number of seconds, 0 or more, at most {LONGEST_BAN}",
-    lambda value: 0 <= value <= LONGEST_BAN,
-    int,
-    float,
+    lambda value: _is_number(value) and 0 <= value <= LONGEST_BAN,
 )
-_from_one = _number("a whole number, 1 or more", lambda value: value >= 1, int)
-
-
-def _boolean(_: Any, attribute: "attrs.Attribute[bool]", value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(attribute.name, "must be True or False; as a variable: 1")
+_from_one = _must_be(
+    "a whole number, 1 or more",
+    lambda value: _is_number(value) and isinstance(value, int) and value >= 1,
+)
+_boolean = _must_be("True or False; as a variable: 1", lambda value: isinstance(value, bool))
+_callable = _must_be(
+    "a plain function of one argument",
+    lambda value: value is None or (callable(value) and not iscoroutinefunction(value)),
+)
+_limits = _must_be(
+    "a RedisLimits", lambda value: value is None or callable(getattr(value, "open", None))
+)
 
 
 def _base_url(config: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
@@ -132,11 +132,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _limits(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if value is not None and not callable(getattr(value, "open", None)):
-        raise ConfigurationError(attribute.name, "must be a RedisLimits")
-
-
 def _transport(config: Any, _: Any, value: Any) -> None:
     if isinstance(value, Connector):
         _check_secrecy(config, "transport", value.proxy)
@@ -169,7 +164,8 @@ def _check_secrecy(config: Any, option: str, proxy: Hidden) -> None:
     is_clear = httpx.URL(config.base_url).scheme == "http" and not config.insecure_http
     if host and is_clear and not is_loopback(host):
         raise ConfigurationError(
-            option, "has a proxy that would read the API key in clear text: base_url is http://"
+            option,
+            "has a proxy that would read the API key in clear text, because the base URL is http://",
         )
 
 
@@ -252,7 +248,7 @@ class Credentials(NamedTuple):
             _check_token("api_secret", self.api_secret)
             return Signer(self.api_key, HmacKey(self.api_secret))
         if self.api_secret.reveal() is not None:
-            raise ConfigurationError("private_key", "cannot be combined with a secret; give one")
+            raise ConfigurationError("private_key", "cannot be combined with api_secret; give one")
         key = AsymmetricKey(self.private_key, self.private_key_password)
         return Signer(self.api_key, key)
 

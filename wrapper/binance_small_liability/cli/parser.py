@@ -22,7 +22,11 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
     """Sets `options`. Without arguments it shows the help. Raises WrongUseError."""
     first = arguments[0] if arguments else "--help"
     if first.startswith("-") and first not in ("-h", "--help", "--version"):
-        raise _unknown(first, PROGRAM)
+        name = first.partition("=")[0]  # without its value, which may be a secret
+        raise WrongUseError(
+            f"{name} is not known here; options follow the command: {PROGRAM} COMMAND {name}; see"
+            f" {PROGRAM} --help"
+        )
     _, unknown = parser().parse_known_args(arguments or [first], options)
     # argparse ends a list of words at the first option; words after it belong to the list, too.
     for name in ("parameters", "coins"):
@@ -30,16 +34,11 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
             getattr(options, name).extend(unknown)
             unknown = []
     if unknown:
-        raise _unknown(unknown[0], f"{PROGRAM} {options.command}")
-
-
-def _unknown(word: str, command: str) -> WrongUseError:
-    # Without its value, which may be a secret.
-    name = word.partition("=")[0] if word.startswith("-") else "an argument"
-    return WrongUseError(
-        f"{name} is not known here; options follow the command, and credentials come only"
-        f" from the environment or --env-file; see {command} --help"
-    )
+        name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
+        raise WrongUseError(
+            f"{name} is not known here; options follow the command, and credentials come only"
+            f" from the environment or --env-file; see {PROGRAM} {options.command} --help"
+        )
 
 
 def parser() -> argparse.ArgumentParser:
