@@ -149,12 +149,12 @@ def main(wanted: list[str]) -> int:
             # Not within this folder: builds of the package follow links.
             with TemporaryDirectory(prefix="mutants-") as stage:
                 fresh = _run(part._replace(modules=chosen), Path(stage))
-            results = {
+            current = {
                 module: each
                 for module, each in (_read() | fresh).items()
                 if module in known.values()
             }
-            REPORT.write_text(_report(results), "utf-8")
+            REPORT.write_text(_report(current), "utf-8")
     results = _read().values()
     total, killed = _sums(results)
     missing = any(MISSING in each.survivors.values() for each in results)
