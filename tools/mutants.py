@@ -108,7 +108,7 @@ track_dependencies = false
 timeout_multiplier = 4.0
 timeout_constant = 5.0
 """
-_ROW = re.compile(r"\| `(.+?)` \| (.+) \| ((?:[^|\\]|\\.)*) \|")
+_ROW = re.compile(r"\| `(.+?)` `(.+?)` \| (.+) \| ((?:[^|\\]|\\.)*) \|")
 _HEADER = """# Mutation tests
 
 `make mutants` changes the code in one place at a time and runs the tests that reach that place. A
@@ -139,8 +139,8 @@ class Result(NamedTuple):
 
 def main(wanted: list[str]) -> int:
     """Tests the modules that are named, or all. Returns the exit code."""
-    known = {name for part in PARTS for name in part.modules}
-    if unknown := set(wanted) - known:
+    known = {name: _path(part, name) for part in PARTS for name in part.modules}
+    if unknown := set(wanted) - known.keys():
         print(f"unknown: {' '.join(sorted(unknown))}; known: {' '.join(sorted(known))}")
         return 2
     for part in PARTS:
@@ -149,7 +149,12 @@ def main(wanted: list[str]) -> int:
             # Not within this folder: builds of the package follow links.
             with TemporaryDirectory(prefix="mutants-") as stage:
                 fresh = _run(part._replace(modules=chosen), Path(stage))
-            REPORT.write_text(_report(_read() | fresh), "utf-8")
+            current = {
+                module: each
+                for module, each in (_read() | fresh).items()
+                if module in known.values()
+            }
+            REPORT.write_text(_report(current), "utf-8")
     results = _read().values()
     total, killed = _sums(results)
     missing = any(MISSING in each.survivors.values() for each in results)
@@ -159,8 +164,12 @@ def main(wanted: list[str]) -> int:
     return 1 if missing or killed * 100 < total * AIM else 0
 
 
+def _path(part: Part, module: str) -> str:
+    return f"{part.folder}/{module}.py"
+
+
 def _run(part: Part, stage: Path) -> dict[str, Result]:
-    modules = [f"{part.folder}/{name}.py" for name in part.modules]
+    modules = [_path(part, name) for name in part.modules]
     tests = [f"tests/{part.tests_folder}/test_{name}.py" for name in part.tests]
     _prepare(stage, _CONFIG.format(modules=json.dumps(modules), tests=json.dumps(tests)))
     print(f"{' '.join(part.modules)}: progress is in {stage}/output", flush=True)
@@ -236,17 +245,10 @@ def _table(results: dict[str, Result]) -> Iterator[str]:
 
 
 def _survivors(results: dict[str, Result]) -> Iterator[str]:
+    yield from ("", "| function | change | reason |", "|---|---|---|")
     for module, result in sorted(results.items()):
-        if result.survivors:
-            yield from (
-                "",
-                f"### `{module}`",
-                "",
-                "| function | change | reason |",
-                "|---|---|---|",
-            )
         for (function, change), reason in result.survivors.items():
-            yield f"| `{function}` | {change} | {reason} |"
+            yield f"| `{module}` `{function}` | {change} | {reason} |"
 
 
 def _read() -> dict[str, Result]:
@@ -255,11 +257,8 @@ def _read() -> dict[str, Result]:
         return {}
     table, _, rest = REPORT.read_text("utf-8").partition("## Survivors")
     reasons: dict[str, dict[Survivor, str]] = defaultdict(dict)
-    for section in rest.split("\n### ")[1:]:
-        title, *lines = section.splitlines()
-        module = title.strip("`")
-        for row in filter(None, map(_ROW.fullmatch, lines)):
-            reasons[module][Survivor(row[1], row[2])] = row[3]
+    for row in filter(None, map(_ROW.fullmatch, rest.splitlines())):
+        reasons[row[1]][Survivor(row[2], row[3])] = row[4]
     rows = re.findall(r"\| `(.+)` \| (\d+) \| (\d+) \| \d+ \| (.+) \|", table)
     return {
         module: Result(int(total), int(killed), date, reasons[module])

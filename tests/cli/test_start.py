@@ -84,11 +84,8 @@ sys.addaudithook(interrupt)
     "module",
     [
         "binance_small_liability",
-        "attr",
         "httpx",
-        "binance_small_liability_api.records",
         "binance_small_liability.cli.main",
-        "ssl",
         "prettytable",
     ],
 )

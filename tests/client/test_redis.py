@@ -185,14 +185,13 @@ def simulated_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("simulated_clock")
-@pytest.mark.parametrize("processes", [1, 4, 16])
 @pytest.mark.parametrize(
-    ("least", "options"),
+    ("processes", "least", "options"),
     [
-        (0.99, {}),
-        (0.99, {"start": 60, "spread": 0.03}),
-        (0.97, {"lost": 0.05, "silent": 0.05}),
-        (0.9, {"start": 60.5, "spread": 0.03, "refusals": True}),
+        (16, 0.99, {}),
+        (4, 0.99, {"start": 60, "spread": 0.03}),
+        (4, 0.97, {"lost": 0.05, "silent": 0.05}),
+        (16, 0.9, {"start": 60.5, "spread": 0.03, "refusals": True}),
     ],
     ids=str,
 )
@@ -432,21 +431,10 @@ ODD = {
     **{
         repr(reply): (reply, b"")
         for reply in (
-            *(
-                b":1\r\n",
-                b"$-1\r\n",
-                b"*0\r\n",
-                b"*-1\r\n",
-                b"*1\r\n$1\r\nx\r\n",
-                b"HTTP/1.1 400\r\n\r\n",
-            ),
+            *(b":1\r\n", b"*0\r\n", b"*1\r\n$1\r\nx\r\n", b"HTTP/1.1 400\r\n\r\n"),
             # Waits that are too short or too long.
             *(b"*1\r\n:-1\r\n", b"*1\r\n:999999999\r\n", b"*2\r\n:0\r\n$9\r\n418 -1003\r\n"),
-            *(
-                b"*2\r\n:999999999\r\n$9\r\n418 -1003\r\n",
-                b"*2\r\n:5\r\n$3\r\n418\r\n",
-                b"*2\r\n:5\r\n:5\r\n",
-            ),
+            *(b"*2\r\n:5\r\n$3\r\n418\r\n", b"*2\r\n:5\r\n:5\r\n"),
             b"*3\r\n:5\r\n$9\r\n418 -1003\r\n:5\r\n",
         )
     },
@@ -623,9 +611,7 @@ def test_the_environment_names_the_limits(
             SmallLiabilityClient.from_env()
 
 
-def test_importing_the_package_does_not_import_redis() -> None:
-    code = "import binance_small_liability, sys; sys.exit('redis' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_without_redis_the_extra_is_named() -> None:
     missing = "import sys; sys.modules['redis'] = None; import binance_small_liability.redis"
     done = subprocess.run(
         [sys.executable, "-c", missing], capture_output=True, text=True, check=False
@@ -634,10 +620,7 @@ def test_importing_the_package_does_not_import_redis() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-@pytest.mark.parametrize("used", [False, True])
-def test_workers_that_are_forked_without_hooks_share_one_budget(
-    url: str, admin: Any, used: bool
-) -> None:
+def test_workers_that_are_forked_without_hooks_share_one_budget(url: str, admin: Any) -> None:
     # Four copies of one memory image: as a server in C forks, or a snapshot is started.
     code = f"""
 import ctypes, itertools, os
@@ -654,8 +637,7 @@ def send():
     if isinstance(reserved, Reservation):
         run(limits.settle(reserved, Outcome("answered", next(counts))))
     return isinstance(reserved, Reservation)
-if {used}:
-    assert send()
+assert send()
 workers = []
 for _ in range(4):
     pid = ctypes.PyDLL(None).fork()
@@ -667,6 +649,6 @@ print(sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers))
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
     )
-    assert int(done.stdout) + used == MOST
+    assert int(done.stdout) + 1 == MOST
     assert admin.zcard(KEY) == MOST
     assert not done.stderr

@@ -143,6 +143,8 @@ def newer(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     sys.path.insert(0, str(folder))
     yield importlib.import_module("newer_api.operations").newer
     sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.startswith("newer_api")]:
+        del sys.modules[name]
 
 
 def _payload() -> dict[str, Any]:

@@ -200,14 +200,13 @@ def test_a_served_fake_ends_idle_connections(monkeypatch: pytest.MonkeyPatch) ->
 # The end of the process
 
 STARTED = """
-import contextlib, os, sys, unittest, urllib.request, warnings
+import contextlib, os, sys, urllib.request, warnings
 from binance_small_liability.testing import FakeBinance
 
 def ask(url):
     print(urllib.request.urlopen(url + "/api/v3/time").status, flush=True)
 """
 NEVER_LEFT = {
-    "a notebook": "server = FakeBinance().serve(); ask(server.__enter__())",
     "a server that nothing refers to": "ask(FakeBinance().serve().__enter__())",
     "a suspended generator": """
 def serving():
@@ -216,18 +215,6 @@ def serving():
 
 suspended = serving()
 ask(next(suspended))
-""",
-    "setUpClass": """
-class Case(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = FakeBinance().serve()
-        cls.url = cls.server.__enter__()
-
-    def test(self):
-        ask(self.url)
-
-unittest.main(argv=["test"], exit=False)
 """,
     "sys.exit": """
 stack = contextlib.ExitStack()

@@ -33,5 +33,7 @@ def test_the_import_loads_only_what_a_plain_call_needs() -> None:
         "yaml",
         "unittest",
         "importlib.metadata",
+        "redis",
+        "aiohttp",
     }
     assert unwanted.isdisjoint(done.stdout.split())

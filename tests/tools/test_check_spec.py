@@ -301,7 +301,6 @@ BREAKING: dict[str, tuple[Change, str]] = {
 }
 
 HARMLESS: dict[str, Change] = {
-    "nothing changes": lambda _: None,
     "an optional field": _retype("note", {"type": "string"}),
     "a required field": lambda c: (
         _retype("rank", {"type": "integer"})(c),
@@ -321,7 +320,6 @@ HARMLESS: dict[str, Change] = {
     "serverTime has no bounds": lambda c: _time(c)["properties"].update(
         serverTime={"type": "integer"}
     ),
-    "no examples": lambda c: _media(c).pop("examples"),
     "a new success": lambda c: _get(c)["responses"].update({"204": {"description": "None."}}),
     "every description is reworded": lambda c: c.update(_reworded(c)),
     "a schema has another name": lambda c: (
@@ -353,6 +351,18 @@ HARMLESS: dict[str, Change] = {
 }
 
 
+def _all(contract: Any) -> None:
+    for change in HARMLESS.values():
+        change(contract)
+
+
+SURVIVED: dict[str, Change] = {
+    "nothing changes": lambda _: None,
+    "no examples": lambda c: _media(c).pop("examples"),
+    "everything": _all,
+}
+
+
 @pytest.fixture(scope="module")
 def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
     """Every variant, served from one Node process."""
@@ -362,7 +372,7 @@ def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
     contracts: dict[str, Any] = {}
     for name, change in {
         **{name: each for name, (each, _) in BREAKING.items()},
-        **HARMLESS,
+        **SURVIVED,
     }.items():
         contracts[name] = pickle.loads(today)  # noqa: S301 - made above
         change(contracts[name])
@@ -381,8 +391,8 @@ def test_a_breaking_variant_is_reported(apis: dict[str, Api], variant: str) -> N
     assert any(re.search(words, line) for line in found), found
 
 
-@pytest.mark.parametrize("variant", HARMLESS)
-def test_a_harmless_variant_survives(apis: dict[str, Api], variant: str) -> None:
+@pytest.mark.parametrize("variant", SURVIVED)
+def test_harmless_changes_survive(apis: dict[str, Api], variant: str) -> None:
     assert list(breaks(apis[variant])) == []
 
 
