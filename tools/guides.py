@@ -256,6 +256,7 @@ def _lines(lines: list[str]) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "version": lambda: f"These pages describe version {binance_small_liability.__version__}.\n",
     "durations": _durations,
     "limits": _limits,
     "permissions": _permissions,

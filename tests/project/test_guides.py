@@ -47,6 +47,18 @@ def scripts(page: Path) -> list[Block]:
     ]
 
 
+def test_code_fits_into_its_column() -> None:
+    wide = [
+        f"{page.name}: {line}"
+        for page in PAGES
+        for block in blocks(page)
+        if block.language in ("python", "sh", "yaml")
+        for line in block.text.splitlines()
+        if len(line) > 84
+    ]
+    assert wide == []
+
+
 def with_code(language: str) -> list[Path]:
     return [page for page in PAGES if any(block.language == language for block in blocks(page))]
 
