@@ -136,7 +136,7 @@ async def _read(response: httpx.Response) -> bytes:
         async for piece in response.aiter_raw():
             body += piece
             if len(body) > MOST_BYTES:
-                raise httpx.ReadError("the answer is larger than 10 MiB")
+                raise httpx.ReadError("the response is larger than 10 MiB")
         return bytes(body)
     finally:
         await response.aclose()

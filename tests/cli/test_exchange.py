@@ -191,7 +191,7 @@ def test_without_waiting_it_ends_after_the_answer(
     binance.answer = lambda: reset()
     printed, line = ends(capsys, 3, "ETH", "--no-wait")
     assert printed == ""
-    assert f"the exchange of ETH {UNKNOWN}: No usable answer" in line
+    assert f"the exchange of ETH {UNKNOWN}: No usable response" in line
     assert server.requests[-1].method == "POST"
 
 
@@ -225,7 +225,7 @@ def test_what_cannot_be_confirmed_stays_unknown(
     options = ["--env-file", str(file), "--base-url", server.url, "--timeout", "7.5"]
     printed, line = ends(capsys, 3, "ETH", *options)
     assert printed == ""
-    assert f"the exchange of ETH {UNKNOWN}: No usable answer" in line
+    assert f"the exchange of ETH {UNKNOWN}: No usable response" in line
     assert "Do not repeat it" in line
     assert "Try again" not in line
     # The advice works in a shell, and in the other account.

@@ -139,7 +139,7 @@ def test_waits_that_are_skipped_meanwhile_change_no_timestamp(skew: int, late: s
     [
         (closed(), "/api/v3/time failed: RemoteProtocolError"),
         (response(b"", 503), "/api/v3/time failed: HTTP 503"),
-        (response({}), "/api/v3/time failed: The answer breaks the contract at $.serverTime"),
+        (response({}), "/api/v3/time failed: The response breaks the contract at $.serverTime"),
     ],
 )
 def test_the_error_says_why_the_clock_could_not_be_corrected(

@@ -116,7 +116,7 @@ def test_the_cause_is_an_error_of_httpx(
     is_timeout = isinstance(caught.value.__cause__, httpx.TimeoutException)
     assert isinstance(caught.value.__cause__, httpx.TransportError)
     assert is_timeout == (kind is RequestTimeout)
-    assert "No usable answer from 127.0.0.1" in str(caught.value)
+    assert "No usable response from 127.0.0.1" in str(caught.value)
 
 
 HEADERS = httpx.Headers({"Retry-After": "7"})
@@ -211,7 +211,7 @@ def test_the_message_names_the_host_and_what_a_transport_raises(
 
     with pytest.raises(NetworkError) as caught:
         list_coins(transport=httpx.MockTransport(fail), max_attempts=1)
-    assert caught.value.message.startswith("No usable answer from api.binance.com: ")
+    assert caught.value.message.startswith("No usable response from api.binance.com: ")
     assert words in caught.value.message
 
 

@@ -17,7 +17,7 @@ from tests.conftest import ETH
 
 pytestmark = pytest.mark.no_cover
 
-# A time-out that is too short for late answers, and one that is long enough on any machine.
+# A timeout that is too short for late answers, and one that is long enough on any machine.
 HASTY = 0.6  # seconds
 PATIENT = 30.0  # seconds
 

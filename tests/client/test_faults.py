@@ -393,7 +393,7 @@ def test_faults(row: Row, operation: Operation, client: RunClient) -> None:
 def _assert_is(error: SmallLiabilityError, end: End, row: Row) -> None:
     assert type(error) is end.error
     # A repetition with a corrected clock is the same attempt. On a busy machine, connecting takes
-    # longer than a short time-out.
+    # longer than a short timeout.
     if "timeout" not in row.options:
         assert error.attempts == end.requests - (row.time is TIME)
     if isinstance(error, OutcomeUnknownError):

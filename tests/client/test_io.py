@@ -57,7 +57,7 @@ def test_numbers_are_exact() -> None:
 def test_the_error_of_another_body_does_not_quote_it(body: bytes, reason: str) -> None:
     with pytest.raises(ContractError) as caught:
         _answer(body).json()
-    problem = f"The answer breaks the contract: its body is not JSON ({reason})"
+    problem = f"The response breaks the contract: its body is not JSON ({reason})"
     assert caught.value.message == problem
 
 
@@ -118,7 +118,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A caller's transport: answers with one thing, and notes the time-outs and its end."""
+    """A caller's transport: answers with one thing, and notes the timeouts and its end."""
 
     def __init__(self, answer: httpx.Response | Exception) -> None:
         self._answer = answer
@@ -182,14 +182,14 @@ def receive(request: pytest.FixtureRequest) -> Callable[..., Answer]:
         (
             lambda: _response(b"x" * MAX_BODY, b"x"),
             b"x" * MAX_BODY,
-            f"ReadError('The answer is larger than {MAX_BODY} bytes')",
+            f"ReadError('The response is larger than {MAX_BODY} bytes')",
         ),
         (lambda: _response(b"one", error=httpx.ReadError("reset")), b"one", "ReadError('reset')"),
         (lambda: _response(b"", error=OSError("odd")), b"", "ReadError('OSError: odd')"),
         (
             lambda: _response(b"x", encoding="gzip"),
             b"",
-            "DecodingError('The answer is encoded, although no encoding was asked for')",
+            "DecodingError('The response is encoded, although no encoding was requested')",
         ),
     ],
     ids=["pieces", "identity", "read", "largest", "too large", "reset", "foreign", "encoded"],
@@ -330,9 +330,9 @@ def test_an_answer_that_is_cut_anywhere_is_broken(
         assert kind.run(cut_everywhere(server.url)) == [whole]
 
 
-ENCODED = "The answer is encoded, although no encoding was asked for"
-SURPLUS = "More bytes arrived than the answer has"
-UNSIZED = "The answer does not say how long it is"
+ENCODED = "The response is encoded, although no encoding was requested"
+SURPLUS = "More bytes arrived than the response has"
+UNSIZED = "The response does not say how long it is"
 
 
 @pytest.mark.parametrize(

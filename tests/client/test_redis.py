@@ -130,7 +130,7 @@ class Counting:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine 0.25 s pass while Redis is well. Only failures need the real time-out."""
+    """On a busy machine 0.25 s pass while Redis is well. Only failures need the real timeout."""
     monkeypatch.setattr(_connections, "TIMEOUT", 10)
 
 

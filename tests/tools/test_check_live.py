@@ -96,7 +96,7 @@ def test_the_fake_keeps_the_contract_and_refuses_wrong_signatures(
     ("coins", "words"),
     [
         (response([{"asset": 1}], headers=_WEIGHT), '1 is not of type "string": Schema at /'),
-        (response([{"asset": 1}], headers=_WEIGHT), "ContractError: The answer breaks"),
+        (response([{"asset": 1}], headers=_WEIGHT), "ContractError: The response breaks"),
         (response(), f"200: header {_USED}: missing"),
         (response(headers={_USED: "x"}), '"x" is not of type "integer"'),
         (response(headers=_WEIGHT, content_type="text/plain"), "Content-Type"),
@@ -164,7 +164,7 @@ def _dripping(start: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("coins", "words"),
     [
-        (_endless, "ReadError: the answer is larger than 10 MiB"),
+        (_endless, "ReadError: the response is larger than 10 MiB"),
         (_dripping(_HEAD + b"\r\n["), "no whole answer in 1 s"),
         (_dripping(_HEAD + b"X-Header: "), "no whole answer in 1 s"),
         (

@@ -99,8 +99,8 @@ class ConfiguredClient:
             recv_window: milliseconds for which a request stays valid; by default and at most what
                 the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
-                receiving the whole answer. Binance itself gives up after 10 s. `with_options` gives
-                single calls another one.
+                receiving the whole response. Binance itself gives up after 10 s. `with_options`
+                gives single calls another one.
             max_attempts: the largest number of attempts, 3 by default. 1 turns off retries and
                 waits for limits.
             max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
@@ -240,8 +240,8 @@ class ConfiguredClient:
     def used_weight(self) -> int | None:
         """The request weight that was used in the minute of the last `list_coins`.
 
-        None before the first answer. `binance_small_liability.operations.list_coins` documents the
-        budget, and whether Binance counts it by IP address or by account.
+        None before the first response. `binance_small_liability.operations.list_coins` documents
+        the budget, and whether Binance counts it by IP address or by account.
         """
         return self._caller.used_weight.get(operations.list_coins.name)
 

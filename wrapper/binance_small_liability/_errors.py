@@ -2,7 +2,7 @@
 
     SmallLiabilityError
     ├── ConfigurationError (also ValueError)  a wrong or missing option or argument; nothing sent
-    ├── NetworkError                          no usable answer arrived; the cause is the transport's
+    ├── NetworkError                          no usable response; its cause is the transport's
     │   └── RequestTimeout
     ├── ContractError                         a success that does not match the contract, and where
     ├── OutcomeUnknownError                   an exchange may have taken effect; it is not repeated
@@ -79,7 +79,7 @@ class ConfigurationError(SmallLiabilityError, ValueError):
 
 
 class NetworkError(SmallLiabilityError):
-    """No usable answer arrived: no connection, a broken one, or bytes that are not HTTP.
+    """No usable response arrived: no connection, a broken one, or bytes that are not HTTP.
 
     The transport's error, an `httpx.TransportError`, is its `__cause__`, without the frames that
     held the signed request.
@@ -93,7 +93,7 @@ class RequestTimeout(NetworkError):
 class ContractError(SmallLiabilityError):
     """A success that does not match the contract; the message says where.
 
-    Either the API has changed, or a server between Binance and this machine changed the answer.
+    Either the API has changed, or a server between Binance and this machine changed the response.
     """
 
 
@@ -182,10 +182,10 @@ class ApiError(SmallLiabilityError):
         status_code: the HTTP status.
         code: Binance's error code (negative), or None if the body has none. Codes are stable.
         msg: the first 4,000 characters of Binance's text, or "" if the body has none. Texts change.
-        headers: the headers of the answer; names are matched without regard to case.
+        headers: the headers of the response; names are matched case-insensitively.
         retry_after: seconds until Binance accepts requests again, or None if that is not known.
         used_weight: the weight that the IP address or account had used in the current minute, or
-            None if the answer did not report it.
+            None if the response did not report it.
     """
 
     advice: ClassVar[str] = ""

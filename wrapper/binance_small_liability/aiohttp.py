@@ -244,7 +244,7 @@ def _error_of_httpx(error: Exception) -> Exception:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout(str(error))
         case TimeoutError():
-            return httpx.ReadTimeout(str(error) or "The answer did not arrive whole in time")
+            return httpx.ReadTimeout(str(error) or "The whole response did not arrive in time")
         case aiohttp.ClientConnectorError():
             return httpx.ConnectError(str(error))
         case aiohttp.ClientResponseError():  # its text quotes the URL

@@ -58,7 +58,7 @@ request_log = logging.getLogger("binance_small_liability.requests")
 LONGEST_PROCESSING = 10_000  # milliseconds
 _SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
 _MOST_REPORTS = 100
-_UNCLEAR = "The answer breaks the contract: it neither accepts nor refuses the exchange"
+_UNCLEAR = "The response breaks the contract: it neither accepts nor refuses the exchange"
 # The unknown fields that this process has already logged.
 _reported: set[str] = set()
 
@@ -350,7 +350,7 @@ class Call(Generic[T]):
             return self.operation.read(answer.json(), unknown)
         except Mismatch as mismatch:
             problem = str(mismatch)
-        raise ContractError(f"The answer breaks the contract at {problem}")
+        raise ContractError(f"The response breaks the contract at {problem}")
 
     async def _borrow(self, fresh: bool) -> Connection:
         try:
@@ -417,7 +417,7 @@ class Call(Generic[T]):
         cause = transport_kind(self._redact(str(cause)))
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
         host = httpx.URL(self.caller.base_url).host
-        error = kind(f"No usable answer from {host}: {type(cause).__name__}: {cause}")
+        error = kind(f"No usable response from {host}: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
         return error
 

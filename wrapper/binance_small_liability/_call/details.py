@@ -14,7 +14,7 @@ class RetryDetails:
         attempt: the number of the attempt that failed, from 1.
         wait: seconds until the next attempt.
         error_class: the class of the attempt's error.
-        status: the HTTP status, or None if no answer arrived.
+        status: the HTTP status, or None if no response arrived.
         code: Binance's error code, or None if it sent none.
     """
 
@@ -47,8 +47,8 @@ class BudgetDetails:
 
     Attributes:
         limit: the request weight that Binance allows per minute.
-        used: what Binance counted last, or None before the first answer. It includes other users of
-            the address or account, and belongs to the minute of that answer.
+        used: what Binance counted last, or None before the first response. It includes other users
+            of the address or account, and belongs to the minute of that response.
         left: the request weight that this client may send now, 0 during a cool-down. With
             RedisLimits, requests of other processes are not subtracted.
     """

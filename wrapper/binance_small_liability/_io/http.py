@@ -145,16 +145,16 @@ class Body:
                 encoding = self._headers[name.decode()].strip(" \t").lower()
                 if encoding not in allowed:
                     raise httpx.DecodingError(
-                        "The answer is encoded, although no encoding was asked for"
+                        "The response is encoded, although no encoding was requested"
                     )
 
     def add(self, piece: bytes) -> None:
         """Adds a piece. Raises httpx.ReadTimeout or httpx.ReadError."""
         if time.monotonic() > self.deadline:
-            raise httpx.ReadTimeout("The answer did not arrive whole in time")
+            raise httpx.ReadTimeout("The whole response did not arrive in time")
         self._size += len(piece)
         if self._size > MAX_BODY:
-            raise httpx.ReadError(f"The answer is larger than {MAX_BODY} bytes")
+            raise httpx.ReadError(f"The response is larger than {MAX_BODY} bytes")
         self._pieces.append(piece)
 
     def check_end(self, *, surplus: bool) -> None:
@@ -164,12 +164,12 @@ class Body:
             surplus: whether more bytes than the answer has have arrived.
         """
         if surplus:
-            raise httpx.RemoteProtocolError("More bytes arrived than the answer has")
+            raise httpx.RemoteProtocolError("More bytes arrived than the response has")
         if self._status < 200 or self._status in (204, 304):
             return
         # Without a length, a body that the network cut looks like a whole one. Binance sends one.
         if (b"content-length" in self._names) == (b"transfer-encoding" in self._names):
-            raise httpx.RemoteProtocolError("The answer does not say how long it is")
+            raise httpx.RemoteProtocolError("The response does not say how long it is")
 
     @property
     def content(self) -> bytes:

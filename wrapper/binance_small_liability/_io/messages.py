@@ -49,7 +49,7 @@ class Answer:
 
     Attributes:
         status_code: the HTTP status.
-        headers: names are matched without regard to case.
+        headers: names are matched case-insensitively.
         content: the body, as far as it arrived.
         broken: why the body cannot be relied on: it is incomplete, encoded, or too large; more
             arrived than it has; or it has no length, so nobody knows.
@@ -85,7 +85,7 @@ class Answer:
         except (ValueError, DecimalException, RecursionError) as cause:
             reason = type(cause).__name__
         # Raised outside the handler, because the cause quotes the body.
-        raise ContractError(f"The answer breaks the contract: its body is not JSON ({reason})")
+        raise ContractError(f"The response breaks the contract: its body is not JSON ({reason})")
 
 
 class Signature:

@@ -60,7 +60,7 @@ class Wire:
         self.used = True
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
-            raise timed_out("The attempt took longer than its time-out")
+            raise timed_out("The attempt took longer than its timeout")
         return seconds
 
     def outgoing(self, content: bytes) -> bytes:

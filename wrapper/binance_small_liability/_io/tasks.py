@@ -45,7 +45,7 @@ class TaskConnection(HttpxConnection):
         with anyio.move_on_after(seconds):
             yield
             return
-        raise httpx.ReadTimeout("The answer did not arrive whole in time")
+        raise httpx.ReadTimeout("The whole response did not arrive in time")
 
     async def _finish(self, response: httpx.Response) -> None:
         # A connection of ours that a cancellation interrupts is discarded. The caller's transport

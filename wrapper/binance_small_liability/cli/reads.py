@@ -69,7 +69,7 @@ def add_history(parser: ArgumentParser) -> None:
 
 
 def call(options: Namespace) -> None:
-    """Make any read of the API and print its answer."""
+    """Make any read of the API and print its response."""
     operation = ALL[options.operation]
     if operation.method != "GET":
         raise WrongUseError(
@@ -82,7 +82,7 @@ def call(options: Namespace) -> None:
     if _form(options) == "json":
         write(render_json(result))
     else:
-        _show(*_rows(operation, result), options, none="The answer has no rows.")
+        _show(*_rows(operation, result), options, none="The response has no rows.")
 
 
 def add_call(parser: ArgumentParser) -> None:

@@ -39,7 +39,7 @@ class RedisLimits:
             url_or_client: URL of Redis or Valkey (`redis://`, `rediss://` or `unix://`), or a
                 client of the package `redis`: a synchronous one for a synchronous client, one of
                 `redis.asyncio` for an asynchronous one. Connections like those of the client
-                are opened. Each use takes at most 0.25 s, whatever time-outs it has.
+                are opened. Each use takes at most 0.25 s, whatever timeouts it has.
             scope: a name for the IP address from which the processes send.
         """
         self._given = Hidden.of(url_or_client)

@@ -58,7 +58,7 @@ class Operation:
                 and (example is None or answer.name == example)
             ):
                 return answer
-        raise ValueError(f"The contract has no answer for {status=}, {code=}, {example=}")
+        raise ValueError(f"The contract has no response for {status=}, {code=}, {example=}")
 
 
 class Contract:

@@ -134,7 +134,7 @@ class FakeBinance(Account, Script):
             request: its extension `target`, if there is one, holds path and query as they were
                 sent; an httpx.URL may be normalized.
             wait: how to wait for a scripted delay, in seconds. It raises httpx.TransportError if
-                the client gives up. By default the request's own time-out decides.
+                the client gives up. By default the request's own timeout decides.
 
         Raises:
             httpx.TransportError: the script or `wait` raised it.

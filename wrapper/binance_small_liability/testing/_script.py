@@ -1,4 +1,4 @@
-"""Scripted answers, delays and failures of the fake for the next requests."""
+"""Scripted responses, delays and failures of the fake for the next requests."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,8 +21,8 @@ class Step:
         operation: the operationId; None for any signed operation.
         after_effect: whether it happens after the request has taken effect, instead of before.
         respond: answers instead of the operation.
-        delay: seconds to wait before the usual answer.
-        drop: whether the connection is closed without an answer.
+        delay: seconds to wait before the usual response.
+        drop: whether the connection is closed without a response.
     """
 
     operation: str | None = None
@@ -121,7 +121,7 @@ class Script:
         operation: str | None = None,
         after_effect: bool = False,
     ) -> None:
-        """The usual answer to the next request is delayed by `seconds`.
+        """The usual response to the next request is delayed by `seconds`.
 
         If the client gives up in the meantime, the request does not take effect, unless
         `after_effect` is set.
@@ -157,7 +157,7 @@ def _error(
         with suppress(ValueError):
             return operation.answer(status=status, code=code, example=example)
     if example is not None:
-        raise ValueError(f"The contract has no answer for {status=}, {code=}, {example=}")
+        raise ValueError(f"The contract has no response for {status=}, {code=}, {example=}")
     # Servers also send what is not documented, so tests must be able to.
     if code is None:
         return Example(str(status), "", "text/html", "", {})

@@ -42,7 +42,7 @@ class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def patience(request: httpx.Request) -> Wait:
-    """Waits at most for the request's own time-out, which no socket enforces in the process."""
+    """Waits at most for the request's own timeout, which no socket enforces in the process."""
     longest = request.extensions.get("timeout", {}).get("read")
 
     def wait(seconds: float) -> None:
