@@ -28,6 +28,7 @@ REPORT = ROOT / "tests/mutants.md"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 AIM = 97  # percent
 MISSING = "TODO"
+BREAK = "<br>"  # between changes that survive for the same reason
 
 
 class Part(NamedTuple):
@@ -81,9 +82,9 @@ PARTS = [
     ),
     Part(
         "tools",
-        ["check_page", "comparison", "page", "sections", "examples", "statements"],
+        ["check_page", "comparison", "page", "sections", "examples", "statements", "yaml_edits"],
         "tools",
-        ["check_page"],
+        ["check_page", "adopt_page"],
     ),
 ]
 
@@ -245,10 +246,13 @@ def _table(results: dict[str, Result]) -> Iterator[str]:
 
 
 def _survivors(results: dict[str, Result]) -> Iterator[str]:
-    yield from ("", "| function | change | reason |", "|---|---|---|")
+    yield from ("", "| function | changes | reason |", "|---|---|---|")
     for module, result in sorted(results.items()):
+        changes = defaultdict(list)
         for (function, change), reason in result.survivors.items():
-            yield f"| `{module}` `{function}` | {change} | {reason} |"
+            changes[function, reason].append(change)
+        for (function, reason), alike in changes.items():
+            yield f"| `{module}` `{function}` | {BREAK.join(alike)} | {reason} |"
 
 
 def _read() -> dict[str, Result]:
@@ -258,7 +262,8 @@ def _read() -> dict[str, Result]:
     table, _, rest = REPORT.read_text("utf-8").partition("## Survivors")
     reasons: dict[str, dict[Survivor, str]] = defaultdict(dict)
     for row in filter(None, map(_ROW.fullmatch, rest.splitlines())):
-        reasons[row[1]][Survivor(row[2], row[3])] = row[4]
+        for change in row[3].split(BREAK):
+            reasons[row[1]][Survivor(row[2], change)] = row[4]
     rows = re.findall(r"\| `(.+)` \| (\d+) \| (\d+) \| \d+ \| (.+) \|", table)
     return {
         module: Result(int(total), int(killed), date, reasons[module])

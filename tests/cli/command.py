@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from binance_small_liability.cli.main import run
 
+from tests.processes import ended
 from tools.operations import LIST_COINS
 
 SHELL_COMMAND = str(Path(sys.executable).with_name("binance-small-liability"))
@@ -62,10 +63,4 @@ def assert_one_line(line: str) -> None:
 
 def shell(script: str, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Runs a script in bash, in which $0 is the command."""
-    return subprocess.run(
-        ["bash", "-c", script, SHELL_COMMAND, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        **options,
-    )
+    return ended("bash", "-c", script, SHELL_COMMAND, *arguments, **options)

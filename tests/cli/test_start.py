@@ -1,6 +1,5 @@
 """The command starts and ends: installed, as a module, in one file, and interrupted."""
 
-import os
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from binance_small_liability.cli.parser import parser
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
 from tests.conftest import running
+from tests.processes import ended, output
 from tests.wire import response, serving
 
 
@@ -34,8 +34,7 @@ def test_without_the_extra_a_message_names_it(
 
 
 def test_it_runs_as_a_module_too() -> None:
-    arguments = [sys.executable, "-m", "binance_small_liability", "--version"]
-    shown = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    shown = output(sys.executable, "-m", "binance_small_liability", "--version")
     assert shown.startswith("binance-small-liability 0.")
 
 
@@ -92,13 +91,9 @@ sys.addaudithook(interrupt)
 def test_an_interrupt_during_an_import_ends_it_without_output(module: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_INTERRUPT_AT_IMPORT.format(module=module))
     with serving(response(COINS)) as server:
-        done = subprocess.run(
-            [SHELL_COMMAND, "list", "--format", "table", "--base-url", server.url],
-            check=False,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        )
-    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+        command = (SHELL_COMMAND, "list", "--format", "table", "--base-url", server.url)
+        done = ended(*command, env={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # The imported packages; all are pure Python.
@@ -127,8 +122,7 @@ def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run_file(file: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     # Without site-packages, and so without the metadata of this project.
-    words = [sys.executable, "-E", "-S", str(file), *arguments]
-    return subprocess.run(words, check=False, capture_output=True, text=True)
+    return ended(sys.executable, "-E", "-S", file, *arguments)
 
 
 def test_in_one_file_it_lists(one_file: Path) -> None:

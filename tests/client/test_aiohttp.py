@@ -1,6 +1,5 @@
 """The transport over aiohttp has the properties of the other transports."""
 
-import subprocess
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.conftest import CREDENTIALS, ETH, list_coins_aiohttp
+from tests.processes import ended
 from tests.wire import response, serving
 
 
@@ -41,8 +41,8 @@ def test_connections_are_kept_and_cookies_are_not() -> None:
 
 def test_without_aiohttp_the_extra_is_named() -> None:
     code = "import sys; sys.modules['aiohttp'] = None; import binance_small_liability.aiohttp"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert 'pip install "binance-small-liability[aiohttp]"' in done.stderr
+    told = ended(sys.executable, "-c", code).stderr
+    assert 'pip install "binance-small-liability[aiohttp]"' in told
 
 
 def test_the_proxy_of_a_transport_never_sees_it_either() -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import socketserver
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -37,6 +36,7 @@ from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient, finished, in_turn, run_scenario, run_sync
+from tests.processes import ended, python
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -231,7 +231,7 @@ codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 call()
 os._exit(any(codes))
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    python(code, env={"PYTHONWARNINGS": "ignore"})  # Python 3.12 warns of forks
     first, *of_children, last = server.requests
     assert first.connection == last.connection, "the parent lost its connection"
     assert len(of_children) == 20
@@ -274,17 +274,9 @@ for window in range(1, 11):
 assert counts[0] == counts[-1], counts
 run(client.close)
 """
-    assert _run("-W", "error", "-c", code) == ""
+    done = ended(sys.executable, "-W", "error", "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
     assert len({request.connection for request in server.requests}) == 20
-
-
-def _run(*arguments: str) -> str:
-    """What a Python process wrote to its standard error."""
-    done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
 
 
 @pytest.mark.parametrize(
@@ -337,7 +329,8 @@ from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityCli
 from binance_small_liability.aiohttp import AiohttpTransport
 options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
 """
-    assert _run("-c", start + code) == ""
+    done = ended(sys.executable, "-c", start + code)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("through_a_proxy", [False, True])
@@ -465,7 +458,7 @@ async def call():
         sys.exit(len(searched) - before)
 asyncio.run(call())
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    python(code)
 
 
 def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -> None:
@@ -504,9 +497,8 @@ async def call():
 
 atexit.register(lambda: asyncio.run(call()))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = ended(sys.executable, "-c", code)
+    assert done.returncode == 0
     assert done.stdout.strip() == "NetworkError" or "N9" in done.stdout
     assert "Traceback" not in done.stderr
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import subprocess
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from binance_small_liability import (
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import CREDENTIALS, ETH, ListCoins
+from tests.processes import output
 from tests.wire import response, serving
 
 # Other tests measure coverage: it would double the time of these.
@@ -85,13 +85,6 @@ class TestClocks:
         assert len(fake.requests) == 2
 
 
-def _python(*arguments: str) -> str:
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_without_docstrings_and_assertions() -> None:
     code = (
         "from binance_small_liability import SmallLiabilityClient\n"
@@ -101,5 +94,6 @@ def test_without_docstrings_and_assertions() -> None:
         "client = SmallLiabilityClient(**fake.credentials, transport=fake.transport())\n"
         "with client: print(client.list_coins() == fake.coins)"
     )
-    assert _python("-OO", "-c", code) == "True\n"
-    assert "history" in _python("-OO", "-m", "binance_small_liability", "--help")
+    optimized = (sys.executable, "-OO")
+    assert output(*optimized, "-c", code) == "True\n"
+    assert "history" in output(*optimized, "-m", "binance_small_liability", "--help")

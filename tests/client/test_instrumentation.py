@@ -1,7 +1,5 @@
 """Libraries that instrument, record or replace the network work and receive no secret."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.clients import API_KEY, CLIENTS, RunClient, run_async, run_sync
 from tests.conftest import ETH
+from tests.processes import python
 from tests.wire import DOCUMENTED, WireServer, response, serving
 from tools.contract import LIST_PATH, ROOT
 from tools.operations import SIGNED, Operation
@@ -91,19 +90,12 @@ print(*events)
 def test_sentry() -> None:
     # In its own process, because Sentry patches libraries permanently.
     with serving(response()) as server:
-        done = subprocess.run(
-            [sys.executable, "-c", _WITH_SENTRY, server.url],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
+        printed = python(_WITH_SENTRY, server.url, cwd=ROOT)
     for kind in CLIENTS:
         for options in (["base_url"], ["base_url", "proxy"]):
-            assert f"{kind} {options}" in done.stdout, "no event was kept, so nothing was searched"
+            assert f"{kind} {options}" in printed, "no event was kept, so nothing was searched"
     assert len(server.requests) == 2 * len(CLIENTS)
-    _assert_clean(server, done.stdout)
+    _assert_clean(server, printed)
 
 
 def test_the_trace_hooks_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,6 @@ import asyncio
 import logging
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,6 +34,7 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.clients import CLIENTS, CREDENTIALS, RunClient, finished, run_scenario
 from tests.conftest import ListCoins
+from tests.processes import python
 from tests.wire import Answer, Request, WireServer, reset, response, serving
 from tools.contract import TIME_PATH
 
@@ -437,7 +436,7 @@ if not pid:
     os._exit(0)
 os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    python(code)
 
 
 def test_a_ban_of_the_clock_counts_too() -> None:

@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import socketserver
-import subprocess
 import sys
 import threading
 import time
@@ -48,6 +47,7 @@ from tests.clients import (
     run_scenario,
     run_sync,
 )
+from tests.processes import ended
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
@@ -613,10 +613,8 @@ def test_the_environment_names_the_limits(
 
 def test_without_redis_the_extra_is_named() -> None:
     missing = "import sys; sys.modules['redis'] = None; import binance_small_liability.redis"
-    done = subprocess.run(
-        [sys.executable, "-c", missing], capture_output=True, text=True, check=False
-    )
-    assert 'pip install "binance-small-liability[redis]"' in done.stderr
+    told = ended(sys.executable, "-c", missing).stderr
+    assert 'pip install "binance-small-liability[redis]"' in told
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -646,9 +644,6 @@ for _ in range(4):
     workers.append(pid)
 print(sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
-    )
-    assert int(done.stdout) + 1 == MOST
+    done = ended(sys.executable, "-c", code)
+    assert (done.stdout, done.stderr) == (f"{MOST - 1}\n", "")
     assert admin.zcard(KEY) == MOST
-    assert not done.stderr

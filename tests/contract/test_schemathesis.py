@@ -4,7 +4,6 @@ Importing it takes 1 s, so only the test that needs it does it, not every proces
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from binance_small_liability.testing import FakeBinance
 from hypothesis import given, settings
 
 from tests.fake.boundless import Boundless
+from tests.processes import output
 from tools.check_generated import PACKAGE
 from tools.contract import LIST_PATH, ROOT, operations, today
 
@@ -25,16 +25,10 @@ _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
 
 
 def _run(folder: Path, config: Path, url: str, **env: str) -> None:
-    done = subprocess.run(
-        [_ST, "--config-file", config, "run", _CONTRACT, "--url", url],
-        env={**os.environ, **env, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Tested: {len(list(operations(today())))}" in done.stdout
+    command = (_ST, "--config-file", config, "run", _CONTRACT, "--url", url)
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
+    said = output(*command, cwd=folder, env=env)
+    assert f"Tested: {len(list(operations(today())))}" in said
 
 
 def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_steps_of_a_named_operation(sender: Sender, operation: Operation) -> Non
 
 def test_undocumented_errors() -> None:
     fake = FakeBinance()
-    with pytest.raises(ValueError, match="contract has no answer"):
+    with pytest.raises(ValueError, match="contract has no response"):
         fake.fail_next(400, example="unheard")
     with pytest.raises(ValueError, match="contract has no operation 'list'"):
         fake.fail_next(400, operation="list")

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import ETH
 from tests.fake.sending import Sender, used
+from tests.processes import ended, python
 from tests.wire import response, serving
 from tools.contract import LIST_PATH, TIME_PATH
 from tools.operations import EXCHANGE, LIST_COINS
@@ -245,13 +245,7 @@ ask(url)
 
 @pytest.mark.parametrize("name", NEVER_LEFT)
 def test_the_process_ends_although_a_server_was_never_stopped(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", STARTED + NEVER_LEFT[name]],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ended(sys.executable, "-W", "error", "-c", STARTED + NEVER_LEFT[name])
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("200\n")
     assert "Error" not in done.stderr
@@ -324,5 +318,4 @@ def test_the_fixtures(
 
 def test_the_plugin_imports_the_package_only_when_it_is_used() -> None:
     code = "import pytest_binance_small_liability, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"httpx", "attrs", "binance_small_liability"}.isdisjoint(done.stdout.split())
+    assert {"httpx", "attrs", "binance_small_liability"}.isdisjoint(python(code).split())

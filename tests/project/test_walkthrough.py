@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.processes import output
 from tools.contract import LIST_PATH, ROOT
 
 _COPIED = ("openapi.yaml", "generated", "wrapper", "tools", "docs/pages", "README.md")
@@ -68,16 +68,7 @@ def _edit(contract: Any) -> None:
 def _run(folder: Path, *command: str) -> str:
     """Runs Python in the copy, with its packages; returns the output."""
     packages = os.pathsep.join(str(folder / name) for name in ("generated", "wrapper"))
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": packages},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output(sys.executable, *command, cwd=folder, env={"PYTHONPATH": packages})
 
 
 @pytest.fixture(scope="module")

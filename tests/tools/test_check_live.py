@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gzip
-import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import pytest
 from binance_small_liability.testing import FakeBinance
 
 from tests.conftest import API_KEY, API_SECRET
+from tests.processes import ended
 from tests.wire import Answer, Request, response, serving
 from tools.contract import LIST_PATH, ROOT, TIME_PATH, examples, today
 from tools.operations import EXCHANGE, LIST_COINS, OPERATIONS, Operation
@@ -207,7 +206,6 @@ def test_the_proxy_of_the_environment_is_used_and_its_password_is_hidden(
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("BINANCE_API_KEY", "", "BINANCE_API_KEY is missing"),
         ("BINANCE_PROXY", "ftp://proxy", "BINANCE_PROXY is not a proxy"),
         ("SSL_CERT_FILE", "/nope", "SSL_CERT_FILE names /nope, which cannot be read"),
     ],
@@ -215,10 +213,7 @@ def test_the_proxy_of_the_environment_is_used_and_its_password_is_hidden(
 def test_with_wrong_options_nothing_is_sent(variable: str, value: str, words: str) -> None:
     options = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET, variable: value}
     with serving(_TIME) as server:
-        command = [sys.executable, "-m", "tools.check_live", server.url]
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=ROOT, env=os.environ | options
-        )
+        done = ended(sys.executable, "-m", "tools.check_live", server.url, cwd=ROOT, env=options)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
