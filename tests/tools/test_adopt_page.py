@@ -226,6 +226,15 @@ def test_each_guess_is_reported_for_each_operation(tmp_path: Path) -> None:
     assert [guess.partition(":")[0] for guess in guesses] == pages
 
 
+def test_no_example_shows_what_the_contract_cannot_express(tmp_path: Path) -> None:
+    page, parts = tmp_path / "page", random_pages.said_by(loaded(TEXT), "GET", LIST_PATH)
+    parts["example"][0]["principal"] = [{"tier": 1, "unclear": []}]
+    page.write_text(random_pages.markdown(parts), "utf-8")
+    text = _adopted(str(page))
+    assert text.count("- tier: 1\n") > 1
+    assert "unclear: []" not in text
+
+
 def test_a_component_that_others_use_is_copied(tmp_path: Path) -> None:
     shared = loaded(TEXT)
     newer = deepcopy(shared["paths"][LIST_PATH]["get"]) | {"operationId": "newer_things"}

@@ -1,6 +1,7 @@
 """What a page's example says about an answer, put into the contract."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -74,8 +75,11 @@ def adopt_example(draft: Draft, page: Page) -> bool:
     media = media_of(draft)
     examples = media["examples"]
     fits = draft.validator(media["schema"])
-    new = _described(draft, media["schema"], page.examples[0]) if page.examples else None
+    described = partial(_described, draft, media["schema"])
+    new = described(page.examples[0]) if page.examples else None
     before = {name: each["value"] for name, each in examples.items()}
+    for each in examples.values():
+        each["value"] = described(each["value"])
     if new is not None and fits(new):
         if DOCUMENTED in examples:
             examples[DOCUMENTED]["value"] = new
