@@ -3,13 +3,12 @@
 import enum
 from typing import Any
 
-import pandas
 import pytest
 from binance_small_liability import ConfigurationError, operations
 from binance_small_liability_api.operation import Parameter, operation
 from binance_small_liability_api.values import text
 
-from tests.clients import API_KEY, RunClient
+from tests.clients import API_KEY, RunClient, pandas
 from tests.conftest import ETH
 from tests.signing import assert_signed
 from tests.wire import response, serving
@@ -82,7 +81,7 @@ def test_a_page_and_a_time(client: RunClient) -> None:
         ),
         (lambda c: c.call(operations.list_coins, recv_window=0), "recv_window must be a whole n"),
         (
-            lambda c: c.call(operations.list_exchanges, current=1, size=1, end_time=pandas.NaT),
+            lambda c: c.call(operations.list_exchanges, current=1, size=1, end_time=pandas().NaT),
             "end_time must be an aware datetime",
         ),
         (lambda c: c.call(operations.list_exchanges, current=1), "size is missing; list_exchange"),

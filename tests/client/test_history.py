@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import Any, cast
 
-import pandas
 import pytest
 from attrs import evolve
 from binance_small_liability import (
@@ -22,7 +21,7 @@ from binance_small_liability._history import MOST_RESTARTS
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import moment
 
-from tests.clients import RunClient, in_turn
+from tests.clients import RunClient, in_turn, pandas
 from tests.wire import Answer, Request, reset, response, serving
 from tools.contract import TIME_PATH, today
 from tools.operations import HISTORY_PATH, LIST_EXCHANGES, TIME_NAME
@@ -131,9 +130,10 @@ def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [pandas.Timestamp(START), Odd(2026, 1, 1, tzinfo=UTC)], ids=lambda start: type(start)
+    "make", [lambda: pandas().Timestamp(START), lambda: Odd(2026, 1, 1, tzinfo=UTC)]
 )
-def test_times_of_other_libraries_are_accepted(client: RunClient, start: Any) -> None:
+def test_times_of_other_libraries_are_accepted(client: RunClient, make: Any) -> None:
+    start = make()
     calls = in_turn(
         lambda c: c.list_exchanges(start, start),
         lambda c: c.call(LIST_EXCHANGES.generated, current=1, size=2, start_time=start),
@@ -221,7 +221,7 @@ def test_an_end_in_the_future_is_now(client: RunClient) -> None:
         ({"end": datetime(2026, 1, 1)}, "end", NOT_AWARE),
         ({"start": "2026-01-01"}, "start", NOT_AWARE),
         ({"end": 1_800_000_000_000}, "end", NOT_AWARE),
-        ({"start": pandas.NaT}, "start", NOT_AWARE),
+        ({"start": lambda: pandas().NaT}, "start", NOT_AWARE),
         ({"end": datetime(2026, 1, 1, tzinfo=INCOMPLETE)}, "end", NOT_AWARE),
         ({"start": START, "end": START - timedelta(milliseconds=1)}, "start", TOO_LATE),
     ],
@@ -229,6 +229,7 @@ def test_an_end_in_the_future_is_now(client: RunClient) -> None:
 def test_wrong_times_are_refused_before_anything_is_sent(
     client: RunClient, arguments: dict[str, Any], option: str, problem: str
 ) -> None:
+    arguments = {k: v() if callable(v) else v for k, v in arguments.items()}
     with serving(History()) as server:
         with pytest.raises(ConfigurationError) as caught:
             client(_list(**arguments), base_url=server.url)

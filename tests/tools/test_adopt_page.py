@@ -42,11 +42,15 @@ from tools.yaml_edits import edited
 pytestmark = pytest.mark.no_cover
 
 TEXT = contract()
-GENERATOR = runpy.run_path(str(ROOT / "generated/generate.py"))
 # More than the suite tries were tried by hand.
 SEEDS = 8
 UNCERTAIN = "contract cannot express|every signed request has it|exclude each other"
 NEW_PAGES = sorted((Path(__file__).parent / "new_pages").iterdir())
+
+
+@cache
+def _generator() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "generated/generate.py"))
 
 
 def _adopted(name: str, text: str = TEXT) -> str:
@@ -101,7 +105,7 @@ def test_each_change_of_a_page_is_adopted(tmp_path: Path) -> None:
         pages = [changed(page, old, new, -1, tmp_path) for page, old, new in found]
         text, _ = adopt(TEXT, pages)
         assert adopt(text, pages) == (text, [])
-        GENERATOR["Contract"](loaded(text))
+        _generator()["Contract"](loaded(text))
         contracts.append(tmp_path / f"{number}.yaml")
         contracts[-1].write_text(text, "utf-8")
     _lint(*contracts)
@@ -129,7 +133,7 @@ def test_changes_by_chance_are_adopted_one_after_another(tmp_path: Path) -> None
             except RefusedError as error:
                 assert re.search(UNCERTAIN, str(error))  # noqa: PT017
                 refused += 1
-            GENERATOR["Contract"](loaded(text))
+            _generator()["Contract"](loaded(text))
         contracts.append(tmp_path / f"{seed}.yaml")
         contracts[-1].write_text(text, "utf-8")
     assert refused < SEEDS / 2
