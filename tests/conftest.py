@@ -26,6 +26,7 @@ from tests.clients import (
     finished,
     run_scenario,
 )
+from tests.wire import WireServer, named_after_its_question, serving
 from tools.operations import LIST_COINS
 from tools.prism import prism
 
@@ -119,6 +120,13 @@ def no_waiting() -> Iterator[None]:
     """Clients skip their waits."""
     with real_time.skipping():
         yield
+
+
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    """A server whose coins show to which question they belong."""
+    with serving(named_after_its_question) as server:
+        yield server
 
 
 @pytest.fixture
