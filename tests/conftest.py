@@ -1,4 +1,3 @@
-import asyncio
 import os
 import signal
 import ssl
@@ -11,15 +10,23 @@ from typing import Any, TypeAlias
 
 import coverage
 import pytest
-from binance_small_liability import AsyncSmallLiabilityClient, Coin, SmallLiabilityClient
+from binance_small_liability import Coin
 from binance_small_liability._io import network, real_time
-from binance_small_liability.aiohttp import AiohttpTransport
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.clients import API_KEY, API_SECRET, CLIENTS, CREDENTIALS, RunClient
+from tests.clients import (
+    API_KEY,
+    API_SECRET,
+    CLIENTS,
+    CREDENTIALS,
+    RunClient,
+    finished,
+    run_scenario,
+)
+from tests.wire import WireServer, named_after_its_question, serving
 from tools.operations import LIST_COINS
 from tools.prism import prism
 
@@ -116,6 +123,13 @@ def no_waiting() -> Iterator[None]:
 
 
 @pytest.fixture
+def server() -> Iterator[WireServer]:
+    """A server whose coins show to which question they belong."""
+    with serving(named_after_its_question) as server:
+        yield server
+
+
+@pytest.fixture
 def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Makes a TLS context for a server that the clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -155,24 +169,19 @@ def client(request: pytest.FixtureRequest) -> RunClient:
     return CLIENTS[request.param]
 
 
+def listing(client: RunClient) -> ListCoins:
+    """Makes calls with a client of one kind, configured by keywords; returns the last result."""
+
+    def list_coins(calls: int = 1, **options: Any) -> Any:
+        async def scenario(opened: Any) -> Any:
+            return [await finished(opened.list_coins()) for _ in range(calls)][-1]
+
+        return run_scenario(client, scenario, **options)
+
+    return list_coins
+
+
 @pytest.fixture(params=["sync", "async"])
 def list_coins(request: pytest.FixtureRequest) -> ListCoins:
-    """Makes one call with a client of either kind, configured by keywords."""
-    return list_coins_sync if request.param == "sync" else list_coins_async
-
-
-def list_coins_sync(calls: int = 1, **options: Any) -> list[Coin]:
-    with SmallLiabilityClient(**CREDENTIALS | options) as client:
-        return [client.list_coins() for _ in range(calls)][-1]
-
-
-def list_coins_async(calls: int = 1, **options: Any) -> list[Coin]:
-    async def call() -> list[Coin]:
-        async with AsyncSmallLiabilityClient(**CREDENTIALS | options) as client:
-            return [await client.list_coins() for _ in range(calls)][-1]
-
-    return asyncio.run(call())
-
-
-def list_coins_aiohttp(calls: int = 1, **options: Any) -> list[Coin]:
-    return list_coins_async(calls, transport=AiohttpTransport(), **options)
+    """Makes calls with a client of either kind, configured by keywords."""
+    return listing(CLIENTS[request.param])

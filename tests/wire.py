@@ -159,3 +159,9 @@ def response(
     head = {"Content-Type": content_type, "Content-Length": str(len(content)), **(headers or {})}
     lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in head.items())]
     return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def named_after_its_question(request: Request) -> bytes:
+    """A coin whose name is N and the request's recvWindow."""
+    name = dict(request.query)["recvWindow"].encode()
+    return response(DOCUMENTED.replace(b"ETH", b"N" + name))

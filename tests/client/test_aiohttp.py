@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.conftest import CREDENTIALS, ETH, list_coins_aiohttp
+from tests.clients import run_aiohttp
+from tests.conftest import CREDENTIALS, ETH, listing
 from tests.processes import ended
 from tests.wire import response, serving
 
@@ -28,12 +29,12 @@ def test_what_is_signed_is_what_is_sent() -> None:
     keys = {**fake.credentials, "api_secret": None, "private_key": pem}
     with fake.serve() as url:
         # Often enough for a signature with a slash, which aiohttp would decode.
-        assert list_coins_aiohttp(calls=20, base_url=url, **keys) == fake.coins
+        assert listing(run_aiohttp)(calls=20, base_url=url, **keys) == fake.coins
 
 
 def test_connections_are_kept_and_cookies_are_not() -> None:
     with serving(response(headers={"Set-Cookie": "a=b"})) as server:
-        assert list_coins_aiohttp(calls=2, base_url=server.url) == [ETH]
+        assert listing(run_aiohttp)(calls=2, base_url=server.url) == [ETH]
     first, second = server.requests
     assert first.connection == second.connection
     assert second.header("Cookie") is None

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -173,23 +174,17 @@ def test_a_second_refusal_names_the_measured_offset() -> None:
 
 
 def _threads(server: WireServer, count: int) -> list[Any]:
-    outcomes: list[Any] = []
     start = threading.Barrier(count)
 
-    def call() -> None:
+    def call(_: int) -> Any:
         start.wait()
         try:
-            outcomes.append(client.list_coins())
+            return client.list_coins()
         except ClockSkewError as error:
-            outcomes.append(error)
+            return error
 
-    with _client(server) as client:
-        threads = [threading.Thread(target=call) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return outcomes
+    with _client(server) as client, ThreadPoolExecutor(count) as threads:
+        return list(threads.map(call, range(count)))
 
 
 def _tasks(server: WireServer, count: int) -> list[Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -20,24 +20,13 @@ from binance_small_liability._io.connections import MOST_IN_FLIGHT
 from binance_small_liability.operations import server_time
 
 from tests.conftest import CREDENTIALS
-from tests.wire import DOCUMENTED, Request, WireServer, response, serving, stalled
+from tests.wire import DOCUMENTED, WireServer, response, serving, stalled
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
 THREADS = 64
 TASKS = 1000
-
-
-def _named_after_its_question(request: Request) -> bytes:
-    name = dict(request.query)["recvWindow"].encode()
-    return response(DOCUMENTED.replace(b"ETH", b"N" + name))
-
-
-@pytest.fixture
-def server() -> Iterator[WireServer]:
-    with serving(_named_after_its_question) as server:
-        yield server
 
 
 def test_threads_share_a_client(server: WireServer) -> None:

@@ -42,23 +42,13 @@ from tests.wire import (
     Answer,
     Request,
     WireServer,
+    named_after_its_question,
     reset,
     response,
     serving,
     stalled,
 )
 from tools.contract import LIST_PATH
-
-
-@pytest.fixture
-def server() -> Iterator[WireServer]:
-    with serving(_named_after_its_question) as server:
-        yield server
-
-
-def _named_after_its_question(request: Request) -> bytes:
-    name = dict(request.query)["recvWindow"].encode()
-    return response(DOCUMENTED.replace(b"ETH", b"N" + name))
 
 
 class _Dropping:
@@ -159,11 +149,11 @@ def test_what_follows_an_answer_reaches_no_other_call(
     asked, idle, arrived = threading.Event(), threading.Event(), threading.Event()
 
     def answer(request: Request) -> Answer:
-        return _named_after_its_question(request) if asked.is_set() else first_answer(request)
+        return named_after_its_question(request) if asked.is_set() else first_answer(request)
 
     def first_answer(request: Request) -> Answer:
         asked.set()
-        at_once, later = _SURPLUS[name](_named_after_its_question(request))
+        at_once, later = _SURPLUS[name](named_after_its_question(request))
 
         def act(connection: socket.socket) -> None:
             if "idle" in name:

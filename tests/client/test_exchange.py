@@ -29,7 +29,6 @@ from binance_small_liability import (
     operations,
 )
 from binance_small_liability._io import real_time
-from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import milliseconds, moment
 
@@ -209,36 +208,32 @@ def _assert_left(interrupt: BaseException | None, caplog: pytest.LogCaptureFixtu
         assert receipt.conclusive_at.isoformat() in text
 
 
-@pytest.mark.parametrize("transport", [None, AiohttpTransport], ids=["httpx", "aiohttp"])
+@pytest.mark.parametrize("client", ["async", "aiohttp"], indirect=True)
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
 def test_a_cancelled_exchange_leaves_a_receipt(
-    caplog: pytest.LogCaptureFixture, transport: Any, how: str
+    caplog: pytest.LogCaptureFixture, client: RunClient, how: str
 ) -> None:
-    async def call(client: Any, arrived: asyncio.Event) -> None:
+    arrived = threading.Event()
+
+    def answer(_: Request) -> Answer:
+        arrived.set()
+        return stalled()
+
+    async def call(opened: Any) -> None:
         async with asyncio.timeout(None) as deadline:
-            task = asyncio.create_task(_exchange(client))
-            await arrived.wait()
+            task = asyncio.create_task(_exchange(opened))
+            await asyncio.to_thread(arrived.wait)
             if how == "cancel":
                 task.cancel()
             else:
                 deadline.reschedule(0)
             await task
 
-    async def main() -> None:
-        arrived, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def answer(_: Request) -> Answer:
-            loop.call_soon_threadsafe(arrived.set)
-            return stalled()
-
-        with serving(answer) as server:
-            async with AsyncSmallLiabilityClient(
-                base_url=server.url, transport=transport and transport(), **CREDENTIALS
-            ) as client:
-                await call(client, arrived)
-
-    with pytest.raises((asyncio.CancelledError, TimeoutError)) as caught:
-        asyncio.run(main())
+    with (
+        serving(answer) as server,
+        pytest.raises((asyncio.CancelledError, TimeoutError)) as caught,
+    ):
+        client(call, base_url=server.url)
     _assert_left(caught.value.__cause__ if how == "timeout" else caught.value, caplog)
 
 

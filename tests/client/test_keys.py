@@ -11,7 +11,8 @@ from binance_small_liability import ConfigurationError, SmallLiabilityClient
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.conftest import API_KEY, API_SECRET, ListCoins
+from tests.clients import run_sync
+from tests.conftest import API_KEY, API_SECRET, listing
 from tests.signing import KEYS, assert_signed, private_key
 from tests.wire import response, serving
 
@@ -47,15 +48,13 @@ FORMS: dict[str, Callable[[str, Path], str | bytes | Path]] = {
 
 @pytest.mark.parametrize("kind", ["RSA", "Ed25519"])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_key_signs_what_is_sent(
-    list_coins: ListCoins, tmp_path: Path, kind: str, form: str
-) -> None:
+def test_every_form_of_a_key_signs_what_is_sent(tmp_path: Path, kind: str, form: str) -> None:
     options: dict[str, Any] = {
         "private_key": FORMS[form](kind, tmp_path),
         "private_key_password": PASSWORD if "encrypted" in form else None,
     }
     with serving(response()) as server:
-        list_coins(api_secret=None, base_url=server.url, **options)
+        listing(run_sync)(api_secret=None, base_url=server.url, **options)
     [request] = server.requests
     assert_signed(request, kind)
     assert request.header("X-MBX-APIKEY") == API_KEY

@@ -8,7 +8,7 @@ from binance_small_liability import Coin, SmallLiabilityError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import ListCoins, list_coins_async, list_coins_sync
+from tests.conftest import ListCoins
 from tests.wire import Answer, serving
 from tools.operations import LIST_COINS
 
@@ -17,7 +17,6 @@ pytestmark = pytest.mark.no_cover
 
 # Seconds; enough if no answer may arrive.
 QUICK = {"max_attempts": 1, "timeout": 1.0}
-both_clients = pytest.mark.parametrize("list_coins", [list_coins_sync, list_coins_async])
 thorough = settings(
     max_examples=60,
     deadline=None,
@@ -75,7 +74,6 @@ _http_bytes = st.lists(
 ).map(b"".join)
 
 
-@both_clients
 @given(content=_http_bytes)
 @thorough
 def test_any_bytes(server: Server, list_coins: ListCoins, content: bytes) -> None:
@@ -104,7 +102,6 @@ _json = st.recursive(
 _bodies = st.binary(max_size=50) | _json.map(lambda value: json.dumps(value).encode())
 
 
-@both_clients
 @given(
     status=st.integers(200, 999),
     headers=st.dictionaries(_header_names, _header_values, max_size=4),

@@ -142,6 +142,7 @@ def _bounds() -> Iterator[tuple[Operation, str, str | None, int | None]]:
 
 
 @pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("sender", ["in process"], indirect=True)
 @pytest.mark.parametrize(("operation", "name", "value", "code"), list(_bounds()), ids=str)
 def test_the_bounds_of_every_parameter(
     sender: Sender, operation: Operation, name: str, value: str | None, code: int | None

@@ -1,6 +1,5 @@
 """Scripted answers, delays and failures of the fake."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from typing import Any, TypeAlias
 import pytest
 from binance_small_liability import (
     ApiError,
-    AsyncSmallLiabilityClient,
     AuthenticationError,
     ContractError,
     IpBanError,
@@ -18,16 +16,15 @@ from binance_small_liability import (
     RateLimitError,
     RequestTimeout,
     ServerError,
-    SmallLiabilityClient,
     SmallLiabilityError,
 )
 from binance_small_liability._io import real_time
-from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.testing import FakeBinance, no_waiting
 
+from tests.clients import RunClient
 from tests.conftest import ListCoins
 from tests.fake.sending import SIGNED, Sender, used, verdict
-from tools.operations import LIST_COINS, OPERATIONS, SERVER_TIME, Operation
+from tools.operations import EXCHANGE, LIST_COINS, OPERATIONS, SERVER_TIME, Operation
 
 Play: TypeAlias = Callable[[FakeBinance], None]
 
@@ -126,16 +123,6 @@ STEPS: dict[str, Callable[..., None]] = {
 }
 
 
-async def _exchange(sort: str, **options: Any) -> None:
-    if sort == "sync":
-        with SmallLiabilityClient(**options) as client:
-            client.exchange(["ETH"])
-        return
-    transport = {"transport": AiohttpTransport()} if sort == "aiohttp" else {}
-    async with AsyncSmallLiabilityClient(**{**options, **transport}) as async_client:
-        await async_client.exchange(["ETH"])
-
-
 def _wait_for_the_server() -> None:
     """Waits until the fake has noticed that clients closed their connections."""
     for thread in threading.enumerate():
@@ -146,13 +133,14 @@ def _wait_for_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sort", "on_socket"),
+    ("client", "on_socket"),
     [("sync", False), ("sync", True), ("async", False), ("async", True), ("aiohttp", True)],
+    indirect=["client"],
 )
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("after_effect", [False, True])
 def test_a_step_applies_before_or_after_the_effect(
-    sort: str, on_socket: bool, step: str, after_effect: bool
+    client: RunClient, on_socket: bool, step: str, after_effect: bool
 ) -> None:
     fake = FakeBinance()
     STEPS[step](fake, after_effect=after_effect)
@@ -160,7 +148,7 @@ def test_a_step_applies_before_or_after_the_effect(
         where = {"base_url": url} if on_socket else {"transport": fake.transport()}
         timeout = _GIVES_UP if step == "delay" else 10
         with pytest.raises(OutcomeUnknownError):
-            asyncio.run(_exchange(sort, **fake.credentials, **where, timeout=timeout))
+            client(EXCHANGE.call, **fake.credentials, **where, timeout=timeout)
         _wait_for_the_server()
     assert [each.asset for each in fake.exchanges] == (["ETH"] if after_effect else [])
     assert [each.asset for each in fake.coins] == ([] if after_effect else ["ETH"])

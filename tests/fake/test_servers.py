@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -92,12 +93,12 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
         ) as client:
             await asyncio.gather(*[client.list_coins() for _ in range(calls)])
 
-    with fake.serve() as url, httpx.Client(base_url=url, trust_env=False) as http_client:
-        threads = [threading.Thread(target=send, args=(http_client,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with (
+        fake.serve() as url,
+        httpx.Client(base_url=url, trust_env=False) as http_client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        list(threads.map(lambda _: send(http_client), range(8)))
     asyncio.run(gather())
     assert sorted(set(outcomes)) == [200, 503]
     assert outcomes.count(503) == 7
@@ -112,15 +113,8 @@ def test_one_of_many_concurrent_exchanges_takes_effect() -> None:
     fake = FakeBinance()
     with fake.serve() as url, httpx.Client(base_url=url, trust_env=False) as http_client:
         sender = Sender(fake, http_client)
-        statuses: list[int] = []
-        threads = [
-            threading.Thread(target=lambda: statuses.append(sender.exchange("ETH").status_code))
-            for _ in range(20)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(20) as threads:
+            statuses = threads.map(lambda _: sender.exchange("ETH").status_code, range(20))
     assert sorted(statuses) == [200] + [400] * 19
     assert len(fake.exchanges) == 1
 

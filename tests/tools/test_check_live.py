@@ -28,6 +28,12 @@ _PATHS = [*(read.path for read in _READS), TIME_PATH]
 _TIME = response({"serverTime": 1499827319559})
 
 
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
+    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
+
+
 @pytest.fixture(scope="module")
 def check_live() -> ModuleType:
     # It imports schemathesis, which takes 1 s, so not every process of xdist does it.
@@ -43,12 +49,8 @@ def _documented(read: Operation) -> bytes:
 
 
 @pytest.fixture
-def run(
-    check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
+def run(check_live: ModuleType, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs it against a service; returns the exit code, the printed lines and the requests."""
-    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
-    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     documented = {read.path: _documented(read) for read in _READS}
 
     def against(coins: Answer, time: bytes = _TIME) -> tuple[int, list[str], list[Request]]:
@@ -77,14 +79,11 @@ def test_a_service_that_keeps_the_contract(run: Run) -> None:
 @pytest.mark.parametrize(("secret", "status"), [(API_SECRET, 0), ("another", 1)])
 def test_the_fake_keeps_the_contract_and_refuses_wrong_signatures(
     check_live: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     secret: str,
     status: int,
 ) -> None:
     fake = FakeBinance(api_key=API_KEY, api_secret=secret)
-    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
-    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with fake.serve() as url:
         assert check_live.main(url) == status
     assert ("AuthenticationError: HTTP 400, code -1022" in capsys.readouterr().out) == status
@@ -129,10 +128,8 @@ def test_a_wrong_clock_costs_no_further_request(run: Run) -> None:
 
 
 def test_an_address_without_a_service(
-    check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    check_live: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
-    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with serving(_TIME) as server:
         url = server.url
     assert check_live.main(url) == 1
@@ -189,8 +186,6 @@ def test_a_hostile_service(
 def test_the_proxy_of_the_environment_is_used_and_its_password_is_hidden(
     check_live: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
-    monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     password, header = "p@ss", "dXNlcjpwQHNz"
     with serving(response({"code": -1000, "msg": f"{password} {header}"}, 400)) as proxy:
         url = proxy.url.replace("//", "//user:p%40ss@")
@@ -211,9 +206,10 @@ def test_the_proxy_of_the_environment_is_used_and_its_password_is_hidden(
     ],
 )
 def test_with_wrong_options_nothing_is_sent(variable: str, value: str, words: str) -> None:
-    options = {"BINANCE_API_KEY": API_KEY, "BINANCE_API_SECRET": API_SECRET, variable: value}
     with serving(_TIME) as server:
-        done = ended(sys.executable, "-m", "tools.check_live", server.url, cwd=ROOT, env=options)
+        done = ended(
+            sys.executable, "-m", "tools.check_live", server.url, cwd=ROOT, env={variable: value}
+        )
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
