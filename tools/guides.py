@@ -30,7 +30,6 @@ from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api import records
 
 from tools.contract import ROOT, definition_of, today
-from tools.operations import wrong_examples
 
 PAGES = ROOT / "docs/pages"
 PROGRAM = "binance-small-liability"
@@ -154,7 +153,7 @@ def _durations() -> str:
             "`max_attempts`; 1 turns off all waits",
         ),
     ]
-    head = ["| phase | by default at most | option |", "|---|---|---|"]
+    head = ["| step | default maximum | option |", "|---|---|---|"]
     return _lines(head + [f"| {' | '.join(phase)} |" for phase in phases])
 
 
@@ -277,13 +276,16 @@ def outdated() -> list[Path]:
 
 def main() -> str | None:
     """Writes the pages; returns what is wrong, in one line, or None."""
-    # The fake answers the contract's examples.
-    if problem := next(wrong_examples(), None):
-        return problem
     try:
+        # Imported here, because it raises an error for an operation that lacks a method.
+        from tools.operations import wrong_examples
+
+        # The fake answers the contract's examples.
+        if problem := next(wrong_examples(), None):
+            return problem
         for page in outdated():
             page.write_text(written(page), "utf-8")
-    except RuntimeError as error:
+    except (LookupError, RuntimeError) as error:
         return str(error)
     return None
 

@@ -25,6 +25,7 @@ from binance_small_liability import (
     WaitDetails,
     operations,
 )
+from binance_small_liability._call import call
 from binance_small_liability._call.limits import Limits, Reservation, Wait
 from binance_small_liability._call.pacing import Outcome
 from binance_small_liability._io import real_time
@@ -126,7 +127,7 @@ def test_a_call_may_wait_for_exactly_max_retry_wait(monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(client._io, "sleep", sleep)
         assert client.list_coins()
-    assert waits == [300.0]
+    assert waits == [300.0 + call._MARGIN]
 
 
 def test_a_cool_down_also_stops_requests_for_the_time(client: RunClient) -> None:
@@ -421,6 +422,7 @@ def test_the_limits_learn_what_became_of_each_request() -> None:
 def test_a_child_that_is_forked_without_hooks_has_a_lock_of_its_own() -> None:
     code = """
 import ctypes, os, signal
+from binance_small_liability._call import call
 from binance_small_liability._call.limits import Limits, Reservation
 from binance_small_liability._io.threads import run
 from binance_small_liability import operations

@@ -127,7 +127,7 @@ def test_on_retry_receives_each_retry(
     for record, retry in zip(records, retries, strict=True):
         name = retry.error_class.__name__
         assert record.items() >= (attrs.asdict(retry) | {"error_class": name}).items()
-    wanted = "Attempt 1 failed with ServerError (HTTP status 503); trying again in 0.4 s"
+    wanted = "Attempt 1 failed with ServerError (HTTP 503); trying again in 0.4 s"
     assert records[0]["message"] == wanted
 
 

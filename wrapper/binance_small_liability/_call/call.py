@@ -57,6 +57,7 @@ request_log = logging.getLogger("binance_small_liability.requests")
 # https://developers.binance.com/docs/margin_trading/general-info
 LONGEST_PROCESSING = 10_000  # milliseconds
 _SOON = 100  # milliseconds; a timestamp farther ahead was made before the clock was corrected
+_MARGIN = 0.001  # seconds; clocks are rounded, and a call should not wait again for the rest
 _MOST_REPORTS = 100
 _UNCLEAR = "The response breaks the contract: it neither accepts nor refuses the exchange"
 # The unknown fields that this process has already logged.
@@ -276,7 +277,7 @@ class Call(Generic[T]):
             if self._waited > longest:
                 raise wait.error()
             self._report_wait(wait)
-            await caller.io.sleep(wait.seconds)
+            await caller.io.sleep(wait.seconds + _MARGIN)
 
     def _look(self) -> None:
         """The last look at the cool-downs, just before the first byte of a request leaves."""
@@ -383,8 +384,8 @@ class Call(Generic[T]):
         kind, name, number = type(error), self.operation.name, self.attempts
         details = RetryDetails(name, number, wait, kind, status, code)
         log.info(
-            "Attempt %d failed with %s (HTTP status %s); trying again in %.1f s",
-            *(number, kind.__name__, status, wait),
+            "Attempt %d failed with %s (%s); trying again in %.1f s",
+            *(number, kind.__name__, f"HTTP {status}" if status else "no response", wait),
             extra=attrs.asdict(details) | {"error_class": kind.__name__},
         )
         _tell(self.caller.on_retry, details, "on_retry")
