@@ -379,11 +379,17 @@ def test_an_exchange_that_took_effect_at_the_last_moment_is_found(
 
 
 @pytest.mark.parametrize("skew", SKEWS)
-def test_the_history_is_read_until_it_is_conclusive(client: RunClient, skew: int) -> None:
+def test_the_history_is_read_until_it_is_conclusive(
+    client: RunClient, skew: int, caplog: pytest.LogCaptureFixture
+) -> None:
     history = History(skew)
     receipt = history.receipt("ETH")
+    caplog.set_level(logging.INFO, "binance_small_liability")
     with serving(history) as server:
         assert client(lambda c: c.confirm(receipt), base_url=server.url) == []
+    text = "The history does not list the exchange yet; asking again in 0.5 s"
+    first = next(vars(each) for each in caplog.records if each.getMessage() == text)
+    assert first.items() >= {"operation": "list_exchanges", "wait": 0.5}.items()
     *early, last = history.asked_at
     assert max(early) < milliseconds(receipt.conclusive_at) + 6_000
     assert milliseconds(receipt.conclusive_at) <= last
@@ -438,10 +444,22 @@ def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
     assert real_time.monotonic() - before < 60
 
 
-@pytest.mark.parametrize("receipt", [None, RECEIPT.to_dict(), Receipt(["A"], NAIVE, NAIVE)])
-def test_what_is_no_receipt_is_refused(client: RunClient, receipt: Any) -> None:
-    with pytest.raises(ConfigurationError, match="receipt"):
+@pytest.mark.parametrize(
+    ("receipt", "option", "problem"),
+    [
+        (None, "receipt", "must be a Receipt; Receipt.from_dict makes one"),
+        (RECEIPT.to_dict(), "receipt", "must be a Receipt; Receipt.from_dict makes one"),
+        (attrs.evolve(RECEIPT, sent_at=NAIVE), "receipt.sent_at", "must be an aware datetime"),
+        (attrs.evolve(RECEIPT, conclusive_at=NAIVE), "receipt.conclusive_at", "must be an aware"),
+    ],
+)
+def test_what_is_no_receipt_is_refused(
+    client: RunClient, receipt: Any, option: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         client(lambda c: c.confirm(receipt))
+    assert caught.value.option == option
+    assert caught.value.problem.startswith(problem)
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"400 Bad"])
