@@ -11,7 +11,7 @@ def ended(
     *command: str | Path, env: dict[str, str] | None = None, **options: Any
 ) -> "subprocess.CompletedProcess[str]":
     """What became of a process. `env` is added to the environment."""
-    options = {"capture_output": True, "text": True, "timeout": 120} | options
+    options = {"capture_output": True, "text": True} | options
     return subprocess.run(command, check=False, env=os.environ | (env or {}), **options)
 
 
