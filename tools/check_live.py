@@ -82,7 +82,7 @@ class Recorder(httpx.AsyncBaseTransport):
                 response = await self._http.handle_async_request(request)
                 body = await _read(response)
         except TimeoutError:
-            raise httpx.ReadTimeout(f"no whole answer in {MOST_SECONDS:.0f} s") from None
+            raise httpx.ReadTimeout(f"no complete response in {MOST_SECONDS:.0f} s") from None
         except httpx.HTTPError:
             raise
         except Exception as error:  # of SOCKS proxies
@@ -130,7 +130,7 @@ async def _read(response: httpx.Response) -> bytes:
     try:
         if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
             raise httpx.DecodingError(
-                f"the answer is encoded with {encoding}, which is not allowed"
+                f"the response is encoded with {encoding}, which was not requested"
             )
         body = bytearray()
         async for piece in response.aiter_raw():

@@ -39,7 +39,7 @@ def _number(loader: Loader, node: yaml.ScalarNode) -> int | Decimal:
     """A number as JSON writes it. Versions of YAML disagree about others, such as 1:30 or 010."""
     text = str(loader.construct_scalar(node))
     if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text):
-        problem = f"{text} is no number in JSON; write it as JSON does, or in quotes"
+        problem = f"{text} is not a JSON number; write it as JSON does, or in quotes"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return Decimal(text) if re.search("[.eE]", text) else int(text)
 

@@ -269,11 +269,6 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
-def outdated() -> list[Path]:
-    """The pages that `make generate` would change."""
-    return [page for page in pages() if written(page) != page.read_text("utf-8")]
-
-
 def main() -> str | None:
     """Writes the pages; returns what is wrong, in one line, or None."""
     try:
@@ -283,10 +278,11 @@ def main() -> str | None:
         # The fake answers the contract's examples.
         if problem := next(wrong_examples(), None):
             return problem
-        for page in outdated():
-            page.write_text(written(page), "utf-8")
+        texts = {page: written(page) for page in pages()}
     except (LookupError, RuntimeError) as error:
         return str(error)
+    for page, text in texts.items():
+        page.write_text(text, "utf-8")
     return None
 
 

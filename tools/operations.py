@@ -151,7 +151,6 @@ OPERATIONS = tuple(
     if each is not operations.server_time
 )
 SIGNED = tuple(each for each in OPERATIONS if each.generated.signed)
-READS = tuple(each for each in OPERATIONS if each.repeatable)
 HISTORY_PATH = LIST_EXCHANGES.path
 # The contract's name of the field `time` of an exchange.
 TIME_NAME = next(

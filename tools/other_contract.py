@@ -1,4 +1,4 @@
-"""Reads a contract of others, and refuses what could stop the tools or make them open files."""
+"""Reads an untrusted contract. Refuses what could stop the tools or make them open files."""
 
 from pathlib import Path
 from typing import Any

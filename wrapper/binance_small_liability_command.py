@@ -12,8 +12,8 @@ from typing import NoReturn
 
 # What the extra `cli` installs.
 _EXTRA = ("prettytable", "shtab")
-# A shell that ends sends SIGHUP to its jobs, and so may the kernel. It is one wish.
-_SAME_WISH = 1.0  # seconds
+# When a terminal closes, the shell and the kernel may both send SIGHUP. Only the first counts.
+_SAME_EVENT = 1.0  # seconds
 
 
 class Interrupts:
@@ -35,7 +35,7 @@ class Interrupts:
 
     def _interrupt(self, number: int, _: object) -> None:
         now = time.monotonic()
-        if now - self._last > _SAME_WISH:
+        if now - self._last > _SAME_EVENT:
             self._last, self.number = now, signal.Signals(number)
             raise KeyboardInterrupt(self.number.name)
 

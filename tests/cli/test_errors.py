@@ -106,7 +106,7 @@ def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("BINANCE_API_SECRET", '"hunter2"', "BINANCE_API_SECRET is in quotes; remove them"),
         ("BINANCE_API_KEY", "<your-api-key>", "BINANCE_API_KEY is a placeholder"),
-        ("BINANCE_BASE_URL", "https://api.binance.com ", "BINANCE_BASE_URL holds a space"),
+        ("BINANCE_BASE_URL", "https://api.binance.com ", "BINANCE_BASE_URL contains a space"),
         ("BINANCE_PROXY", "hunter2", "BINANCE_PROXY is not a proxy"),
     ],
 )

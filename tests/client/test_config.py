@@ -103,7 +103,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("base_url", "user name", ["https://user:hunter2@api.binance.com"]),
     ("base_url", "query", ["https://api.binance.com?x=1"]),
     ("base_url", "fragment", ["https://api.binance.com/#x"]),
-    ("base_url", "holds a space", ["https://api.binance.com ", "https://api.binance.com/a b"]),
+    ("base_url", "contains a space", ["https://api.binance.com ", "https://api.binance.com/a b"]),
     (
         "base_url",
         "must use https://",
@@ -196,7 +196,7 @@ def test_right_base_urls(client: Client, base_url: str) -> None:
         ("BINANCE_BASE_URL", "http://api.binance.com", "must use https://"),
         ("BINANCE_API_SECRET", '"secret"', "is in quotes"),
         ("BINANCE_BASE_URL", '"https://api.binance.com"', "is in quotes"),
-        ("BINANCE_BASE_URL", "https://api.binance.com ", "holds a space"),
+        ("BINANCE_BASE_URL", "https://api.binance.com ", "contains a space"),
         ("BINANCE_PROXY", "'http://localhost:3128'", "is in quotes"),
         ("BINANCE_PROXY", "localhost:3128", "is not a proxy"),
         ("BINANCE_PRIVATE_KEY_FILE", '"/key.pem"', "is in quotes"),

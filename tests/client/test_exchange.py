@@ -120,7 +120,7 @@ def test_tls(
 
 
 NO_LIST = 'must be a list of names, such as ["BTC", "ETH"]'
-BLANK = "must hold names that are not blank"
+BLANK = "must be names that are not blank"
 REMOVE = "; remove commas, control characters and spaces around it"
 
 
@@ -130,17 +130,17 @@ REMOVE = "; remove commas, control characters and spaces around it"
         ("BTC", NO_LIST),
         (b"BTC", NO_LIST),
         (None, NO_LIST),
-        ([], f"must hold 1 to {MOST} names, not 0"),
-        ([f"A{i}" for i in range(MOST + 1)], f"must hold 1 to {MOST} names, not {MOST + 1}"),
+        ([], f"must have 1 to {MOST} names, not 0"),
+        ([f"A{i}" for i in range(MOST + 1)], f"must have 1 to {MOST} names, not {MOST + 1}"),
         ([""], BLANK),
         (["BTC", "  "], BLANK),
-        ([None], "must hold names, such as coin.asset, not NoneType"),
-        (LIST_COINS.documented, "must hold names, such as coin.asset, not Coin"),
+        ([None], "must be names, such as coin.asset, not NoneType"),
+        (LIST_COINS.documented, "must be names, such as coin.asset, not Coin"),
         (["BTC,ETH"], f"holds 'BTC,ETH'{REMOVE}"),
         ([" BTC"], f"holds ' BTC'{REMOVE}"),
         (["B\nTC"], f"holds 'B\\nTC'{REMOVE}"),
-        (["B" * 101], "holds a name of over 100 characters"),
-        (["BTC", "ETH", "BTC"], "holds a name twice; remove the duplicate"),
+        (["B" * 101], "has a name of over 100 characters"),
+        (["BTC", "ETH", "BTC"], "contains a name twice; remove the duplicate"),
     ],
 )
 def test_wrong_assets_are_refused_before_anything_is_sent(

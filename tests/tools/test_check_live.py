@@ -161,11 +161,11 @@ def _dripping(start: bytes) -> Callable[[socket.socket], None]:
     ("coins", "words"),
     [
         (_endless, "ReadError: the response is larger than 10 MiB"),
-        (_dripping(_HEAD + b"\r\n["), "no whole answer in 1 s"),
-        (_dripping(_HEAD + b"X-Header: "), "no whole answer in 1 s"),
+        (_dripping(_HEAD + b"\r\n["), "no complete response in 1 s"),
+        (_dripping(_HEAD + b"X-Header: "), "no complete response in 1 s"),
         (
             response(gzip.compress(b"[]"), headers={"Content-Encoding": "gzip"}),
-            "the answer is encoded with gzip, which is not allowed",
+            "the response is encoded with gzip, which was not requested",
         ),
         (response(b"[" * 100_000, headers=_WEIGHT), "200: "),
         (response(b"[" + b"{}," * 400_000 + b"{}]"), "200: the body is larger than 1 MiB"),

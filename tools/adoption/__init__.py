@@ -88,10 +88,9 @@ def _merged(pages: list[Page]) -> Page:
 
 
 def _adopt_differences(draft: Draft, pages: list[Page], page: Page) -> list[str]:
-    method, path = stated_endpoint(pages)
     lines: list[str] = []
     for _ in range(MOST_ROUNDS):
-        differences = compared(draft.contract, method, path, pages).differences
+        differences = compared(draft.contract, draft.method, draft.path, pages).differences
         if not differences:
             return lines
         for difference in differences.values():

@@ -28,12 +28,15 @@ class Draft:
 
     Attributes:
         contract: the whole contract.
+        method: the operation's method, in capitals.
+        path: its path.
         operation: the operation's part of it.
         is_new: whether the contract did not have the operation before.
     """
 
     def __init__(self, contract: Any, method: str, path: str, *, is_new: bool) -> None:
         self.contract = contract
+        self.method, self.path = method, path
         self.operation = contract["paths"][path][method.lower()]
         self.is_new = is_new
 

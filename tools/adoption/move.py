@@ -28,7 +28,7 @@ def move(text: str, replaces: str, pages: list[Page]) -> tuple[str, list[str]]:
         for method, path in operations(contract)
     }
     if replaces not in known:
-        raise RefusedError(f"REPLACES={replaces} is no operation; there are {', '.join(known)}")
+        raise RefusedError(f"REPLACES={replaces} is not an operation; known: {', '.join(known)}")
     if endpoint in known.values():
         return text, []
     (old_method, old_path), (method, path) = known[replaces], endpoint

@@ -114,12 +114,7 @@ def limit(draft: Draft, page: Page) -> None:
     if limiter == draft.operation["x-request-weight-by"]:
         return
     draft.put("x-request-weight-by", limiter)
-    path = next(
-        path
-        for path, item in draft.contract["paths"].items()
-        if any(each is draft.operation for each in item.values())
-    )
-    if not path.startswith("/sapi/"):
+    if not draft.path.startswith("/sapi/"):
         return
     draft.put("x-request-weight-per-minute", BUDGETS[limiter])
     draft.unknown(

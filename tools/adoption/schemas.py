@@ -19,15 +19,9 @@ MILLISECONDS = 13  # digits
 def schema_of_parameter(kind: str, name: str, values: list[str]) -> dict[str, Any] | None:
     """The schema of a parameter of a page's type, or None if the type is unknown."""
     if kind in LARGEST:
-        if kind == "LONG" and re.search(TIME_NAME, name):
-            return {
-                "type": "integer",
-                "format": "unix-milliseconds",
-                "minimum": 0,
-                "maximum": LARGEST[kind],
-            }
-        size = {"INT": "int32", "LONG": "int64"}[kind]
-        return {"type": "integer", "format": size, "minimum": 0, "maximum": LARGEST[kind]}
+        is_time = kind == "LONG" and re.search(TIME_NAME, name)
+        form = "unix-milliseconds" if is_time else {"INT": "int32", "LONG": "int64"}[kind]
+        return {"type": "integer", "format": form, "minimum": 0, "maximum": LARGEST[kind]}
     known: dict[str, dict[str, Any]] = {
         "STRING": {"type": "string"},
         "ENUM": {"type": "string", "enum": values} if values else {"type": "string"},
@@ -65,8 +59,10 @@ def _schema(
         items = list(chain(*(each for each in values if each is not None)))
         inside = schema_of(items, name, complete=complete) if items else None
         return {"type": "array", "items": inside} if inside else None
-    if not kinds or kinds == {"boolean"}:
-        return {"type": "boolean" if kinds else "string"}
+    if not kinds:
+        return {"type": "string"}
+    if kinds == {"boolean"}:
+        return {"type": "boolean"}
     if kinds == {"integer"}:
         return TIME if _is_time(values, name) else {"type": "integer", "format": "int64"}
     if kinds == {"decimal string"} and not re.search(NO_AMOUNT, name):
@@ -75,16 +71,9 @@ def _schema(
         return {"type": "string"}
     if kinds <= numbers:
         return {"type": "number"}
-    return (
-        {"oneOf": [{"type": "number"}, DECIMAL]}
-        if "string" not in kinds
-        and kinds
-        <= {
-            *numbers,
-            "decimal string",
-        }
-        else None
-    )
+    if kinds <= {*numbers, "decimal string"}:
+        return {"oneOf": [{"type": "number"}, DECIMAL]}
+    return None
 
 
 def _object(values: list[dict[str, Any]], *, complete: bool) -> dict[str, Any] | None:

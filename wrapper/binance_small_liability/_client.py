@@ -94,8 +94,8 @@ class ConfiguredClient:
             private_key_password: decrypts an encrypted private key.
             base_url: the service's URL; https://api.binance.com by default. Plain http is allowed
                 only for a loopback address.
-            insecure_http: True allows plain http for other addresses, too: everyone on the way can
-                read the API key. Only for a mock server, such as one in another container.
+            insecure_http: True allows plain http for other addresses, too: anyone on the network
+                can read the API key. Only for a mock server, such as one in another container.
             recv_window: milliseconds for which a request stays valid; by default and at most what
                 the operations' parameter `recv_window` documents.
             timeout: seconds for one whole attempt, 15 by default: connecting, sending, and
@@ -105,9 +105,10 @@ class ConfiguredClient:
                 waits for limits.
             max_retry_wait: the longest wait in seconds before one retry or for a limit; 60 by
                 default.
-            on_retry: called before each retry, for services that count them.
-            on_wait: called before each wait for a limit.
-            transport: any httpx transport, or an AiohttpTransport, instead of our connections.
+            on_retry: called with a RetryDetails before each retry.
+            on_wait: called with a WaitDetails before each wait for a limit.
+            transport: an httpx transport, or an AiohttpTransport, that replaces the client's own
+                connections.
             proxy: URL of a proxy. Proxies named in the environment are not used.
             limits: a RedisLimits, which shares the limits with other processes.
         """
@@ -187,7 +188,7 @@ class ConfiguredClient:
         """This client with other options, for single calls.
 
         For example `client.with_options(timeout=5).list_coins()`. Both share connections, clock and
-        limits; if one is closed, so is the other.
+        limits. Closing one closes both.
 
         Args:
             options: `timeout`, `max_attempts` and `max_retry_wait`, as of the constructor.
@@ -303,7 +304,7 @@ class SmallLiabilityClient(ConfiguredClient):
         Args:
             operation: one of `binance_small_liability.operations` whose method is GET. Its
                 documentation lists the parameters, with bounds, and the request weight.
-            args: nothing: parameters are given by name.
+            args: not allowed; give parameters by name.
             parameters: of the operation. None counts as missing.
 
         Raises:
@@ -329,7 +330,7 @@ class SmallLiabilityClient(ConfiguredClient):
     def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> Receipt:
         """Exchanges the small debts in `assets` for a debt in a coin that Binance chooses.
 
-        A return means that Binance accepted the exchange. `confirm` shows the result. The operation
+        If it returns, Binance accepted the exchange. `confirm` shows the result. The operation
         is `binance_small_liability.operations.exchange`; it documents how many assets one exchange
         takes.
 
@@ -343,7 +344,7 @@ class SmallLiabilityClient(ConfiguredClient):
 
         Raises:
             ConfigurationError: `assets` are wrong; nothing was sent.
-            OutcomeUnknownError: the exchange may have taken effect; do not repeat it, but pass the
+            OutcomeUnknownError: the exchange may have taken effect; do not retry it; pass the
                 error's `receipt` to `confirm`.
             SmallLiabilityError: the exchange did not take effect; the subclass is the reason.
         """
@@ -352,11 +353,11 @@ class SmallLiabilityClient(ConfiguredClient):
         return call.receipt
 
     def confirm(self, receipt: Receipt, *, recv_window: int | None = None) -> list[Exchange]:
-        """What became of an exchange: its rows in the history, oldest first.
+        """Finds out whether an exchange took effect. Returns its rows in the history, oldest first.
 
         An empty list means that the exchange did not take effect. The history is read until each
         asset of the receipt has a row, or until the receipt's `conclusive_at` has passed on
-        Binance's clock, which takes some 16 s after an exchange. The client need not be the one
+        Binance's clock, which takes about 16 s after an exchange. The client need not be the one
         that sent the exchange, but its API key must belong to the same account.
 
         Args:

@@ -94,7 +94,7 @@ def _base_url(config: Any, attribute: "attrs.Attribute[str]", value: str) -> Non
         return ConfigurationError(attribute.name, problem)
 
     if isinstance(value, str) and (" " in value or not value.isprintable()):
-        raise refuse("holds a space or a control character; remove it")
+        raise refuse("contains a space or a control character; remove it")
     if isinstance(value, str) and len(value) > _LONGEST_URL:
         raise refuse(f"has more than {_LONGEST_URL} characters")
     url = parsed_url(value)
@@ -272,9 +272,9 @@ def _problem(token: Hidden) -> str | None:
     if not _REAL_TOKEN.fullmatch(value) and _PLACEHOLDER.fullmatch(value):
         return f"is a placeholder; replace it: {_CREATE}"
     if not all("!" <= character <= "~" for character in value):
-        return "holds a space, a line break or a character outside ASCII; copy it again"
+        return "contains a space, a line break or a character outside ASCII; copy it again"
     if not _TOKEN.fullmatch(value):
-        return "holds a sign that no key contains; copy it again"
+        return "contains a character that no key has; copy it again"
     return None
 
 

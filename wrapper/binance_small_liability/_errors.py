@@ -5,7 +5,7 @@
     ├── NetworkError                          no usable response; its cause is the transport's
     │   └── RequestTimeout
     ├── ContractError                         a success that does not match the contract, and where
-    ├── OutcomeUnknownError                   an exchange may have taken effect; it is not repeated
+    ├── OutcomeUnknownError                   an exchange may have taken effect; it is never retried
     └── ApiError                              Binance refused
         ├── AuthenticationError               401, -1002, -1022, -2008, -2014, -2015
         ├── ClockSkewError                    -1021
@@ -105,7 +105,7 @@ def _names(assets: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class Receipt:
-    """What an exchange leaves behind: all that `confirm` needs to find out what became of it.
+    """What `confirm` needs to find out whether an exchange took effect.
 
     It can be pickled and written as JSON: `json.dumps(receipt.to_dict())`.
 
@@ -144,8 +144,8 @@ class Receipt:
 class OutcomeUnknownError(SmallLiabilityError):
     """An exchange may have taken effect. It is never sent again.
 
-    It is neither a NetworkError nor a ServerError, so that code that retries those cannot repeat an
-    exchange. Its `__cause__` says why: one of them, another ApiError, or a ContractError.
+    It is neither a NetworkError nor a ServerError, so that code that retries those cannot send an
+    exchange again. Its `__cause__` says why: one of them, another ApiError, or a ContractError.
 
     Attributes:
         receipt: what `confirm` needs to find out whether the exchange took effect.
@@ -169,7 +169,7 @@ class OutcomeUnknownError(SmallLiabilityError):
     def message(self) -> str:
         """What to do, and the receipt."""
         return (
-            f"The exchange of {', '.join(self.assets)} may have taken effect. Do not repeat it:"
+            f"The exchange of {', '.join(self.assets)} may have taken effect. Do not retry it:"
             f" confirm(receipt) finds out. The receipt's sent_at is {self.sent_at.isoformat()},"
             f" its conclusive_at is {self.receipt.conclusive_at.isoformat()}."
         )

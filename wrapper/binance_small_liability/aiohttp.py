@@ -4,7 +4,7 @@
         coins = await client.list_coins()
 
 A call takes about half as long as over httpx. Other transports over aiohttp do not work: aiohttp
-decodes parts of a URL and so sends other bytes than were signed; it repeats a request if the
+decodes parts of a URL and so sends other bytes than were signed; it retries a request if the
 connection breaks; and not all of its errors become httpx errors.
 """
 
@@ -197,7 +197,7 @@ class AiohttpConnection:
 
 
 def _has_received(protocol: Any) -> bool:
-    """Whether bytes have arrived that nobody asked for, or the connection has ended."""
+    """Whether unexpected bytes have arrived, or the connection has ended."""
     return (
         protocol.should_close
         or not protocol.is_connected()

@@ -21,21 +21,21 @@ def checked_assets(assets: Iterable[str]) -> tuple[str, ...]:
     names = tuple(assets)
     least, most = _ASSETS.minimum or 0, _ASSETS.maximum or len(names)
     if not least <= len(names) <= most:
-        raise ConfigurationError("assets", f"must hold {least} to {most} names, not {len(names)}")
+        raise ConfigurationError("assets", f"must have {least} to {most} names, not {len(names)}")
     for name in names:
         if not isinstance(name, str):
             kind = type(name).__name__
-            raise ConfigurationError("assets", f"must hold names, such as coin.asset, not {kind}")
+            raise ConfigurationError("assets", f"must be names, such as coin.asset, not {kind}")
         if not name.strip():
-            raise ConfigurationError("assets", "must hold names that are not blank")
+            raise ConfigurationError("assets", "must be names that are not blank")
         if len(name) > LONGEST_NAME:
-            raise ConfigurationError("assets", f"holds a name of over {LONGEST_NAME} characters")
+            raise ConfigurationError("assets", f"has a name of over {LONGEST_NAME} characters")
         if "," in name or name != name.strip() or not name.isprintable():
             raise ConfigurationError(
                 "assets", f"holds {name!r}; remove commas, control characters and spaces around it"
             )
     if len(set(names)) < len(names):
-        raise ConfigurationError("assets", "holds a name twice; remove the duplicate")
+        raise ConfigurationError("assets", "contains a name twice; remove the duplicate")
     return names
 
 

@@ -146,7 +146,7 @@ class Call(Generic[T]):
         self.operation = operation
         self.parameters = parameters
         self.subject = subject
-        # A request that changes an account is not repeated after a lost answer.
+        # A request that changes an account is not retried after its response was lost.
         self.repeatable = operation.method == "GET"
         self.attempts = 0
         self.signatures: list[Signature] = []
@@ -280,7 +280,7 @@ class Call(Generic[T]):
             await caller.io.sleep(wait.seconds + _MARGIN)
 
     def _look(self) -> None:
-        """The last look at the cool-downs, just before the first byte of a request leaves."""
+        """Checks the cool-downs once more, just before the first byte of a request is sent."""
         if self.caller.limits.cooling(self.operation) is not None:
             raise _HeldBackError
 

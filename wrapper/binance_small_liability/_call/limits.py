@@ -69,7 +69,7 @@ class Limits:
         self._budgets: dict[str, Budget] = {}
         # By limiter: when the cool-down ends, as `real_time.monotonic()` counts, and what began it.
         self._cooling: dict[str, tuple[float, RateLimitError]] = {}
-        # By process id, because a thread of the parent may hold the lock for ever in a forked
+        # By process id, because a thread of the parent may hold the lock forever in a forked
         # child, and some servers fork without Python's hooks.
         self._locks: dict[int, threading.Lock] = {}
 

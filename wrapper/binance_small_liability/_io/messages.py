@@ -45,14 +45,14 @@ _decoder = json.JSONDecoder(
 
 @attrs.define(eq=False)
 class Answer:
-    """Status, headers and body of one answer.
+    """Status, headers and body of one response.
 
     Attributes:
         status_code: the HTTP status.
         headers: names are matched case-insensitively.
         content: the body, as far as it arrived.
-        broken: why the body cannot be relied on: it is incomplete, encoded, or too large; more
-            arrived than it has; or it has no length, so nobody knows.
+        broken: why the body cannot be relied on: it is incomplete, encoded or too large, its
+            length is unknown, or more bytes arrived than it has.
     """
 
     status_code: int

@@ -1,8 +1,8 @@
-"""httpx transports over one connection, with one deadline per attempt, which sign as they send.
+"""httpx transports that use one connection, have one deadline per attempt, and sign requests.
 
-This is the one module that uses private attributes of libraries: httpx offers no other way to
-choose what its connections are made with, httpcore none to see what it received too much, and
-parsing a URL again for each call takes 50 µs.
+This is the one module that uses private attributes of libraries. httpx offers no public way to
+choose how connections are made. httpcore offers none to detect surplus bytes. Parsing a URL again
+for each call takes 50 µs.
 """
 
 import copy
@@ -87,7 +87,7 @@ class Wire:
         return self.stream is not None and has_records(self.stream.get_extra_info("ssl_object"))
 
     def has_received(self) -> bool:
-        """Whether bytes have arrived that nobody asked for, or the connection has ended."""
+        """Whether unexpected bytes have arrived, or the connection has ended."""
         if self.stream is None:
             return False
         return is_readable(self.stream.get_extra_info("socket")) or self.has_surplus()
@@ -196,7 +196,7 @@ def check(proxy: Hidden) -> None:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """The authorities that all clients trust. Loading them takes about 20 ms."""
+    """The CAs that all clients trust. Loading them takes about 20 ms."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if folder and not file and not Path(folder).is_dir():
         raise ConfigurationError("SSL_CERT_DIR", f"names {folder}, which is not a folder")

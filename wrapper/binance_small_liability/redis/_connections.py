@@ -35,7 +35,7 @@ class Connections:
             given = pool.connection_kwargs
             arguments = {k: given[k] for k in given if not k.startswith(_LEFT_OUT)}
             connection = kind(**arguments | _OWN)
-            # It does not introduce itself, which would take two round trips. Each version of
+            # It does not send CLIENT SETINFO, which would take two round trips. Each version of
             # redis-py has one of these.
             connection.driver_info = connection.lib_name = connection.lib_version = None
             return connection

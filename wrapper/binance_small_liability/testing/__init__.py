@@ -1,4 +1,4 @@
-"""A fake Binance for tests. It checks what Binance checks and answers what the contract says::
+"""A fake Binance for tests. It checks what Binance checks and responds as the contract says::
 
     fake = FakeBinance()
     client = SmallLiabilityClient(**fake.credentials, transport=fake.transport())

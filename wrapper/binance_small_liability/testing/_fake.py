@@ -32,7 +32,7 @@ MOST_REQUESTS = 10_000
 
 
 class FakeBinance(Account, Script):
-    """Verifies requests as Binance does and answers as the contract says.
+    """Checks requests as Binance does, and returns the responses of the contract.
 
     Threads may share it. Each fake has its own credentials, account, weights and script.
 
@@ -46,12 +46,12 @@ class FakeBinance(Account, Script):
             have reported. By default it is a number, as documented.
         hours_between_exchanges: hours after an exchange in which the next one is refused, 6 by
             default; 0 turns this off.
-        exchange_body: the body that answers an exchange, at first the contract's first example.
+        exchange_body: the body of the response to an exchange, at first the contract's example.
             Binance does not document it.
         clock_skew: milliseconds by which its clock is ahead of this machine's.
         weight_limit: the budget per minute of each operation that has one; None, the default, means
             the contract's budgets.
-        minute: the seconds after which the used weights are forgotten, 60 by default.
+        minute: the length in seconds of the minute in which weights are counted; 60 by default.
         requests: the last 10,000 received requests, in order, without key and signature.
     """
 

@@ -110,7 +110,7 @@ class Script:
     def drop_next(
         self, *, times: int = 1, operation: str | None = None, after_effect: bool = False
     ) -> None:
-        """The connection of the next request is closed without an answer."""
+        """The connection of the next request is closed without a response."""
         self._steps += [Step(self._operation_id(operation), after_effect, drop=True)] * times
 
     def delay_next(
