@@ -120,7 +120,7 @@ class TestWithoutATerminal:
         run(["exchange", "--all", "--yes"])
         shown = "".join(capsys.readouterr())
         assert [sign for sign in shown if not sign.isprintable() and sign != "\n"] == []
-        assert shown.count(r"\x1b") >= 3
+        assert shown.count(r"\x1b") >= 2
 
     def test_no_debts(self, capsys: Captured, server: WireServer, binance: Binance) -> None:
         binance.coins = []

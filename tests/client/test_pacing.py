@@ -275,6 +275,8 @@ def test_how_long_a_request_waits(
         ([(i, i, _counted(7)) for i in range(11)], 99),
         ([(i, i, _counted(7)) for i in range(20)] + [(20, 20, _counted(8))], 88),
         ([(i, i, _counted(7 + i // 10)) for i in range(40)], 59),
+        # A count that has grown is Binance's, also if refusals do not raise it.
+        ([(i, i, _counted(min(i, 5))) for i in range(20)], 79),
         # Nor does a server count that reports nothing, whatever was lost before.
         ([(i, i, LOST if i < 5 else UNCOUNTED) for i in range(14)], 94),
         ([(i, i, LOST if i < 5 else UNCOUNTED) for i in range(15)], 99),

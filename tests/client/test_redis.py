@@ -41,6 +41,7 @@ from tests.clients import (
     API_KEY,
     API_SECRET,
     CREDENTIALS,
+    PACED,
     RunClient,
     finished,
     run_async,
@@ -51,9 +52,9 @@ from tests.processes import ended
 from tests.wire import Answer, Request, response, serving
 
 PASSWORD = "CanaryPassword0123"
-COINS = operations.list_coins
+COINS = PACED
 MOST = BUDGET // WEIGHT  # calls in a minute
-# The names of the keys of `list_coins`.
+# The names of the keys of its budget.
 KEY, COUNT, BAN, PAUSE = _limits.SharedLimits(
     None,  # type: ignore[arg-type]  # without Redis
     "default",
@@ -135,7 +136,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _list(client: Any) -> Any:
-    return client.list_coins()
+    return client.call(COINS)
 
 
 class SharedProcess(Process):
@@ -185,13 +186,14 @@ def simulated_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("simulated_clock")
+@pytest.mark.parametrize("processes", [1, 4, 16])
 @pytest.mark.parametrize(
-    ("processes", "least", "options"),
+    ("least", "options"),
     [
-        (16, 0.99, {}),
-        (4, 0.99, {"start": 60, "spread": 0.03}),
-        (4, 0.97, {"lost": 0.05, "silent": 0.05}),
-        (16, 0.9, {"start": 60.5, "spread": 0.03, "refusals": True}),
+        (0.99, {}),
+        (0.99, {"start": 60, "spread": 0.03}),
+        (0.97, {"lost": 0.05, "silent": 0.05}),
+        (0.9, {"start": 60.5, "spread": 0.03, "refusals": True}),
     ],
     ids=str,
 )
@@ -364,7 +366,7 @@ def test_calls_succeed_while_redis_fails(
 
         async def call() -> None:
             nonlocal calls
-            await finished(client.list_coins())
+            await finished(client.call(COINS))
             calls += 1
 
         await call()
@@ -454,7 +456,7 @@ def test_calls_succeed_while_something_else_answers(
         async def scenario(client: Any) -> float:
             began = time.monotonic()
             for _ in range(3):
-                await finished(client.list_coins())
+                await finished(client.call(COINS))
             return time.monotonic() - began
 
         # Not 3 s: Redis is left alone after the first failure.
@@ -470,9 +472,9 @@ def test_without_redis_the_limits_of_the_process_hold(
     client: RunClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await finished(client.list_coins())
+        await finished(client.call(COINS))
         with pytest.raises(RateLimitError):
-            await finished(client.list_coins())
+            await finished(client.call(COINS))
 
     with serving(Counting(BUDGET - WEIGHT)) as server:
         limits = RedisLimits("redis://127.0.0.1:1")
@@ -486,10 +488,10 @@ def test_connections_that_redis_closes_are_replaced(
     client: RunClient, url: str, admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(client: Any) -> None:
-        await finished(client.list_coins())
+        await finished(client.call(COINS))
         admin.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
         admin.flushall()  # it also loses its scripts and its numbers
-        await finished(client.list_coins())
+        await finished(client.call(COINS))
         assert admin.hget(COUNT, "count") == str(2 * WEIGHT)
 
     with serving(Counting()) as server:
@@ -526,7 +528,7 @@ def test_neither_event_loops_nor_dropped_clients_leave_a_connection(url: str, ad
         connected.assert_between(0, 0)
     with serving(Counting()) as server:
         dropped = SmallLiabilityClient(base_url=server.url, limits=RedisLimits(url), **CREDENTIALS)
-        dropped.list_coins()
+        dropped.call(COINS)
         connected.assert_between(1, 1)
         del dropped
         connected.assert_between(0, 0)
@@ -559,7 +561,7 @@ def test_on_trio_the_limits_stay_local(url: str, admin: Any) -> None:
         async with AsyncSmallLiabilityClient(
             base_url=base_url, limits=RedisLimits(url), **CREDENTIALS
         ) as client:
-            assert await client.list_coins()
+            assert await client.call(COINS)
 
     with serving(Counting()) as server:
         trio.run(call, server.url)
@@ -606,7 +608,7 @@ def test_the_environment_names_the_limits(
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with serving(Counting()) as server:
         with SmallLiabilityClient.from_env(base_url=server.url) as client:
-            client.list_coins()
+            client.call(COINS)
         assert admin.exists(KEY)
     for wrong in ("nonsense", f"{url}?tiemout=1"):
         monkeypatch.setenv("BINANCE_LIMITS_URL", wrong)
@@ -628,13 +630,13 @@ import ctypes, itertools, os
 from binance_small_liability._call.limits import Reservation
 from binance_small_liability._call.pacing import Outcome
 from binance_small_liability._io.threads import run
-from binance_small_liability import operations
 from binance_small_liability.redis import RedisLimits, _connections
+from tests.clients import PACED
 _connections.TIMEOUT = 10
 limits = RedisLimits({url!r}).open({API_KEY!r}, is_async=False)
 counts = itertools.count(1)
 def send():
-    reserved = run(limits.reserve(operations.list_coins))
+    reserved = run(limits.reserve(PACED))
     if isinstance(reserved, Reservation):
         run(limits.settle(reserved, Outcome("answered", next(counts))))
     return isinstance(reserved, Reservation)

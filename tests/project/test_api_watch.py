@@ -13,16 +13,25 @@ from pathlib import Path
 
 import yaml
 
-from tests.tools.page_changes import PAGES, contract
+from tests.tools import random_pages
 from tests.wire import Request, response, serving
-from tools.contract import LIST_PATH, ROOT
+from tools.contract import LIST_PATH, ROOT, today
+from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 
 JOBS = yaml.safe_load((ROOT / ".github/workflows/api-watch.yml").read_text("utf-8"))["jobs"]
-FILES = {
-    "/Get-Small-Liability-Exchange-Coin-List": "coin-list.html",
-    "/Small-Liability-Exchange": "exchange.html",
-    "/Get-Small-Liability-Exchange-History": "history.html",
+# Pages that say what the contract says.
+PAGES = {
+    f"/{name}": random_pages.markdown(
+        random_pages.said_by(today(), operation.method, operation.path)
+    )
+    for name, operation in (
+        ("Get-Small-Liability-Exchange-Coin-List", LIST_COINS),
+        ("Small-Liability-Exchange", EXCHANGE),
+        ("Get-Small-Liability-Exchange-History", LIST_EXCHANGES),
+    )
 }
+WEIGHT, LIMITER = LIST_COINS.generated.weight, LIST_COINS.generated.limiter
+OTHER = WEIGHT * 2
 GIT = """
 git init --quiet --bare ../remote
 git init --quiet --initial-branch=main
@@ -33,7 +42,10 @@ git -c user.name=A -c user.email=a@example.org commit --quiet --message=A
 """
 # What it replaces: make setup, make contract; gh pr list, which lists what was created.
 MAKE = '[ "$1" != generate ] || { python generated/generate.py && python -m tools.guides; }'
-GH = '[ "$2" != list ] || grep --only-matching create "$LOG" || true'
+GH = """
+if [ "$2$DENIED" = create1 ]; then sed -i s/create/denied/ "$LOG"; echo denied >&2; exit 1; fi
+[ "$2" != list ] || grep --only-matching create "$LOG" || true
+"""
 
 
 class Copy:
@@ -45,9 +57,8 @@ class Copy:
         for name in ("generated", "wrapper", "tools", "docs/pages"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
-        for name in ("README.md", ".gitignore"):
+        for name in ("README.md", ".gitignore", "openapi.yaml"):
             shutil.copy(ROOT / name, self.folder)
-        (self.folder / "openapi.yaml").write_text(contract(), "utf-8")
         for name in (".venv", "node_modules"):
             (self.folder / name).symlink_to(ROOT / name)
         programs = folder / "bin"
@@ -94,8 +105,7 @@ class Copy:
         """Runs the first job while the server has changed pages."""
 
         def answer(sent: Request) -> bytes:
-            page = (PAGES / FILES[sent.path]).read_text("utf-8")
-            return response(page.replace(old, new).encode(), content_type="text/html")
+            return response(PAGES[sent.path].replace(old, new).encode(), content_type="text/plain")
 
         shutil.rmtree(self.temp, ignore_errors=True)
         self.temp.mkdir()
@@ -108,17 +118,26 @@ def test_a_changed_page_becomes_one_pull_request(
 ) -> None:
     copy = Copy(tmp_path, os.environ["SSL_CERT_FILE"])
     assert copy.compare(tls_server, "", "") == "differs=false\n"
-    assert "no method and path" in copy.compare(tls_server, "GET <code>", "")
-    assert copy.compare(tls_server, "<strong>100<", "<strong>`200`<") == "differs=true\n"
+    assert "no method and path" in copy.compare(tls_server, "GET `", "`")
+    weight = f"{WEIGHT}({LIMITER})", f"{OTHER}({LIMITER})"
+    assert copy.compare(tls_server, *weight) == "differs=true\n"
     body = (copy.temp / "proposal/body.md").read_text("utf-8")
     # No text of the page is Markdown.
-    assert [line for line in body.splitlines() if "200" in line and line[:4] != "    "] == []
-    assert "\n    +      x-request-weight: 200\n" in body
-    assert f"\n    BREAKS: {LIST_PATH}: x-request-weight is 200 instead of 100" in body
+    assert [line for line in body.splitlines() if weight[1] in line and line[:4] != "    "] == []
+    assert f"\n    +      x-request-weight: {OTHER}\n" in body
+    assert f"\n    BREAKS: {LIST_PATH}: x-request-weight is {OTHER} instead of {WEIGHT}" in body
+    assert "denied" in copy.run("propose", DENIED="1")
     for _ in range(2):
-        assert copy.run("propose") == ""
+        assert copy.run("propose", DENIED="") == ""
     calls = copy.log.read_text("utf-8").splitlines()
-    assert [call.split()[2] for call in calls if call.startswith("gh")] == ["list", "create"]
+    assert [call.split()[2] for call in calls if call.startswith("gh")] == [
+        "list",
+        "denied",
+        "list",
+        "list",
+        "create",
+        "list",
+    ]
     changed = copy.shell("git diff --name-only main api-watch").stdout.split()
     operation = "generated/binance_small_liability_api/operations/list_coins.py"
     assert {"openapi.yaml", operation, "docs/pages/limits.md"} <= set(changed)

@@ -281,7 +281,7 @@ def test_an_operation_moves_with_its_comments(
 @pytest.mark.parametrize(
     ("pages", "options", "reason"),
     [
-        ([COINS], {"replaces": "lists_coin"}, "there are list_coins, exchange, list_exchanges"),
+        ([COINS], {"replaces": "lists_coin"}, "known: list_coins, exchange, list_exchanges"),
         ([COINS], {"replaces": "exchange"}, f"REPLACES=exchange, but GET {LIST_PATH} is list_coin"),
         ([COINS, HISTORY], {"replaces": "list_coins"}, "REPLACES and SOURCE are facts of one page"),
         ([COINS, HISTORY], {"source": "https://x"}, "REPLACES and SOURCE are facts of one page"),

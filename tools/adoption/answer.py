@@ -52,6 +52,7 @@ def adopt_field(draft: Draft, page: Page, difference: Difference) -> None:
     parent = _parent(draft, tuple(above))
     if difference.renamed:
         new = difference.renamed
+        draft.unknown(f"Whether {new} is {name} under another name.")
         renamed(parent["properties"], name, new)
         parent["required"] = [new if each == name else each for each in parent.get("required", ())]
         for values in _examples_at(draft, tuple(above)):

@@ -153,7 +153,8 @@ class ConfiguredClient:
 
         They are `BINANCE_API_KEY`, `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY_FILE` (with
         `BINANCE_PRIVATE_KEY_PASSWORD`), `BINANCE_BASE_URL`, `BINANCE_INSECURE_HTTP` (1 means True),
-        `BINANCE_PROXY` and `BINANCE_LIMITS_URL`. An empty variable counts as unset.
+        `BINANCE_PROXY` and `BINANCE_LIMITS_URL`. An empty variable counts as unset. If `transport`
+        is given, `BINANCE_PROXY` is ignored: give a proxy to the transport.
 
         Args:
             options: those of the constructor, except credentials; they take precedence over

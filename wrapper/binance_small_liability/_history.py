@@ -11,6 +11,7 @@ from binance_small_liability_api.values import milliseconds, moment
 from ._call.arguments import checked_time
 from ._call.call import Caller
 from ._call.clock import MOST_AHEAD, Correction
+from ._call.pacing import LATE
 from ._call.retry import FIRST_BACKOFF, LONGEST_BACKOFF, may_retry
 from ._errors import ConfigurationError, ContractError, Receipt, SmallLiabilityError
 from ._io import real_time
@@ -63,23 +64,24 @@ async def confirm(
         raise ConfigurationError("receipt", "must be a Receipt; Receipt.from_dict makes one")
     first = checked_time("receipt.sent_at", receipt.sent_at)
     last = checked_time("receipt.conclusive_at", receipt.conclusive_at)
+    wanted = {asset.casefold() for asset in receipt.assets}
     begun, pause = real_time.monotonic(), FIRST_BACKOFF
     while True:
         correction, now = caller.clock.correction, caller.clock.now()
-        # The exchange reached Binance soon or never. So after this time the history is conclusive,
-        # even if a wrong clock wrote a `conclusive_at` that is days ahead.
-        is_last = real_time.monotonic() - begun > (last - first) / 1000
+        # The exchange reached Binance within `LATE` or never. So after this time the history is
+        # conclusive, even if a wrong clock wrote a `conclusive_at` that is days ahead.
+        is_last = real_time.monotonic() - begun > (last - first) / 1000 + LATE
         try:
             done = await _read(caller, first, last, recv_window)
             failure = None
         except SmallLiabilityError as error:
             done, failure = [], error
-        rows = [each for each in done if each.asset in receipt.assets]
+        rows = [each for each in done if each.asset.casefold() in wanted]
         # Binance accepted a timestamp that was not earlier than `now`, so its clock shows more.
         is_last |= now - MOST_AHEAD >= last and caller.clock.correction is correction
         if failure is not None and (is_last or not may_retry(failure, caller.max_retry_wait)):
             raise failure
-        if is_last or {each.asset for each in rows} >= set(receipt.assets):
+        if is_last or {each.asset.casefold() for each in rows} >= wanted:
             return rows
         left = last + MOST_AHEAD + 1 - caller.clock.now()
         seconds = min(pause, max(left / 1000, 0))

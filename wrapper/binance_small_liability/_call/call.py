@@ -226,9 +226,7 @@ class Call(Generic[T]):
             answer = await connection.exchange(request, self.caller.timeout, self._look)
             self._log_response(answer.status_code, time.monotonic() - begun)
             verdict = judge(answer, self.operation, self._redact)
-            outcome = Outcome("answered", verdict.used_weight)
-            if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
-                outcome = Outcome("refused")
+            outcome = _outcome(answer, verdict)
             await self._judge(answer, verdict)
             return self._result(answer)
         except _HeldBackError:
@@ -437,6 +435,14 @@ class Call(Generic[T]):
 
 class _HeldBackError(Exception):
     """A cool-down began before the request was sent. The call takes another turn."""
+
+
+def _outcome(answer: Answer, verdict: Verdict) -> Outcome:
+    if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
+        return Outcome("refused")
+    # A failure without a count may be a gateway's. Binance may still receive the request.
+    is_counted = answer.is_success or verdict.used_weight is not None
+    return Outcome("answered" if is_counted else "lost", verdict.used_weight)
 
 
 def _tell(

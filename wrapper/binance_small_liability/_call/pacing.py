@@ -22,8 +22,9 @@ class Outcome(NamedTuple):
     """What became of a request.
 
     Attributes:
-        kind: `released` if nothing was sent, `lost` if no response arrived, `refused` by a response
-            that says when Binance accepts requests again, or `answered`.
+        kind: `released` if nothing was sent, `lost` if no response arrived or a failure without a
+            count, `refused` by a response that says when Binance accepts requests again, or
+            `answered`.
         used_weight: the count that the response reported. That of a refusal does not matter,
             because the time that it names applies instead.
     """
@@ -51,9 +52,11 @@ class Budget:
     60 s after the first count that it reported, or when a request that was sent after the highest
     count arrived reports a lower one.
 
-    **A mock** is not paced: a server that reports no count, or one that does not grow.
+    **A mock** is not paced: a server that reports no count, or one that never grows within a
+    minute.
 
-    A request whose end is never noted counts as lost, for example in a forked child. All moments
+    A request whose end is never noted counts as lost, for example in a forked child. So does one
+    that is in flight for more than 10 s; after 70 s it no longer occupies its weight. All moments
     are seconds of a clock that never goes back.
     """
 
@@ -62,7 +65,7 @@ class Budget:
         self._weight, self._limit = weight, limit
         self._ends: list[float] = []  # when requests end, in order; in flight, as if they were lost
         self._count = 0  # the highest one of the minute
-        self._uncounted = 0  # how many responses in a row did not count
+        self._uncounted = 0.0  # how many responses in a row did not count
         self._first = self._highest = -math.inf  # when these counts of the minute arrived
 
     def left(self, now: float) -> float:
@@ -104,8 +107,8 @@ class Budget:
 
     def _learn(self, count: int, sent: float, now: float) -> None:
         if sent >= self._first + MINUTE or (sent >= self._highest and count < self._count):
-            self._count, self._first, self._highest, self._uncounted = count, now, now, 0
+            self._count, self._first, self._highest = count, now, now
         elif count > self._count:
-            self._count, self._highest, self._uncounted = count, now, 0
+            self._count, self._highest, self._uncounted = count, now, -math.inf
         elif count == self._count:
             self._uncounted += 1
