@@ -18,6 +18,7 @@ from binance_small_liability._errors import (
     RateLimitError,
     ServerError,
     SmallLiabilityError,
+    sentence,
 )
 
 from .formats import printable
@@ -67,7 +68,10 @@ def exit_code(error: Exception) -> int:
 
 def report(error: Exception, options: argparse.Namespace) -> None:
     """Writes the error to stderr: one line, more with `-v`, and its traceback with `-vv`."""
-    lines = [_message(error, options)]
+    message = _message(error, options)
+    if notes := getattr(error, "__notes__", []):
+        message = " ".join([sentence(message), *notes])
+    lines = [message]
     if options.verbose:
         lines += _details(error)
     is_expected = isinstance(error, SmallLiabilityError | CommandError)
@@ -111,6 +115,10 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
             return f"{error} Check the base URL."
         case ApiError(code=-3003):
             return f"{error} Open a cross-margin account first."
+        case ApiError(code=-3007):
+            return (
+                f"{error} Binance allows one exchange every 6 hours; `history` shows the last one."
+            )
         case ApiError(advice=""):
             return f"{error} Look the code up: {_CODES}"
         case SmallLiabilityError() | CommandError():

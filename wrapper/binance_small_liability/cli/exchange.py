@@ -5,6 +5,7 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from select import select
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from .errors import PROGRAM, CommandError, NotExchangedError, UnsettledError, Wr
 from .formats import printable, render
 from .output import write
 
+_NOTHING = "Nothing was exchanged."
 _MOST = operation.parameters["asset_names"].maximum or sys.maxsize
 
 
@@ -34,20 +36,26 @@ def add_exchange(parser: ArgumentParser) -> None:
     add("--yes", action="store_true", help="do not ask")
     add("--no-wait", action="store_true", help="do not wait for the result in the history")
     add_connection(parser)
+    parser.set_defaults(accepted=False)  # whether Binance has accepted the exchange
 
 
 def exchange(options: Namespace) -> None:
     """Exchange small debts for a debt in a coin that Binance chooses."""
     _check(options)
     with client(options) as binance:
-        coins = _chosen(binance.list_coins(), options)
-        if not coins:
-            write("There are no small debts to exchange.\n")
-            return
-        _show(coins)
-        if not options.yes and not _agreed():
-            raise CommandError("nothing was exchanged")
-        _carry_out(binance, [coin.asset for coin in coins], options)
+        try:
+            coins = _chosen(binance.list_coins(), options)
+            if not coins:
+                write("There are no small debts to exchange.\n")
+                return
+            _show(coins)
+            if not options.yes and not _agreed():
+                raise CommandError(_NOTHING)
+            _carry_out(binance, [coin.asset for coin in coins], options)
+        except SmallLiabilityError as error:
+            # All others have become an UnsettledError or NotExchangedError.
+            error.add_note(_NOTHING)
+            raise
 
 
 def _check(options: Namespace) -> None:
@@ -91,17 +99,28 @@ def _chosen(coins: list[Coin], options: Namespace) -> list[Coin]:
 
 
 def _show(coins: Iterable[Coin]) -> None:
-    targets = printable(", ".join(dict.fromkeys(coin.liability_asset for coin in coins)))
+    units = printable(", ".join(dict.fromkeys(coin.liability_asset for coin in coins)))
     write(render(Coin, coins, "table"))
-    write(f"Binance chooses the coin that is owed instead; it values these debts in {targets}.\n")
+    write("Your new debt will be in a coin that Binance chooses.")
+    write(f" The values above are in {units}.\n")
 
 
 def _agreed() -> bool:
     write("Exchange these debts? [y/N] ")
-    # Python would notice a signal that arrives just before a read only when that read ends.
-    while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
-        pass
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    answer = ""
+    try:
+        # Python would notice a signal that arrives just before a read only when that read ends.
+        while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
+            pass
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        with suppress(CommandError):  # the terminal may be closed
+            write("\n")
+        say(_NOTHING)
+        raise
+    if not answer:  # Ctrl-D
+        write("\n")
+    return answer.strip().casefold() in ("y", "yes")
 
 
 class _Result(NamedTuple):
@@ -141,9 +160,11 @@ def _result(binance: SmallLiabilityClient, call: Call[Any], options: Namespace) 
         cause = error.__cause__
         if options.no_wait:
             return _Result(error=_unsettled(call, cause, options))
-        say(f"the exchange of {names} may have taken effect: {cause} Reading the history.")
+        say(f"The exchange of {names} may have taken effect: {cause} Reading the history.")
     except SmallLiabilityError as error:
         return _Result(error=error)
+    else:
+        options.accepted = True
     receipt = call.receipt
     if options.no_wait:
         command = _history_command(receipt, options)
@@ -159,10 +180,10 @@ def _result(binance: SmallLiabilityClient, call: Call[Any], options: Namespace) 
     if not missing:
         return _Result(text)
     if cause is None:
-        why = CommandError(f"Binance accepted it, but the history does not list {missing}.")
+        why = CommandError(f"the history does not list {missing}.")
         return _Result(text, _unsettled(call, why, options))
-    problem = f"the exchange of {missing} did not happen: the history does not list it, and {cause}"
-    return _Result(text, NotExchangedError(problem))
+    problem = f"The exchange of {missing} did not happen: the history does not list it."
+    return _Result(text, NotExchangedError(f"{problem} You can send it again. {cause}"))
 
 
 def _say_pause(seconds: float) -> None:
@@ -172,12 +193,18 @@ def _say_pause(seconds: float) -> None:
 def _unsettled(call: Call[Any], cause: BaseException | None, options: Namespace) -> UnsettledError:
     """The error of an exchange whose result is not known."""
     reason = f"interrupted by {cause}." if isinstance(cause, KeyboardInterrupt) else str(cause)
-    receipt = call.receipt
-    error = UnsettledError(
-        f"the exchange of {', '.join(call.subject)} may have taken effect: {reason} Do not repeat"
-        f" it. It took effect if it is listed, from {_iso(receipt.conclusive_at)} on, by:"
-        f" {_history_command(receipt, options)}"
-    )
+    names, command = ", ".join(call.subject), _history_command(call.receipt, options)
+    after = f"After {_iso(call.receipt.conclusive_at)}, run: `{command}`."
+    if options.accepted:
+        problem = f"Binance accepted the exchange of {names}, but its result is not known: {reason}"
+        advice = f"Do not send it again. {after} It lists the result."
+    else:
+        problem = f"The exchange of {names} may have taken effect: {reason}"
+        advice = (
+            f"Do not send it again yet. {after} If it lists the exchange, it took effect; if not,"
+            " it did not happen and can be sent again."
+        )
+    error = UnsettledError(f"{problem} {advice}")
     error.__cause__ = cause
     return error
 
