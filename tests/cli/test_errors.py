@@ -52,9 +52,28 @@ def _unused_url() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def test_no_network(capsys: Captured) -> None:
-    line = fails(capsys, 1, "list", "--base-url", _unused_url(), "--timeout", "5")
-    assert line.endswith("Check the network and the base URL.\n")
+UNUSED = _unused_url()
+PORT = UNUSED.rpartition(":")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (
+            ["--base-url", UNUSED],
+            f"Nothing answers at port {PORT} of this machine: is `mock` running?",
+        ),
+        (["--base-url", "https://binance.invalid"], "Check the network and the base URL."),
+        (
+            ["--base-url", UNUSED, "--proxy", f"http://user:hunter2@127.0.0.1:{PORT}"],
+            f"It went through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
+        ),
+    ],
+)
+def test_no_network(capsys: Captured, options: list[str], wanted: str) -> None:
+    line = fails(capsys, 1, "list", "--timeout", "5", *options)
+    assert line.endswith(f" {wanted}\n")
+    assert "hunter2" not in line
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -62,7 +81,7 @@ def test_a_message_names_the_proxy_of_other_programs(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "http://user:hunter2@127.0.0.1:1")
-    line = fails(capsys, 1, "list", "--base-url", _unused_url())
+    line = fails(capsys, 1, "list", "--base-url", "https://binance.invalid")
     assert line.endswith(f"{variable} is not used: set BINANCE_PROXY or give --proxy.\n")
     assert "hunter2" not in line
 
@@ -94,10 +113,10 @@ def test_a_proxy_is_used(
 def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BINANCE_API_KEY")
     line = fails(capsys, 2, "list")
-    assert "BINANCE_API_KEY is missing" in line
+    assert "BINANCE_API_KEY is missing (is it exported?); create one in" in line
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.delenv("BINANCE_API_SECRET")
-    assert "BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE is missing" in fails(capsys, 2, "list")
+    assert "_SECRET or BINANCE_PRIVATE_KEY_FILE is missing (is it ex" in fails(capsys, 2, "list")
     assert "--env-file" in line
 
 
@@ -107,6 +126,8 @@ def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
         ("BINANCE_API_SECRET", '"hunter2"', "BINANCE_API_SECRET is in quotes; remove them"),
         ("BINANCE_API_KEY", "<your-api-key>", "BINANCE_API_KEY is a placeholder"),
         ("BINANCE_BASE_URL", "https://api.binance.com ", "BINANCE_BASE_URL holds a space"),
+        ("BINANCE_BASE_URL", "http://api.binance.com", "BINANCE_BASE_URL must use https://"),
+        ("BINANCE_INSECURE_HTTP", "yes", "BINANCE_INSECURE_HTTP must be 1, or unset"),
         ("BINANCE_PROXY", "hunter2", "BINANCE_PROXY is not a proxy"),
     ],
 )
@@ -116,6 +137,7 @@ def test_a_wrong_variable(
     monkeypatch.setenv(variable, value)
     line = fails(capsys, 2, "list")
     assert line.startswith(f"binance-small-liability: {wanted}")
+    assert "insecure_http" not in line
     assert "hunter2" not in line
 
 
