@@ -161,7 +161,12 @@ def test_authorities_that_cannot_be_read() -> None:
         (["list", "--max-wait", "-1"], "--max-wait must be a number of seconds, 0 or more"),
         (["list", "--base-url", "http://example.com"], "--base-url must use https"),
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
-        (["list", "--as", "ETH"], "--as is not known"),
+        (["list", "--dry-run", "ETH"], "unknown option --dry-run; see"),
+        (["list", "--fromat=hunter2"], "unknown option --fromat; did you mean --format?; see"),
+        (["list", "--assets", "ETH"], "unknown option --assets; did you mean --asset?; see"),
+        (["exchange", "-all"], "unknown option -all; did you mean --all?; see"),
+        (["list", "--asset", "ETH,BTC"], "of commas: --asset ETH --asset BTC"),
+        (["list", "hunter2" * 9], "list takes no coin: use --asset NAME"),
         (["-v", "list"], "-v is not known here; options follow the command"),
         (
             ["--env-file", "hunter2", "list"],
@@ -172,7 +177,13 @@ def test_authorities_that_cannot_be_read() -> None:
             ": binance-small-liability COMMAND --timeout; see binance-sm",
         ),
         (["list", "--nope"], "; see binance-small-liability list --help"),
-        (["list", "ETH"], "an argument is not known"),
+        (["list", "ETH"], "list takes no coin: use --asset ETH; see"),
+        (
+            ["history", "--since", "2026-01-01", "12:00"],
+            "too many arguments; if a value has spaces, put it in quotes; see",
+        ),
+        (["history", "--since", "2026-02-30"], "--since: 2026-02-30 is not a date; see"),
+        (["history", "--until", "2026-01-01T25:00"], "--until: 2026-01-01T25:00 is not a time"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
         (
             ["history", "--since", "2026-02-01", "--until", "2026-01-01"],
@@ -188,9 +199,9 @@ def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
 
 
 def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
-    for arguments in (["--api-secret", "hush"], ["--api-secret=hush"]):
+    for arguments in (["--api-secret", "hush"], ["--api-secret=hush"], ["hush", "--api-secret"]):
         line = fails(capsys, 2, "list", *arguments)
-        assert "--api-secret is not known here; options follow the command" in line
+        assert "unknown option --api-secret; credentials come only from the environment" in line
         assert "hush" not in line
 
 

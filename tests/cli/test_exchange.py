@@ -138,9 +138,13 @@ class TestWithoutATerminal:
         [
             ([], "name the coins to exchange, or give --all"),
             (["ETH", "--all"], "name the coins to exchange or give --all, not both"),
-            (["ETH", "--first", "1"], f"--first needs --all and a number from 1 to {MOST}"),
-            (["--all", "--first", "0"], "--first needs --all and a number from 1"),
-            (["--all", "--first", f"{MOST + 1}"], "--first needs --all and a number from 1"),
+            (["ETH", "--first", "1"], "--first needs --all"),
+            *(
+                (["--all", "--first", number], f"--first: must be a whole number from 1 to {MOST};")
+                for number in ("0", f"{MOST + 1}", "x", "²")
+            ),
+            (["ETH,BTC"], "separate coins with spaces, without commas or quotes: ETH BTC"),
+            (["ETH BTC"], "separate coins with spaces, without commas or quotes: ETH BTC"),
             (
                 [f"A{i}" for i in range(MOST + 1)],
                 f"at most {MOST} coins at a time, not {MOST + 1}; name at most {MOST} of: A0 A1",
@@ -154,8 +158,9 @@ class TestWithoutATerminal:
         assert server.requests == []
 
     def test_a_coin_without_a_small_debt(self, capsys: Captured, server: WireServer) -> None:
-        line = fails(capsys, 2, "exchange", "ETH", "BTC", "--yes")
-        assert "in BTC; coins that `list` shows: ETH 币安人生" in line
+        line = fails(capsys, 2, "exchange", "ETH", "btcc", "xmr", "--yes")
+        assert "There is no small debt in btcc, xmr; there are small debts in: ETH, 币安" in line
+        assert fails(capsys, 2, "exchange", "all", "--yes").endswith("did you mean --all?\n")
         assert sent(server) == []
 
     def test_more_coins_than_one_exchange_takes(

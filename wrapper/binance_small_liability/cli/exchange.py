@@ -1,9 +1,10 @@
 """The command `exchange`: it shows the debts, asks, exchanges them, and finds out the result."""
 
 import os
+import re
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -20,7 +21,7 @@ from binance_small_liability._history import confirm
 
 from .connection import add_connection, client, given
 from .errors import PROGRAM, CommandError, NotExchangedError, UnsettledError, WrongUseError, say
-from .formats import printable, render
+from .formats import no_debt, printable, render
 from .output import write
 
 _NOTHING = "Nothing was exchanged."
@@ -32,7 +33,8 @@ def add_exchange(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("coins", nargs="*", metavar="COIN", help="exchange the debt in COIN; case is ignored")
     add("--all", action="store_true", help="exchange all coins that `list` shows")
-    add("--first", type=int, metavar="N", help="with --all: only the first N; default: all")
+    first = f"with --all: only the first N, at most {_MOST}; default: all"
+    add("--first", type=_first, metavar="N", help=first)
     add("--yes", action="store_true", help="do not ask")
     add("--no-wait", action="store_true", help="do not wait for the result in the history")
     add_connection(parser)
@@ -58,13 +60,23 @@ def exchange(options: Namespace) -> None:
             raise
 
 
+def _first(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
+        raise ArgumentTypeError(f"must be a whole number from 1 to {_MOST}")
+    return int(text)
+
+
 def _check(options: Namespace) -> None:
     if options.coins and options.all:
         raise WrongUseError("name the coins to exchange or give --all, not both")
     if not (options.coins or options.all):
         raise WrongUseError("name the coins to exchange, or give --all")
-    if options.first is not None and not (options.all and 1 <= options.first <= _MOST):
-        raise WrongUseError(f"--first needs --all and a number from 1 to {_MOST}")
+    if options.first is not None and not options.all:
+        raise WrongUseError("--first needs --all")
+    for name in options.coins:
+        if re.search(r"[\s,]", name):
+            apart = " ".join(re.findall(r"[^\s,]+", name))
+            raise WrongUseError(f"separate coins with spaces, without commas or quotes: {apart}")
     if len(options.coins) > _MOST:
         raise _too_many(options.coins, f"name at most {_MOST} of: {' '.join(options.coins)}")
     if not options.yes and not _has_terminal():
@@ -90,10 +102,8 @@ def _chosen(coins: list[Coin], options: Namespace) -> list[Coin]:
     found = {coin.asset.casefold(): coin for coin in coins}
     unknown = [name for name in options.coins if name.casefold() not in found]
     if unknown:
-        raise WrongUseError(
-            f"no small debt can be exchanged in {' '.join(unknown)}; coins that `list` shows:"
-            f" {' '.join(names) or 'none'}"
-        )
+        meant = "; did you mean --all?" if [name.casefold() for name in unknown] == ["all"] else ""
+        raise WrongUseError(f"{no_debt(unknown, coins)}{meant}")
     # A coin that was named twice is exchanged once.
     return [found[name] for name in dict.fromkeys(map(str.casefold, options.coins))]
 
