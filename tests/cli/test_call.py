@@ -89,9 +89,8 @@ def test_parameters_of_every_kind(capsys: Captured, server: WireServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exchange"], "exchange is a POST, and `call` only reads; binance-small-liability --help"),
-        # Before its parameters are checked.
-        (["exchange", "x=1"], "exchange is a POST"),
+        ([], "required: OPERATION, one of list_coins, list_exchanges, server_time, newer; see"),
+        (["exchange"], "argument OPERATION: invalid choice: 'exchange' (choose from "),
         (["lists"], "argument OPERATION: invalid choice: 'lists'"),
         (["list_coins", "limit=1"], "limit is not a parameter of list_coins, which has: recv_w"),
         (["list_coins", "recv_window"], "recv_window is not a parameter of list_coins, which has"),

@@ -48,7 +48,7 @@ def test_it_replaces_the_environment(capsys: Captured, tmp_path: Path) -> None:
         ("KEY=a#b # a comment", "a#b"),
         ("KEY= # a comment", ""),
         ("KEY=#a", "#a"),
-        ("KEY='", "'"),
+        ("KEY=it's", "it's"),
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -65,23 +65,44 @@ def test_its_key_is_never_combined_with_a_secret_of_the_environment(
     capsys: Captured, tmp_path: Path
 ) -> None:
     file = write(tmp_path, "BINANCE_API_KEY=key\n")
-    assert "BINANCE_API_SECRET or" in fails(capsys, 2, "list", "--env-file", file)
+    line = fails(capsys, 2, "list", "--env-file", file)
+    assert line.endswith(f"BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE is missing in {file}\n")
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "wanted"),
     [
-        "BINANCE_API_KEY: hush\n",
-        "set BINANCE_API_KEY=hush\n",
-        b"hush \xff=\n",
-        "BINANCE_API_KEY=hush\0\n",
+        ("", "--env-file {} sets no BINANCE_ variable, such as BINANCE_API_KEY"),
+        ("PATH=hush\n", "--env-file {} sets no BINANCE_ variable, such as BINANCE_API_KEY"),
+        (
+            "BINANCE_APIKEY=hush\nPATH=hush\nAPI_SECRET=hush\n",
+            "BINANCE_API_KEY is missing in {}, which has the unknown names BINANCE_APIKEY,"
+            " API_SECRET",
+        ),
+    ],
+)
+def test_a_file_without_a_key(capsys: Captured, tmp_path: Path, text: str, wanted: str) -> None:
+    file = write(tmp_path, text)
+    line = fails(capsys, 2, "list", "--env-file", file)
+    assert line == f"binance-small-liability: {wanted.format(file)}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("BINANCE_API_KEY: hush\n", "line 1 is not NAME=value"),
+        ("set BINANCE_API_KEY=hush\n", "line 1 is not NAME=value"),
+        (b"hush \xff=\n", "not text in UTF-8"),
+        ("BINANCE_API_KEY=hush\0\n", "line 1 is not NAME=value"),
+        ("BINANCE_API_KEY='hush\n", "the quote in line 1 is not closed"),
+        ('export BINANCE_API_KEY="\n', "the quote in line 1 is not closed"),
     ],
 )
 def test_its_faults_are_reported_without_its_values(
-    capsys: Captured, tmp_path: Path, text: str | bytes
+    capsys: Captured, tmp_path: Path, text: str | bytes, wanted: str
 ) -> None:
     line = fails(capsys, 2, "list", "--env-file", write(tmp_path, text))
-    assert "line 1 is not NAME=value" in line or "not text in UTF-8" in line
+    assert wanted in line
     assert "hush" not in line
     with pytest.raises(WrongUseError) as caught:
         use_env_file(write(tmp_path, b"BINANCE_API_SECRET=hush\n" + _bytes(text)))
@@ -103,4 +124,4 @@ def test_a_home_folder_is_found(
     # bash does not expand "~" in --env-file=~/test.env.
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path, "BINANCE_API_KEY=key\n")
-    assert "FILE is missing" in fails(capsys, 2, "list", "--env-file=~/test.env")
+    assert "FILE is missing in ~/test.env" in fails(capsys, 2, "list", "--env-file=~/test.env")

@@ -52,9 +52,29 @@ def _unused_url() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def test_no_network(capsys: Captured) -> None:
-    line = fails(capsys, 1, "list", "--base-url", _unused_url(), "--timeout", "5")
-    assert line.endswith("Check the network and the base URL.\n")
+UNUSED = _unused_url()
+PORT = UNUSED.rpartition(":")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (
+            ["--base-url", UNUSED],
+            f"Nothing answers at port {PORT} of this machine: is `mock` running?",
+        ),
+        (["--base-url", "https://binance.invalid"], "Check the network and the base URL."),
+        (
+            ["--base-url", UNUSED, "--proxy", f"http://user:hunter2@127.0.0.1:{PORT}"],
+            f"It went through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
+        ),
+    ],
+    ids=["server", "name", "proxy"],  # the port differs in each process of xdist
+)
+def test_no_network(capsys: Captured, options: list[str], wanted: str) -> None:
+    line = fails(capsys, 1, "list", "--timeout", "5", *options)
+    assert line.endswith(f" {wanted}\n")
+    assert "hunter2" not in line
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -62,7 +82,7 @@ def test_a_message_names_the_proxy_of_other_programs(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "http://user:hunter2@127.0.0.1:1")
-    line = fails(capsys, 1, "list", "--base-url", _unused_url())
+    line = fails(capsys, 1, "list", "--base-url", "https://binance.invalid")
     assert line.endswith(f"{variable} is not used: set BINANCE_PROXY or give --proxy.\n")
     assert "hunter2" not in line
 
@@ -94,10 +114,10 @@ def test_a_proxy_is_used(
 def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BINANCE_API_KEY")
     line = fails(capsys, 2, "list")
-    assert "BINANCE_API_KEY is missing" in line
+    assert "BINANCE_API_KEY is missing (is it exported?); create one in" in line
     monkeypatch.setenv("BINANCE_API_KEY", API_KEY)
     monkeypatch.delenv("BINANCE_API_SECRET")
-    assert "BINANCE_API_SECRET or BINANCE_PRIVATE_KEY_FILE is missing" in fails(capsys, 2, "list")
+    assert "_SECRET or BINANCE_PRIVATE_KEY_FILE is missing (is it ex" in fails(capsys, 2, "list")
     assert "--env-file" in line
 
 
@@ -107,6 +127,8 @@ def test_no_key(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
         ("BINANCE_API_SECRET", '"hunter2"', "BINANCE_API_SECRET is in quotes; remove them"),
         ("BINANCE_API_KEY", "<your-api-key>", "BINANCE_API_KEY is a placeholder"),
         ("BINANCE_BASE_URL", "https://api.binance.com ", "BINANCE_BASE_URL contains a space"),
+        ("BINANCE_BASE_URL", "http://api.binance.com", "BINANCE_BASE_URL must use https://"),
+        ("BINANCE_INSECURE_HTTP", "yes", "BINANCE_INSECURE_HTTP must be 1, or unset"),
         ("BINANCE_PROXY", "hunter2", "BINANCE_PROXY is not a proxy"),
     ],
 )
@@ -116,6 +138,7 @@ def test_a_wrong_variable(
     monkeypatch.setenv(variable, value)
     line = fails(capsys, 2, "list")
     assert line.startswith(f"binance-small-liability: {wanted}")
+    assert "insecure_http" not in line
     assert "hunter2" not in line
 
 
@@ -139,7 +162,12 @@ def test_authorities_that_cannot_be_read() -> None:
         (["list", "--max-wait", "-1"], "--max-wait must be a number of seconds, 0 or more"),
         (["list", "--base-url", "http://example.com"], "--base-url must use https"),
         (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
-        (["list", "--as", "ETH"], "--as is not known"),
+        (["list", "--dry-run", "ETH"], "unknown option --dry-run; see"),
+        (["list", "--fromat=hunter2"], "unknown option --fromat; did you mean --format?; see"),
+        (["list", "--assets", "ETH"], "unknown option --assets; did you mean --asset?; see"),
+        (["exchange", "-all"], "unknown option -all; did you mean --all?; see"),
+        (["list", "--asset", "ETH,BTC"], "of commas: --asset ETH --asset BTC"),
+        (["list", "hunter2" * 9], "list takes no coin: use --asset NAME"),
         (["-v", "list"], "-v is not known here; options follow the command"),
         (
             ["--env-file", "hunter2", "list"],
@@ -150,7 +178,13 @@ def test_authorities_that_cannot_be_read() -> None:
             ": binance-small-liability COMMAND --timeout; see binance-sm",
         ),
         (["list", "--nope"], "; see binance-small-liability list --help"),
-        (["list", "ETH"], "an argument is not known"),
+        (["list", "ETH"], "list takes no coin: use --asset ETH; see"),
+        (
+            ["history", "--since", "2026-01-01", "12:00"],
+            "too many arguments; if a value has spaces, put it in quotes; see",
+        ),
+        (["history", "--since", "2026-02-30"], "--since: 2026-02-30 is not a date; see"),
+        (["history", "--until", "2026-01-01T25:00"], "--until: 2026-01-01T25:00 is not a time"),
         (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
         (
             ["history", "--since", "2026-02-01", "--until", "2026-01-01"],
@@ -166,9 +200,9 @@ def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
 
 
 def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
-    for arguments in (["--api-secret", "hush"], ["--api-secret=hush"]):
+    for arguments in (["--api-secret", "hush"], ["--api-secret=hush"], ["hush", "--api-secret"]):
         line = fails(capsys, 2, "list", *arguments)
-        assert "--api-secret is not known here; options follow the command" in line
+        assert "unknown option --api-secret; credentials come only from the environment" in line
         assert "hush" not in line
 
 

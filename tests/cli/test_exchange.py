@@ -91,16 +91,16 @@ def ends(capsys: Captured, code: int, *arguments: str) -> tuple[str, str]:
     *progress, last = written.splitlines(keepends=True)
     for line in (*progress, last):
         assert_one_line(line)
-    return printed.partition("values these debts in USDT.\n")[2], last
+    return printed.partition("The values above are in USDT.\n")[2], last
 
 
 class TestWithoutATerminal:
     def test_coins_that_are_named(self, capsys: Captured, server: WireServer) -> None:
         printed = succeeds(capsys, "exchange", "币安人生", "eth", "ETH", "--yes")
         assert sent(server) == ["币安人生,ETH"]
-        shown, result = printed.split("Binance chooses the coin that is owed instead;")
+        shown, result = printed.split("Your new debt will be in a coin that Binance chooses.")
         assert COIN["interest"] in shown
-        assert result.startswith(f" it values these debts in {COIN['liabilityAsset']}.\n")
+        assert result.startswith(f" The values above are in {COIN['liabilityAsset']}.\n")
         names = {*today()["components"]["schemas"]["Exchange"]["required"]} - {"asset", TIME_NAME}
         assert {result.count(str(ROW[name])) for name in names} == {2}
 
@@ -138,9 +138,13 @@ class TestWithoutATerminal:
         [
             ([], "name the coins to exchange, or give --all"),
             (["ETH", "--all"], "name the coins to exchange or give --all, not both"),
-            (["ETH", "--first", "1"], f"--first needs --all and a number from 1 to {MOST}"),
-            (["--all", "--first", "0"], "--first needs --all and a number from 1"),
-            (["--all", "--first", f"{MOST + 1}"], "--first needs --all and a number from 1"),
+            (["ETH", "--first", "1"], "--first needs --all"),
+            *(
+                (["--all", "--first", number], f"--first: must be a whole number from 1 to {MOST};")
+                for number in ("0", f"{MOST + 1}", "x", "²")
+            ),
+            (["ETH,BTC"], "separate coins with spaces, without commas or quotes: ETH BTC"),
+            (["ETH BTC"], "separate coins with spaces, without commas or quotes: ETH BTC"),
             (
                 [f"A{i}" for i in range(MOST + 1)],
                 f"at most {MOST} coins at a time, not {MOST + 1}; name at most {MOST} of: A0 A1",
@@ -154,8 +158,9 @@ class TestWithoutATerminal:
         assert server.requests == []
 
     def test_a_coin_without_a_small_debt(self, capsys: Captured, server: WireServer) -> None:
-        line = fails(capsys, 2, "exchange", "ETH", "BTC", "--yes")
-        assert "in BTC; coins that `list` shows: ETH 币安人生" in line
+        line = fails(capsys, 2, "exchange", "ETH", "btcc", "xmr", "--yes")
+        assert "There is no small debt in btcc, xmr; there are small debts in: ETH, 币安" in line
+        assert fails(capsys, 2, "exchange", "all", "--yes").endswith("did you mean --all?\n")
         assert sent(server) == []
 
     def test_more_coins_than_one_exchange_takes(
@@ -171,13 +176,38 @@ class TestWithoutATerminal:
         assert f" {names[MOST]} " not in printed
 
 
-def test_a_refusal(capsys: Captured, server: WireServer, binance: Binance) -> None:
-    binance.answer = lambda: response({"code": -3007, "msg": "Pending."}, 400)
+def _refusing(code: int) -> dict[str, Any]:
+    return {"answer": lambda: response({"code": code, "msg": "Pending."}, 400)}
+
+
+HOURS = today()["paths"][LIST_COINS.path]["post"]["x-rules"]["once-in-hours"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "sendings"),
+    [
+        (_refusing(-3022), "-3022: Pending. Look the code up: https://", 1),
+        (_refusing(-3007), f"Binance allows one exchange every {HOURS} hours; `history` shows", 1),
+        ({"url": "http://127.0.0.1:1"}, "No usable response from 127.0.0.1", 0),
+    ],
+)
+def test_a_failure_that_exchanges_nothing(
+    capsys: Captured,
+    server: WireServer,
+    binance: Binance,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    wanted: str,
+    sendings: int,
+) -> None:
+    vars(binance).update(changes)
+    monkeypatch.setenv("BINANCE_BASE_URL", changes.get("url", server.url))
     printed, line = ends(capsys, 1, "ETH")
     assert printed == ""
-    assert "-3007" in line
+    assert wanted in line
     assert "Try again" not in line
-    assert len(sent(server)) == 1
+    assert line.endswith(" Nothing was exchanged.\n")
+    assert len(sent(server)) == sendings
 
 
 def test_without_waiting_it_ends_after_the_answer(
@@ -192,7 +222,7 @@ def test_without_waiting_it_ends_after_the_answer(
     binance.answer = lambda: reset()
     printed, line = ends(capsys, 3, "ETH", "--no-wait")
     assert printed == ""
-    assert f"the exchange of ETH {UNKNOWN}: No usable response" in line
+    assert f"The exchange of ETH {UNKNOWN}: No usable response" in line
     assert server.requests[-1].method == "POST"
 
 
@@ -207,12 +237,13 @@ def test_an_unknown_outcome_is_confirmed(
     for name in listed:
         assert f" {name} " in printed
     if len(listed) == 2:
-        assert f"the exchange of ETH, 币安人生 {UNKNOWN}: " in line
+        assert f"The exchange of ETH, 币安人生 {UNKNOWN}: " in line
         assert line.endswith("Reading the history.\n")
         assert server.requests[-1].path == HISTORY_PATH
     else:
         assert ("ETH" in line) == ("ETH" not in listed)
-        assert "币安人生 did not happen: the history" in line
+        end = "币安人生 did not happen: the history does not list it. You can send it again. "
+        assert f"{end}HTTP 503. Binance failed.\n" in line or f"{end}No usable response" in line
 
 
 @pytest.mark.parametrize("is_accepted", [True, False])
@@ -226,11 +257,23 @@ def test_what_cannot_be_confirmed_stays_unknown(
     options = ["--env-file", str(file), "--base-url", server.url, "--timeout", "7.5"]
     printed, line = ends(capsys, 3, "ETH", *options)
     assert printed == ""
-    assert f"the exchange of ETH {UNKNOWN}: No usable response" in line
-    assert "Do not repeat it" in line
+    if is_accepted:
+        problem = "Binance accepted the exchange of ETH, but its result is not known"
+        end = " It lists the result.\n"
+    else:
+        problem = f"The exchange of ETH {UNKNOWN}"
+        end = (
+            " If it lists the exchange, it took effect; if not, it did not happen and can be sent"
+            " again.\n"
+        )
+    assert f"{problem}: No usable response" in line
+    assert line.endswith(f".{end}")
+    assert ("Do not send it again yet. After 20" in line) != is_accepted
     assert "Try again" not in line
     # The advice works in a shell, and in the other account.
-    command = line.rpartition(" on, by: ")[2]
+    _, command, _ = line.split("`")
+    # The result is conclusive only after the time that ends the period.
+    assert f"After {shlex.split(command)[5]}, run: " in line
     binance.history = None
     done = shell(command.replace("binance-small-liability", '"$0"', 1))
     assert (done.returncode, done.stderr) == (0, "")
@@ -244,7 +287,7 @@ def test_an_accepted_exchange_that_is_not_listed_stays_unknown(
     binance.listed = []
     printed, line = ends(capsys, 3, "ETH")
     assert printed == ""
-    assert "Binance accepted it, but the history does not list ETH" in line
+    assert "its result is not known: the history does not list ETH. Do not send it again. " in line
 
 
 def test_the_printed_command_lacks_the_password_of_a_proxy() -> None:
@@ -336,7 +379,8 @@ def test_a_signal_after_the_exchange_leaves_its_outcome_unknown(
     code, _, line = Interrupting(arrives, number, signal.SIGHUP, number).ends()
     assert code == 3
     assert_one_line(line)
-    assert re.search(f"ETH {UNKNOWN}: interrupted by ({number.name}|SIGHUP). Do not repeat", line)
+    known = UNKNOWN if arrives.startswith("POST") else "but its result is not known"
+    assert re.search(f"ETH,? {known}: interrupted by ({number.name}|SIGHUP). Do not", line)
 
 
 def test_a_closed_terminal_does_not_change_the_exit_code() -> None:
@@ -392,11 +436,12 @@ class TestInATerminal:
     def test_anything_else_is_no(self, server: WireServer, answer: bytes) -> None:
         code, printed = self.answers(answer)
         assert code == 1
-        assert "nothing was exchanged" in printed
+        assert printed.endswith("\nbinance-small-liability: Nothing was exchanged.\r\n")
         assert sent(server) == []
 
     def test_an_interrupt_is_no(self, server: WireServer) -> None:
         code, printed = self.answers(None)
         assert code == 130
-        assert printed.endswith("[y/N] ")
+        last = printed.partition("[y/N] ")[2]
+        assert last == "\r\nbinance-small-liability: Nothing was exchanged.\r\n"
         assert sent(server) == []

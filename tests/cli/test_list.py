@@ -69,7 +69,7 @@ def test_only_the_named_assets(capsys: Captured) -> None:
     assert len(rows(capsys, "list", "--asset", "ETH", "--asset", "币安人生")) == 2
 
 
-TYPO = "There is no small debt in Doge; there are small debts in: ETH 币安人生\n"
+TYPO = "There is no small debt in Doge; there are small debts in: ETH, 币安人生\n"
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,15 @@ def test_an_asset_without_a_small_debt_is_named(
 
 
 def test_an_account_without_small_debts(capsys: Captured) -> None:
+    named = "There is no small debt in eth, x, nor in any other coin\n"
     with serving(response([])) as server:
-        shown = succeeds(
-            capsys, *("list", "--asset", "ETH", "--format", "table", "--base-url", server.url)
-        )
-    assert shown == "There are no small debts to exchange.\n"
+        table = ("list", "--base-url", server.url, "--format", "table")
+        assert succeeds(capsys, *table) == "There are no small debts to exchange.\n"
+        assert succeeds(capsys, *table, "--asset", "eth", "--asset", "x") == named
+        assert run([*table[:-2], "--asset", "eth", "--asset", "x"]) == 0
+    shown, said = capsys.readouterr()
+    assert shown == "\t".join(COLUMNS) + "\n"
+    assert said == f"binance-small-liability: {named}"
 
 
 def test_a_terminal_gets_a_table() -> None:

@@ -31,7 +31,10 @@ def test_its_output_is_an_env_file_for_list(
         assert "ETH\t" in listed
         port = lines[1].rpartition(b":")[2].strip().decode()
         second = shell('exec "$0" mock --port "$1"', port)
-        assert f"--port {port} cannot be used: Address already in use" in second.stderr
+        advice = "; stop the other `mock`, or choose a free port: `mock --port 0`\n"
+        assert second.stderr.endswith(
+            f"--port {port} cannot be used: Address already in use{advice}"
+        )
         assert_one_line(second.stderr)
         assert second.returncode == 2
         process.send_signal(end)

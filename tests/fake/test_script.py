@@ -97,6 +97,12 @@ def test_undocumented_errors() -> None:
             play(operation="list")
     with pytest.raises(ValueError, match="no operation"):
         fake.delay_next(1, operation="list")
+    for status, code in (("503", None), (503, "-1003")):
+        with pytest.raises(TypeError, match="status and code must be whole numbers"):
+            fake.fail_next(status, code=code)  # type: ignore[arg-type]  # the mistake
+    for coins in (["ETH"], "ETH", tuple(fake.coins)):
+        with pytest.raises(TypeError, match="coins must be a list of Coin records"):
+            fake.coins = coins  # type: ignore[assignment]  # the mistake
     assert fake._steps == []
 
 

@@ -78,7 +78,7 @@ _from_one = _must_be(
     "a whole number, 1 or more",
     lambda value: _is_number(value) and isinstance(value, int) and value >= 1,
 )
-_boolean = _must_be("True or False; as a variable: 1", lambda value: isinstance(value, bool))
+_boolean = _must_be("True or False", lambda value: isinstance(value, bool))
 _callable = _must_be(
     "a plain function of one argument",
     lambda value: value is None or (callable(value) and not iscoroutinefunction(value)),
@@ -107,10 +107,10 @@ def _base_url(config: Any, attribute: "attrs.Attribute[str]", value: str) -> Non
     if "?" in value or "#" in value:
         raise refuse("must not contain a query or a fragment; remove the part after the path")
     if url.scheme == "http" and not config.insecure_http and not is_loopback(url.host):
-        raise refuse(
-            "must use https://, because http:// would send the API key in clear text; the option"
-            " insecure_http allows it, for a mock server"
-        )
+        problem = "must use https://, because http:// would send the API key in clear text"
+        is_mock = not url.host.endswith("binance.com")
+        allowing = "; the option insecure_http allows it, for a mock server"
+        raise refuse(problem + allowing * is_mock)
 
 
 def parsed_url(value: object) -> httpx.URL | None:
@@ -302,7 +302,9 @@ def _environment() -> dict[str, Any]:
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
     if "insecure_http" in settings:
-        settings["insecure_http"] = settings["insecure_http"].reveal() == "1" or None
+        if settings["insecure_http"].reveal() != "1":
+            raise ConfigurationError(VARIABLES["insecure_http"], "must be 1, or unset")
+        settings["insecure_http"] = True
     if "private_key" in settings:
         settings["private_key"] = _key_file(settings["private_key"])
     return settings

@@ -29,10 +29,11 @@ def add_connection(parser: ArgumentParser) -> None:
     """Adds the options."""
     parser.epilog = _CREDENTIALS
     add = parser.add_argument
-    file = add("--env-file", metavar="FILE", help="read the BINANCE_ variables from FILE instead")
+    from_file = "read the BINANCE_ variables from FILE instead of the environment"
+    file = add("--env-file", metavar="FILE", help=from_file)
     file.complete = FILE  # type: ignore[attr-defined]  # where shtab looks for it
     add("--base-url", metavar="URL", help=f"default: BINANCE_BASE_URL, else {BASE_URL}")
-    insecure = "allow a --base-url with http:// that everyone on the way can read: for mocks only"
+    insecure = "allow an unencrypted http:// --base-url: for mocks only"
     add("--insecure-http", action="store_const", const=True, help=insecure)
     add("--proxy", metavar="URL", help="default: BINANCE_PROXY, else none")
     window = f"milliseconds for which a request stays valid; default: {RECV_WINDOW.default}"
@@ -60,7 +61,7 @@ def given(options: Namespace) -> list[str]:
 def client(options: Namespace) -> SmallLiabilityClient:
     """The client with these options."""
     if options.env_file is not None:
-        use_env_file(options.env_file)
+        options.unknown_names = use_env_file(options.env_file)
     given = {theirs: getattr(options, ours) for ours, theirs in _OPTIONS.items()}
     return SmallLiabilityClient.from_env(
         on_retry=_say_retry,

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from binance_small_liability_api.operations import ALL
+from httpx import URL, ConnectError
 
-from binance_small_liability._config import VARIABLES
+from binance_small_liability._config import VARIABLES, is_loopback, parsed_url
 from binance_small_liability._errors import (
     ApiError,
     ConfigurationError,
@@ -18,6 +19,7 @@ from binance_small_liability._errors import (
     RateLimitError,
     ServerError,
     SmallLiabilityError,
+    sentence,
 )
 
 from .formats import printable
@@ -26,6 +28,7 @@ PROGRAM = "binance-small-liability"
 _CODES = "https://developers.binance.com/docs/margin_trading/error-code"
 _WEIGHTS = {each.weight_header for each in ALL.values() if each.weight_header}
 _HEADERS = ("Date", "Content-Type", "Retry-After", *sorted(_WEIGHTS))
+_PORTS = {"http": 80, "https": 443}  # a SOCKS proxy has 1080
 # Variables that set the proxy of other programs, but not of this one.
 _FOREIGN_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -67,7 +70,10 @@ def exit_code(error: Exception) -> int:
 
 def report(error: Exception, options: argparse.Namespace) -> None:
     """Writes the error to stderr: one line, more with `-v`, and its traceback with `-vv`."""
-    lines = [_message(error, options)]
+    message = _message(error, options)
+    if notes := getattr(error, "__notes__", []):
+        message = " ".join([sentence(message), *notes])
+    lines = [message]
     if options.verbose:
         lines += _details(error)
     is_expected = isinstance(error, SmallLiabilityError | CommandError)
@@ -104,13 +110,17 @@ def _message(error: Exception, options: argparse.Namespace) -> str:
         case ServerError():
             return f"{error} Try again later."
         case NetworkError():
-            return f"{error} Check the network and the base URL.{_proxy_hint(options)}"
+            return f"{error} {_network_advice(error, options)}"
         case ContractError():
             return f"{error} Check the base URL; if it is right, the API has changed: update."
         case ApiError(code=None, advice=""):
             return f"{error} Check the base URL."
         case ApiError(code=-3003):
             return f"{error} Open a cross-margin account first."
+        case ApiError(code=-3007):
+            return (
+                f"{error} Binance allows one exchange every 6 hours; `history` shows the last one."
+            )
         case ApiError(advice=""):
             return f"{error} Look the code up: {_CODES}"
         case SmallLiabilityError() | CommandError():
@@ -127,8 +137,18 @@ def _of_configuration(error: ConfigurationError, options: argparse.Namespace) ->
     if getattr(options, option, None) is not None:
         return f"--{option.replace('_', '-')} {problem}"
     is_variable = error.option in VARIABLES.values()
+    kinds, is_missing, _ = problem.partition("is missing")
+    if is_variable and is_missing:
+        if options.env_file is not None:
+            return f"{error.option} {kinds}is missing in {options.env_file}{_unknown(options)}"
+        problem = problem.replace(is_missing, f"{is_missing} (is it exported?)")
     where = "; variables are read from the environment, or from --env-file" if is_variable else ""
     return f"{error.option} {problem}{where}"
+
+
+def _unknown(options: argparse.Namespace) -> str:
+    names = options.unknown_names
+    return f", which has the unknown name{'s' * (len(names) > 1)} {', '.join(names)}" * bool(names)
 
 
 def _until(error: RateLimitError) -> str:
@@ -141,14 +161,25 @@ def _until(error: RateLimitError) -> str:
     return f" Try again at {moment:%Y-%m-%d %H:%M:%S %Z}."
 
 
-def _proxy_hint(options: argparse.Namespace) -> str:
-    ours = VARIABLES["proxy"]
-    if options.proxy is not None or os.environ.get(ours):
-        return ""
+def _network_advice(error: NetworkError, options: argparse.Namespace) -> str:
+    base, proxy = (_url(options, name) for name in ("base_url", "proxy"))
+    if proxy is not None:
+        address = f"{proxy.host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
+        return f"It went through the proxy {address}: check the proxy and the base URL."
+    if base is not None and is_loopback(base.host) and isinstance(error.__cause__, ConnectError):
+        port = base.port or _PORTS[base.scheme]
+        return f"Nothing answers at port {port} of this machine: is `mock` running?"
+    advice = "Check the network and the base URL."
     for name in _FOREIGN_PROXIES:
         if os.environ.get(name):
-            return f" {name} is not used: set {ours} or give --proxy."
-    return ""
+            return f"{advice} {name} is not used: set {VARIABLES['proxy']} or give --proxy."
+    return advice
+
+
+def _url(options: argparse.Namespace, option: str) -> URL | None:
+    """An option of the connection, which the client has accepted."""
+    given = getattr(options, option) or os.environ.get(VARIABLES[option])
+    return parsed_url(given) if given else None
 
 
 def _details(error: Exception) -> list[str]:

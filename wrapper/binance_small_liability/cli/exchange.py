@@ -1,10 +1,12 @@
 """The command `exchange`: it shows the debts, asks, exchanges them, and finds out the result."""
 
 import os
+import re
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from select import select
 from typing import Any, NamedTuple
@@ -19,9 +21,10 @@ from binance_small_liability._history import confirm
 
 from .connection import add_connection, client, given
 from .errors import PROGRAM, CommandError, NotExchangedError, UnsettledError, WrongUseError, say
-from .formats import printable, render
+from .formats import no_debt, printable, render
 from .output import write
 
+_NOTHING = "Nothing was exchanged."
 _MOST = operation.parameters["asset_names"].maximum or sys.maxsize
 
 
@@ -30,24 +33,37 @@ def add_exchange(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("coins", nargs="*", metavar="COIN", help="exchange the debt in COIN; case is ignored")
     add("--all", action="store_true", help="exchange all coins that `list` shows")
-    add("--first", type=int, metavar="N", help="with --all: only the first N; default: all")
+    first = f"with --all: only the first N, at most {_MOST}; default: all"
+    add("--first", type=_first, metavar="N", help=first)
     add("--yes", action="store_true", help="do not ask")
     add("--no-wait", action="store_true", help="do not wait for the result in the history")
     add_connection(parser)
+    parser.set_defaults(accepted=False)  # whether Binance has accepted the exchange
 
 
 def exchange(options: Namespace) -> None:
     """Exchange small debts for a debt in a coin that Binance chooses."""
     _check(options)
     with client(options) as binance:
-        coins = _chosen(binance.list_coins(), options)
-        if not coins:
-            write("There are no small debts to exchange.\n")
-            return
-        _show(coins)
-        if not options.yes and not _agreed():
-            raise CommandError("nothing was exchanged")
-        _carry_out(binance, [coin.asset for coin in coins], options)
+        try:
+            coins = _chosen(binance.list_coins(), options)
+            if not coins:
+                write("There are no small debts to exchange.\n")
+                return
+            _show(coins)
+            if not options.yes and not _agreed():
+                raise CommandError(_NOTHING)
+            _carry_out(binance, [coin.asset for coin in coins], options)
+        except SmallLiabilityError as error:
+            # All others have become an UnsettledError or NotExchangedError.
+            error.add_note(_NOTHING)
+            raise
+
+
+def _first(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
+        raise ArgumentTypeError(f"must be a whole number from 1 to {_MOST}")
+    return int(text)
 
 
 def _check(options: Namespace) -> None:
@@ -55,8 +71,12 @@ def _check(options: Namespace) -> None:
         raise WrongUseError("name the coins to exchange or give --all, not both")
     if not (options.coins or options.all):
         raise WrongUseError("name the coins to exchange, or give --all")
-    if options.first is not None and not (options.all and 1 <= options.first <= _MOST):
-        raise WrongUseError(f"--first needs --all and a number from 1 to {_MOST}")
+    if options.first is not None and not options.all:
+        raise WrongUseError("--first needs --all")
+    for name in options.coins:
+        if re.search(r"[\s,]", name):
+            apart = " ".join(re.findall(r"[^\s,]+", name))
+            raise WrongUseError(f"separate coins with spaces, without commas or quotes: {apart}")
     if len(options.coins) > _MOST:
         raise _too_many(options.coins, f"name at most {_MOST} of: {' '.join(options.coins)}")
     if not options.yes and not _has_terminal():
@@ -82,26 +102,35 @@ def _chosen(coins: list[Coin], options: Namespace) -> list[Coin]:
     found = {coin.asset.casefold(): coin for coin in coins}
     unknown = [name for name in options.coins if name.casefold() not in found]
     if unknown:
-        raise WrongUseError(
-            f"no small debt can be exchanged in {' '.join(unknown)}; coins that `list` shows:"
-            f" {' '.join(names) or 'none'}"
-        )
+        meant = "; did you mean --all?" if [name.casefold() for name in unknown] == ["all"] else ""
+        raise WrongUseError(f"{no_debt(unknown, coins)}{meant}")
     # A coin that was named twice is exchanged once.
     return [found[name] for name in dict.fromkeys(map(str.casefold, options.coins))]
 
 
 def _show(coins: Iterable[Coin]) -> None:
-    targets = printable(", ".join(dict.fromkeys(coin.liability_asset for coin in coins)))
+    units = printable(", ".join(dict.fromkeys(coin.liability_asset for coin in coins)))
     write(render(Coin, coins, "table"))
-    write(f"Binance chooses the coin that is owed instead; it values these debts in {targets}.\n")
+    write("Your new debt will be in a coin that Binance chooses.")
+    write(f" The values above are in {units}.\n")
 
 
 def _agreed() -> bool:
     write("Exchange these debts? [y/N] ")
-    # Python would notice a signal that arrives just before a read only when that read ends.
-    while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
-        pass
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    answer = ""
+    try:
+        # Python would notice a signal that arrives just before a read only when that read ends.
+        while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
+            pass
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        with suppress(CommandError):  # the terminal may be closed
+            write("\n")
+        say(_NOTHING)
+        raise
+    if not answer:  # Ctrl-D
+        write("\n")
+    return answer.strip().casefold() in ("y", "yes")
 
 
 class _Result(NamedTuple):
@@ -141,9 +170,11 @@ def _result(binance: SmallLiabilityClient, call: Call[Any], options: Namespace) 
         cause = error.__cause__
         if options.no_wait:
             return _Result(error=_unsettled(call, cause, options))
-        say(f"the exchange of {names} may have taken effect: {cause} Reading the history.")
+        say(f"The exchange of {names} may have taken effect: {cause} Reading the history.")
     except SmallLiabilityError as error:
         return _Result(error=error)
+    else:
+        options.accepted = True
     receipt = call.receipt
     if options.no_wait:
         command = _history_command(receipt, options)
@@ -159,10 +190,10 @@ def _result(binance: SmallLiabilityClient, call: Call[Any], options: Namespace) 
     if not missing:
         return _Result(text)
     if cause is None:
-        why = CommandError(f"Binance accepted it, but the history does not list {missing}.")
+        why = CommandError(f"the history does not list {missing}.")
         return _Result(text, _unsettled(call, why, options))
-    problem = f"the exchange of {missing} did not happen: the history does not list it, and {cause}"
-    return _Result(text, NotExchangedError(problem))
+    problem = f"The exchange of {missing} did not happen: the history does not list it."
+    return _Result(text, NotExchangedError(f"{problem} You can send it again. {cause}"))
 
 
 def _say_pause(seconds: float) -> None:
@@ -172,12 +203,18 @@ def _say_pause(seconds: float) -> None:
 def _unsettled(call: Call[Any], cause: BaseException | None, options: Namespace) -> UnsettledError:
     """The error of an exchange whose result is not known."""
     reason = f"interrupted by {cause}." if isinstance(cause, KeyboardInterrupt) else str(cause)
-    receipt = call.receipt
-    error = UnsettledError(
-        f"the exchange of {', '.join(call.subject)} may have taken effect: {reason} Do not repeat"
-        f" it. It took effect if it is listed, from {_iso(receipt.conclusive_at)} on, by:"
-        f" {_history_command(receipt, options)}"
-    )
+    names, command = ", ".join(call.subject), _history_command(call.receipt, options)
+    after = f"After {_iso(call.receipt.conclusive_at)}, run: `{command}`."
+    if options.accepted:
+        problem = f"Binance accepted the exchange of {names}, but its result is not known: {reason}"
+        advice = f"Do not send it again. {after} It lists the result."
+    else:
+        problem = f"The exchange of {names} may have taken effect: {reason}"
+        advice = (
+            f"Do not send it again yet. {after} If it lists the exchange, it took effect; if not,"
+            " it did not happen and can be sent again."
+        )
+    error = UnsettledError(f"{problem} {advice}")
     error.__cause__ = cause
     return error
 

@@ -40,6 +40,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def no_debt(names: Iterable[str], coins: Sequence[Any]) -> str:
+    """Says that the coins in `names` are not among `coins`, those with a small debt."""
+    others = ", ".join(coin.asset for coin in coins)
+    rest = f"; there are small debts in: {others}" if others else ", nor in any other coin"
+    return f"There is no small debt in {', '.join(names)}{rest}"
+
+
 def _text(value: object) -> str:
     return "" if value is None else printable(_exact(value))
 

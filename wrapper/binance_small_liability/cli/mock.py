@@ -3,6 +3,7 @@
 import threading
 from argparse import ArgumentParser, Namespace
 from contextlib import ExitStack, suppress
+from errno import EADDRINUSE
 from typing import TYPE_CHECKING
 
 from binance_small_liability._config import is_loopback
@@ -56,6 +57,8 @@ def _serve(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "there is no such port"
             where = f"--port {port}" if host == _HOST else f"--host {host} --port {port}"
-            raise WrongUseError(f"{where} cannot be used: {reason}") from None
+            is_taken = isinstance(error, OSError) and error.errno == EADDRINUSE
+            advice = "; stop the other `mock`, or choose a free port: `mock --port 0`" * is_taken
+            raise WrongUseError(f"{where} cannot be used: {reason}{advice}") from None
         announce(fake, url)
         threading.Event().wait()

@@ -1,7 +1,9 @@
 """The parser: built from the commands."""
 
 import argparse
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from binance_small_liability._io.version import __version__
@@ -9,12 +11,19 @@ from binance_small_liability._io.version import __version__
 from .commands import COMMANDS
 from .errors import PROGRAM, WrongUseError
 from .output import write
+from .reads import reads
 
 _DESCRIPTION = "Small debts at Binance: list them, exchange them, and list past exchanges."
 
 
+_CREDENTIAL = re.compile("key|secret|password|token")
+_LONGEST_COIN = 20  # a longer word may be a secret, which is not repeated
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        if message.endswith("required: OPERATION"):
+            message += f", one of {', '.join(reads())}"
         raise WrongUseError(f"{message}; see {self.prog} --help")
 
 
@@ -34,11 +43,25 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
             getattr(options, name).extend(unknown)
             unknown = []
     if unknown:
-        name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else "an argument"
-        raise WrongUseError(
-            f"{name} is not known here; options follow the command, and credentials come only"
-            f" from the environment or --env-file; see {PROGRAM} {options.command} --help"
-        )
+        problem = _problem(unknown, options)
+        raise WrongUseError(f"{problem}; see {PROGRAM} {options.command} --help")
+
+
+def _problem(unknown: Sequence[str], options: argparse.Namespace) -> str:
+    """What is wrong with the arguments that the command does not know."""
+    for word in unknown:
+        if word.startswith("-"):
+            name = word.partition("=")[0]  # without its value, which may be a secret
+            if _CREDENTIAL.search(name):
+                advice = "; credentials come only from the environment or --env-file"
+            else:
+                known = re.findall(r"--[a-z-]+", options.child.format_help())
+                advice = "".join(f"; did you mean {o}?" for o in get_close_matches(name, known, 1))
+            return f"unknown option {name}{advice}"
+    if options.command == "list":
+        coin = unknown[0] if len(unknown[0]) <= _LONGEST_COIN else "NAME"
+        return f"list takes no coin: use --asset {coin}"
+    return "there are too many arguments; if a value has spaces, put it in quotes"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         text = command.run.__doc__
         child = children.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.add_arguments(child)
-        child.set_defaults(run=command.run, parser=root)
+        child.set_defaults(run=command.run, parser=root, child=child)
     return root
 
 

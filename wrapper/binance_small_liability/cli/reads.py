@@ -1,5 +1,6 @@
 """The commands that only read: `list`, `history` and `call`."""
 
+import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
@@ -13,25 +14,27 @@ from binance_small_liability_api.operations import ALL
 from binance_small_liability_api.records import Coin, Exchange
 
 from .connection import add_connection, client
-from .errors import PROGRAM, WrongUseError, say
-from .formats import FORMATS, render, render_json
+from .errors import WrongUseError, say
+from .formats import FORMATS, no_debt, render, render_json
 from .output import write
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def list_coins(options: Namespace) -> None:
     """List the coins whose small debts can be exchanged."""
+    for name in options.asset or ():
+        if "," in name:
+            again = " ".join(f"--asset {each}" for each in name.split(",") if each)
+            raise WrongUseError(f"repeat --asset instead of commas: {again}")
     with client(options) as binance:
         listed = binance.list_coins()
     none = "There are no small debts to exchange."
     wanted = {name.casefold(): name for name in options.asset or ()}
     coins = [coin for coin in listed if not wanted or coin.asset.casefold() in wanted]
     missing = wanted.keys() - {coin.asset.casefold() for coin in coins}
-    if listed and missing:
-        names = " ".join(name for key, name in wanted.items() if key in missing)
-        none = (
-            f"There is no small debt in {names}; there are small debts in:"
-            f" {' '.join(coin.asset for coin in listed)}"
-        )
+    if missing:
+        none = no_debt([name for key, name in wanted.items() if key in missing], listed)
         if coins or _form(options) != "table":
             say(none)
     _show(Coin, coins, options, none)
@@ -71,11 +74,6 @@ def add_history(parser: ArgumentParser) -> None:
 def call(options: Namespace) -> None:
     """Make any read of the API and print its response."""
     operation = ALL[options.operation]
-    if operation.method != "GET":
-        raise WrongUseError(
-            f"{operation.name} is a {operation.method}, and `call` only reads; {PROGRAM} --help"
-            " lists the other commands"
-        )
     parameters = _parameters(operation, options.parameters)
     with client(options) as binance:
         result = binance.call(operation, **parameters)
@@ -85,12 +83,19 @@ def call(options: Namespace) -> None:
         _show(*_rows(operation, result), options, none="The response has no rows.")
 
 
+def reads() -> list[str]:
+    """The names of the operations that only read."""
+    return [name for name, operation in ALL.items() if operation.method == "GET"]
+
+
 def add_call(parser: ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument("operation", choices=list(ALL), metavar="OPERATION", help="its name")
+    note = f"one of {', '.join(reads())}"
+    parser.add_argument("operation", choices=reads(), metavar="OPERATION", help=note)
     parser.add_argument(
         "parameters",
         nargs="*",
+        default=[],  # argparse would otherwise report it as missing
         metavar="NAME=VALUE",
         help="a parameter; a list is separated by commas, a time is written as for `history`",
     )
@@ -127,6 +132,9 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        if _DATE.match(text):
+            kind = "date" if _DATE.fullmatch(text) else "time"
+            raise ArgumentTypeError(f"{text} is not a {kind}") from None
         raise ArgumentTypeError(f"must be {_WRITTEN['time']}") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

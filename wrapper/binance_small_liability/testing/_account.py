@@ -28,6 +28,17 @@ class Account:
         self.clock_skew = 0
 
     @property
+    def coins(self) -> list[Coin]:
+        """A list of `Coin`. Raises TypeError if it is set to something else."""
+        return self._coins
+
+    @coins.setter
+    def coins(self, coins: list[Coin]) -> None:
+        if not isinstance(coins, list) or not all(isinstance(each, Coin) for each in coins):
+            raise TypeError("coins must be a list of Coin records")
+        self._coins = coins
+
+    @property
     def now(self) -> int:
         """Its clock: Unix time in milliseconds."""
         return real_time.unix_ns() // 1_000_000 + self.clock_skew

@@ -74,8 +74,11 @@ class Script:
             after_effect: whether the request takes effect first.
 
         Raises:
+            TypeError: `status` or `code` is not an int.
             ValueError: the contract has no such example or operation.
         """
+        if not isinstance(status, int) or not isinstance(code, int | None):
+            raise TypeError("status and code must be whole numbers, such as 503 and -1003")
         scripted = dict(headers or {})
         if retry_after is not None:
             scripted["Retry-After"] = str(retry_after)
