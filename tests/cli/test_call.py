@@ -90,6 +90,10 @@ def test_parameters_of_every_kind(capsys: Captured, server: WireServer) -> None:
     ("arguments", "words"),
     [
         ([], "required: OPERATION, one of list_coins, list_exchanges, server_time, newer; see"),
+        (
+            ["newer", "time_one=2026-02-30"],
+            "time_one=2026-02-30: the value 2026-02-30 is not a date",
+        ),
         (["exchange"], "argument OPERATION: invalid choice: 'exchange' (choose from "),
         (["lists"], "argument OPERATION: invalid choice: 'lists'"),
         (["list_coins", "limit=1"], "limit is not a parameter of list_coins, which has: recv_w"),

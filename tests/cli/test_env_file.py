@@ -75,9 +75,9 @@ def test_its_key_is_never_combined_with_a_secret_of_the_environment(
         ("", "--env-file {} sets no BINANCE_ variable, such as BINANCE_API_KEY"),
         ("PATH=hush\n", "--env-file {} sets no BINANCE_ variable, such as BINANCE_API_KEY"),
         (
-            "BINANCE_APIKEY=hush\nPATH=hush\nAPI_SECRET=hush\n",
+            "BINANCE_APIKEY=hush\nOPENAI_API_KEY=hush\nDATABASE_URL=hush\nBNANCE_API_SECRET=hush\n",
             "BINANCE_API_KEY is missing in {}, which has the unknown names BINANCE_APIKEY,"
-            " API_SECRET",
+            " BNANCE_API_SECRET",
         ),
     ],
 )

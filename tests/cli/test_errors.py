@@ -11,7 +11,7 @@ from binance_small_liability.cli.main import run
 
 from tests.cli.command import Captured, assert_one_line, fails, shell
 from tests.conftest import API_KEY, API_SECRET
-from tests.wire import response, serving
+from tests.wire import reset, response, serving
 from tools.operations import LIST_COINS
 
 REFUSALS = [
@@ -63,10 +63,9 @@ PORT = UNUSED.rpartition(":")[2]
             ["--base-url", UNUSED],
             f"Nothing answers at port {PORT} of this machine: is `mock` running?",
         ),
-        (["--base-url", "https://binance.invalid"], "Check the network and the base URL."),
         (
             ["--base-url", UNUSED, "--proxy", f"http://user:hunter2@127.0.0.1:{PORT}"],
-            f"It went through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
+            f"goes through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
         ),
     ],
     ids=["server", "name", "proxy"],  # the port differs in each process of xdist
@@ -82,8 +81,10 @@ def test_a_message_names_the_proxy_of_other_programs(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "http://user:hunter2@127.0.0.1:1")
-    line = fails(capsys, 1, "list", "--base-url", "https://binance.invalid")
-    assert line.endswith(f"{variable} is not used: set BINANCE_PROXY or give --proxy.\n")
+    with serving(lambda _: reset()) as server:
+        line = fails(capsys, 1, "list", "--base-url", server.url)
+    check = "Check the network and the base URL."
+    assert line.endswith(f" {check} {variable} is not used: set BINANCE_PROXY or give --proxy.\n")
     assert "hunter2" not in line
 
 
@@ -166,7 +167,8 @@ def test_authorities_that_cannot_be_read() -> None:
         (["list", "--fromat=hunter2"], "unknown option --fromat; did you mean --format?; see"),
         (["list", "--assets", "ETH"], "unknown option --assets; did you mean --asset?; see"),
         (["exchange", "-all"], "unknown option -all; did you mean --all?; see"),
-        (["list", "--asset", "ETH,BTC"], "of commas: --asset ETH --asset BTC"),
+        (["list", "--asset", "ETH,BTC"], "repeat --asset for each coin: --asset ETH --asset BTC"),
+        (["list", "--asset", "ETH BTC"], "repeat --asset for each coin: --asset ETH --asset BTC"),
         (["list", "hunter2" * 9], "list takes no coin: use --asset NAME"),
         (["-v", "list"], "-v is not known here; options follow the command"),
         (
@@ -200,9 +202,15 @@ def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
 
 
 def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
-    for arguments in (["--api-secret", "hush"], ["--api-secret=hush"], ["hush", "--api-secret"]):
-        line = fails(capsys, 2, "list", *arguments)
-        assert "unknown option --api-secret; credentials come only from the environment" in line
+    for arguments in (
+        ["list", "--api-secret", "hush"],
+        ["list", "--api-secret=hush"],
+        ["list", "hush", "--api-secret"],
+        ["--api-secret", "hush", "list"],
+    ):
+        line = fails(capsys, 2, *arguments)
+        assert "--api-secret" in line
+        assert "; credentials come only from the environment or --env-file; see" in line
         assert "hush" not in line
 
 

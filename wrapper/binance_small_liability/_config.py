@@ -44,10 +44,8 @@ def check_recv_window(value: int, option: str = "recv_window") -> int:
     try:
         RECV_WINDOW.text(option, value)
     except ParameterError as error:
-        problem = error.problem
-    else:
-        return value
-    raise ConfigurationError(option, problem)
+        raise ConfigurationError(option, error.problem) from None
+    return value
 
 
 def _recv_window(_: Any, attribute: "attrs.Attribute[int]", value: int) -> None:

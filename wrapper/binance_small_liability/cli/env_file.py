@@ -50,7 +50,9 @@ def _use(name: str) -> list[str]:
 
 
 def _is_alike(name: str) -> bool:
-    return name.upper().startswith("BINANCE") or bool(get_close_matches(name, VARIABLES.values()))
+    # OPENAI_API_KEY is alike by 0.69, a name with one wrong letter by more than 0.9.
+    close = get_close_matches(name, VARIABLES.values(), cutoff=0.8)
+    return name.upper().startswith("BINANCE") or bool(close)
 
 
 def _lines(name: str) -> list[str]:

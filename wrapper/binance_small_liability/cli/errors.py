@@ -165,7 +165,7 @@ def _network_advice(error: NetworkError, options: argparse.Namespace) -> str:
     base, proxy = (_url(options, name) for name in ("base_url", "proxy"))
     if proxy is not None:
         address = f"{proxy.host}:{proxy.port or _PORTS.get(proxy.scheme, 1080)}"
-        return f"It went through the proxy {address}: check the proxy and the base URL."
+        return f"The request goes through the proxy {address}: check the proxy and the base URL."
     if base is not None and is_loopback(base.host) and isinstance(error.__cause__, ConnectError):
         port = base.port or _PORTS[base.scheme]
         return f"Nothing answers at port {port} of this machine: is `mock` running?"

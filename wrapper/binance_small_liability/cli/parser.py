@@ -14,8 +14,7 @@ from .output import write
 from .reads import reads
 
 _DESCRIPTION = "Small debts at Binance: list them, exchange them, and list past exchanges."
-
-
+_CREDENTIALS = "credentials come only from the environment or --env-file"
 _CREDENTIAL = re.compile("key|secret|password|token")
 _LONGEST_COIN = 20  # a longer word may be a secret, which is not repeated
 
@@ -32,10 +31,10 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
     first = arguments[0] if arguments else "--help"
     if first.startswith("-") and first not in ("-h", "--help", "--version"):
         name = first.partition("=")[0]  # without its value, which may be a secret
-        raise WrongUseError(
-            f"{name} is not known here; options follow the command: {PROGRAM} COMMAND {name}; see"
-            f" {PROGRAM} --help"
-        )
+        advice = f"options follow the command: {PROGRAM} COMMAND {name}"
+        if _CREDENTIAL.search(name):
+            advice = _CREDENTIALS
+        raise WrongUseError(f"{name} is not known here; {advice}; see {PROGRAM} --help")
     _, unknown = parser().parse_known_args(arguments or [first], options)
     # argparse ends a list of words at the first option; words after it belong to the list, too.
     for name in ("parameters", "coins"):
@@ -53,7 +52,7 @@ def _problem(unknown: Sequence[str], options: argparse.Namespace) -> str:
         if word.startswith("-"):
             name = word.partition("=")[0]  # without its value, which may be a secret
             if _CREDENTIAL.search(name):
-                advice = "; credentials come only from the environment or --env-file"
+                advice = f"; {_CREDENTIALS}"
             else:
                 known = re.findall(r"--[a-z-]+", options.child.format_help())
                 advice = "".join(f"; did you mean {o}?" for o in get_close_matches(name, known, 1))

@@ -24,9 +24,9 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 def list_coins(options: Namespace) -> None:
     """List the coins whose small debts can be exchanged."""
     for name in options.asset or ():
-        if "," in name:
-            again = " ".join(f"--asset {each}" for each in name.split(",") if each)
-            raise WrongUseError(f"repeat --asset instead of commas: {again}")
+        if re.search(r"[\s,]", name):
+            again = " ".join(f"--asset {each}" for each in re.findall(r"[^\s,]+", name))
+            raise WrongUseError(f"repeat --asset for each coin: {again}")
     with client(options) as binance:
         listed = binance.list_coins()
     none = "There are no small debts to exchange."
@@ -122,7 +122,9 @@ def _parameters(operation: Operation[..., Any], pairs: Sequence[str]) -> dict[st
 def _value(name: str, parameter: Parameter, text: str) -> Any:
     try:
         return _READ[parameter.kind](text)
-    except (ValueError, LookupError, InvalidOperation, ArgumentTypeError):
+    except ArgumentTypeError as error:
+        raise WrongUseError(f"{name}={text}: the value {error}") from None
+    except (ValueError, LookupError, InvalidOperation):
         raise WrongUseError(
             f"{name}={text}: the value must be {_WRITTEN[parameter.kind]}"
         ) from None
