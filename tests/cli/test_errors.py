@@ -68,7 +68,7 @@ PORT = UNUSED.rpartition(":")[2]
             f"goes through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
         ),
     ],
-    ids=["server", "name", "proxy"],  # the port differs in each process of xdist
+    ids=["server", "proxy"],  # the port differs in each process of xdist
 )
 def test_no_network(capsys: Captured, options: list[str], wanted: str) -> None:
     line = fails(capsys, 1, "list", "--timeout", "5", *options)

@@ -440,9 +440,9 @@ class _HeldBackError(Exception):
 def _outcome(answer: Answer, verdict: Verdict) -> Outcome:
     if isinstance(verdict.error, RateLimitError) and verdict.error.retry_after:
         return Outcome("refused")
-    # A failure without a count may be a gateway's. Binance may still receive the request.
-    is_counted = answer.is_success or verdict.used_weight is not None
-    return Outcome("answered" if is_counted else "lost", verdict.used_weight)
+    # A 5xx without a count may be a gateway's. Binance may still receive the request.
+    is_lost = answer.status_code >= 500 and verdict.used_weight is None
+    return Outcome("lost" if is_lost else "answered", verdict.used_weight)
 
 
 def _tell(

@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     """What became of a request.
 
     Attributes:
-        kind: `released` if nothing was sent, `lost` if no response arrived or a failure without a
+        kind: `released` if nothing was sent, `lost` if no response arrived, or a 5xx without a
             count, `refused` by a response that says when Binance accepts requests again, or
             `answered`.
         used_weight: the count that the response reported. That of a refusal does not matter,

@@ -116,9 +116,9 @@ def _show(coins: Iterable[Coin]) -> None:
 
 
 def _agreed() -> bool:
-    write("Exchange these debts? [y/N] ")
     answer = ""
     try:
+        write("Exchange these debts? [y/N] ")
         # Python would notice a signal that arrives just before a read only when that read ends.
         while os.name == "posix" and not select([sys.stdin], [], [], 0.1)[0]:
             pass
