@@ -69,7 +69,8 @@ def _rename_in_schema(schema: Any, old: str, new: str) -> None:
 def _rename_everywhere(contract: Any) -> None:
     _rename_in_schema(_coin(contract), "principal", "principalAmount")
     for coin in _coins(contract):
-        _rename(coin, "principal", "principalAmount")
+        if "principal" in coin:
+            _rename(coin, "principal", "principalAmount")
 
 
 def _remove(contract: Any, field: str) -> None:
