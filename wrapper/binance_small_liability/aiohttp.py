@@ -251,4 +251,6 @@ def _error_of_httpx(error: Exception) -> Exception:
             return httpx.ReadError(type(error).__name__)
         case aiohttp.ClientError() | OSError() | RuntimeError():
             return httpx.ReadError(str(error))
+        case AttributeError(name="_abort"):  # of asyncio in Python 3.11.2: TLS within TLS failed
+            return httpx.ConnectError("The TLS handshake failed")
     return error
