@@ -224,7 +224,7 @@ def test_verbose_shows_all_but_secrets(capsys: Captured, verbose: str) -> None:
     assert printed == ""
     for words in ("status: 401", "attempts: 1", f"{header}: 7"):
         assert words in written
-    # A wrong key is no bug.
+    # A wrong key is not a bug.
     assert ("Traceback (most recent call" in written) == (verbose == "-vv")
     assert API_KEY not in written
     assert API_SECRET not in written

@@ -59,7 +59,7 @@ def test_other_machines_reach_it_only_if_that_is_allowed(capsys: Captured) -> No
 def test_a_client_sends_clear_text_if_it_is_allowed(
     capsys: Captured, fake_binance: FakeBinance, tmp_path: Path, how: str
 ) -> None:
-    # The proxy stands for the network between two machines.
+    # The proxy plays the network between two machines.
     url = "http://mock.example:4010"
     variables = fake_binance.environment(url)
     env_file = tmp_path / "mock.env"

@@ -197,7 +197,7 @@ ROWS = [
     _unclear("a code deeper inside", response({"error": {"code": -9044}})),
     _unclear("a code with another name", response({"errorCode": -9044})),
     _unclear("a code within a text", response(b'"{\\"code\\":-9044}"')),
-    _unclear("a code that is no number", response({"code": "-9044!"})),
+    _unclear("a code that is not a number", response({"code": "-9044!"})),
     Row("a code before rubbish", response(b'{"code":-9044}<html>'), REFUSED, DOUBTFUL),
     _unclear("a code in UTF-16", response('{"code":-9044}'.encode("utf-16"))),
     _unclear("a code in invalid UTF-8", response(b'{"msg":"\xff","code":-9044}')),
