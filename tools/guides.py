@@ -199,10 +199,10 @@ def _operations() -> str:
 
 
 def _http_operations() -> str:
-    lines = ["| request | operation | Binance's title |", "|---|---|---|"]
+    lines = ["| operation | Binance's title | request |", "|---|---|---|"]
     for each in ALL.values():
         request, summary = f"`{each.method} {each.path}`", str(each.__doc__).partition(".")[0]
-        lines.append(f"| {request} | `{each.name}` | {summary} |")
+        lines.append(f"| `{each.name}` | {summary} | {request} |")
     return _lines(lines)
 
 
