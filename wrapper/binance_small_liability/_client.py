@@ -350,8 +350,12 @@ class SmallLiabilityClient(ConfiguredClient):
             SmallLiabilityError: the exchange did not take effect; the subclass is the reason.
         """
         call = self._exchange(assets, recv_window)
-        self._run(call.run())
-        return call.receipt
+        try:
+            self._run(call.run())
+            return call.receipt  # noqa: TRY300 - an interruption here leaves a receipt, too
+        except BaseException as interrupt:
+            call.leave_receipt(interrupt)
+            raise
 
     def confirm(self, receipt: Receipt, *, recv_window: int | None = None) -> list[Exchange]:
         """Finds out whether an exchange took effect. Returns its rows in the history, oldest first.
@@ -433,8 +437,12 @@ class AsyncSmallLiabilityClient(ConfiguredClient):
     async def exchange(self, assets: Iterable[str], *, recv_window: int | None = None) -> Receipt:
         """See `SmallLiabilityClient.exchange`."""
         call = self._exchange(assets, recv_window)
-        await call.run()
-        return call.receipt
+        try:
+            await call.run()
+            return call.receipt  # noqa: TRY300 - an interruption here leaves a receipt, too
+        except BaseException as interrupt:
+            call.leave_receipt(interrupt)
+            raise
 
     async def confirm(self, receipt: Receipt, *, recv_window: int | None = None) -> list[Exchange]:
         """See `SmallLiabilityClient.confirm`."""

@@ -168,17 +168,7 @@ class Call(Generic[T]):
         )
 
     async def run(self) -> T:
-        """All attempts."""
-        try:
-            return await self._attempts()
-        except SmallLiabilityError:
-            raise
-        except BaseException as interrupt:  # a cancellation, Ctrl-C, or a signal
-            if self.in_doubt:
-                self._leave_receipt(interrupt)
-            raise
-
-    async def _attempts(self) -> T:
+        """All attempts. Raises SmallLiabilityError."""
         while True:
             try:
                 return await self._attempt()
@@ -189,6 +179,21 @@ class Call(Generic[T]):
                     raise
                 self._report_retry(wait, error)
             await self.caller.io.sleep(wait)
+
+    def leave_receipt(self, interrupt: BaseException) -> None:
+        """Adds the receipt to a cancellation, Ctrl-C or a signal that may have come too late."""
+        if isinstance(interrupt, SmallLiabilityError) or not self.in_doubt:
+            return
+        receipt = self.receipt
+        text = (
+            f"{self.operation.name} of {', '.join(receipt.assets)} was interrupted after sending"
+            f" began at {receipt.sent_at.isoformat()}; its outcome is unknown. The history is"
+            f" conclusive from {receipt.conclusive_at.isoformat()} on"
+        )
+        fields = {"operation": self.operation.name, "attempt": self.attempts, "receipt": receipt}
+        log.warning(text, extra=fields)
+        interrupt.add_note(text)
+        vars(interrupt)["receipt"] = receipt
 
     async def _attempt(self) -> T:
         """One attempt, and its repetition if the clock had to be corrected."""
@@ -419,18 +424,6 @@ class Call(Generic[T]):
         error = kind(f"No usable response from {host}: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
         return error
-
-    def _leave_receipt(self, interrupt: BaseException) -> None:
-        receipt = self.receipt
-        text = (
-            f"{self.operation.name} of {', '.join(receipt.assets)} was interrupted after sending"
-            f" began at {receipt.sent_at.isoformat()}; its outcome is unknown. The history is"
-            f" conclusive from {receipt.conclusive_at.isoformat()} on"
-        )
-        fields = {"operation": self.operation.name, "attempt": self.attempts, "receipt": receipt}
-        log.warning(text, extra=fields)
-        interrupt.add_note(text)
-        vars(interrupt)["receipt"] = receipt
 
 
 class _HeldBackError(Exception):
