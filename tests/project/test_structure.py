@@ -24,8 +24,8 @@ LAYERS = (
     ("__init__", "operations"),
     ("_client",),
     ("_history", "aiohttp", "redis"),
-    ("_config",),
     ("_call",),
+    ("_config",),
     ("_io",),
     ("_secrets", "_errors"),
 )

@@ -1,6 +1,7 @@
 """The two clients: one short method per endpoint."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast
@@ -13,6 +14,7 @@ from binance_small_liability_api.records import Coin, Exchange
 
 from ._call.arguments import checked_assets, checked_query
 from ._call.call import Call, Caller
+from ._call.credentials import Credentials
 from ._call.details import BudgetDetails, RetryDetails, WaitDetails
 from ._call.limits import Limits
 from ._config import (
@@ -23,7 +25,6 @@ from ._config import (
     TIMEOUT,
     VARIABLES,
     Config,
-    Credentials,
     check_recv_window,
     environment,
 )
@@ -118,24 +119,21 @@ class ConfiguredClient:
         # Tracebacks may print the local variables of this frame.
         del api_key, api_secret, private_key, private_key_password, proxy, secrets
         signer = credentials.signer()
-        shared: dict[str, Any] = {
-            "base_url": base_url,
-            "recv_window": recv_window,
-            "timeout": timeout,
-            "max_attempts": max_attempts,
-            "max_retry_wait": max_retry_wait,
-            "on_retry": on_retry,
-            "on_wait": on_wait,
-        }
         self._config = Config(
-            **shared,
+            base_url=base_url,
             insecure_http=insecure_http,
+            recv_window=recv_window,
+            timeout=timeout,
+            max_attempts=max_attempts,
+            max_retry_wait=max_retry_wait,
             transport=transport,
-            proxy=hidden_proxy,
+            on_retry=on_retry,
+            on_wait=on_wait,
             limits=limits,
+            proxy=hidden_proxy,
         )
         opened = self._open_limits(signer.api_key)
-        self._caller = Caller(signer=signer, limits=opened, io=self._open_io(), **shared)
+        self._caller = Caller(signer, opened, self._open_io(), self._config)
 
     def _open_limits(self, api_key: Hidden) -> Limits:
         limits = self._config.limits
@@ -201,7 +199,8 @@ class ConfiguredClient:
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         twin._config = attrs.evolve(self._config, **options)
-        twin._caller = attrs.evolve(self._caller, **options)
+        twin._caller = copy(self._caller)
+        twin._caller.config = twin._config
         return twin
 
     @property

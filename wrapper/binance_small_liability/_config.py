@@ -1,4 +1,4 @@
-"""Options and credentials, checked before anything is sent."""
+"""Options, checked before anything is sent, and what the environment sets."""
 
 import ipaddress
 import os
@@ -7,17 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import httpx
 from binance_small_liability_api.operation import ParameterError
 from binance_small_liability_api.operations import list_coins
 
-from ._call.details import RetryDetails, WaitDetails
-from ._call.keys import AsymmetricKey, HmacKey
-from ._call.limits import LONGEST_BAN
-from ._call.signing import Signer
 from ._errors import ConfigurationError
 from ._io.messages import Connector
 from ._secrets import Hidden, without_frames
@@ -31,6 +27,9 @@ _HOST = re.compile(
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 BASE_URL = "https://api.binance.com"
+# Bans last up to 3 days. Source: "Limits" on
+# https://developers.binance.com/docs/margin_trading/general-info
+LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 # The same for all signed requests.
 RECV_WINDOW = list_coins.parameters["recv_window"]
 # Binance gives up after 10 s and reports -1007.
@@ -189,10 +188,8 @@ class Config:
     max_attempts: int = attrs.field(default=MAX_ATTEMPTS, validator=_from_one)
     max_retry_wait: float = attrs.field(default=MAX_RETRY_WAIT, validator=_from_zero)
     transport: Any = attrs.field(default=None, validator=_transport)
-    on_retry: Callable[[RetryDetails], object] | None = attrs.field(
-        default=None, validator=_callable
-    )
-    on_wait: Callable[[WaitDetails], object] | None = attrs.field(default=None, validator=_callable)
+    on_retry: Callable[[Any], object] | None = attrs.field(default=None, validator=_callable)
+    on_wait: Callable[[Any], object] | None = attrs.field(default=None, validator=_callable)
     limits: Any = attrs.field(default=None, validator=_limits)
     # Hidden, because the URL of a proxy may contain a password.
     proxy: Hidden = attrs.field(factory=lambda: Hidden(None), validator=_proxy)
@@ -210,73 +207,12 @@ VARIABLES = {
     "limits": "BINANCE_LIMITS_URL",
 }
 
-_CREATE = "create one in Binance's API management"
-_IN_QUOTES = "is in quotes; remove them"
+IN_QUOTES = "is in quotes; remove them"
 _QUOTES = tuple("'\"`")
-_REAL_TOKEN = re.compile("[A-Za-z0-9]{64}")
-# Those of mock servers contain more than letters and digits.
-_TOKEN = re.compile("[A-Za-z0-9._~+/=-]*")
-# Texts of examples and templates, and variables that no shell has replaced.
-_PLACEHOLDER = re.compile(
-    r"<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x{3,}|[*._?-]+|.*\.\.\."
-    r"|(.*[\W_])?your.*|.*[\W_]here|.*change[ _-]?me.*|.*placeholder.*|to[ _-]?do"
-    r"|BINANCE_API_(KEY|SECRET)",
-    re.IGNORECASE,
-)
 
 
-class Credentials(NamedTuple):
-    """Credentials that are not checked yet."""
-
-    api_key: Hidden
-    api_secret: Hidden
-    private_key: Hidden
-    private_key_password: Hidden
-
-    def signer(self) -> Signer:
-        """Checks them. Raises ConfigurationError."""
-        _check_token("api_key", self.api_key)
-        if self.private_key.reveal() is None:
-            if self.private_key_password.reveal() is not None:
-                raise ConfigurationError(
-                    "private_key_password", "was given without a private key; remove it"
-                )
-            if self.api_secret.reveal() is None:
-                raise ConfigurationError("api_secret", f"or private_key is missing; {_CREATE}")
-            _check_token("api_secret", self.api_secret)
-            return Signer(self.api_key, HmacKey(self.api_secret))
-        if self.api_secret.reveal() is not None:
-            raise ConfigurationError("private_key", "cannot be combined with api_secret; give one")
-        key = AsymmetricKey(self.private_key, self.private_key_password)
-        return Signer(self.api_key, key)
-
-
-def _check_token(option: str, token: Hidden) -> None:
-    # Raised here, because no local variable of this frame holds the value.
-    if problem := without_frames(lambda: _problem(token)):
-        raise ConfigurationError(option, problem)
-
-
-def _problem(token: Hidden) -> str | None:
-    value = token.reveal()
-    if value is None:
-        return f"is missing; {_CREATE}"
-    if not isinstance(value, str):
-        return "must be a string"
-    if not value.strip():
-        return f"is blank; {_CREATE}"
-    if _in_quotes(value):
-        return _IN_QUOTES
-    if not _REAL_TOKEN.fullmatch(value) and _PLACEHOLDER.fullmatch(value):
-        return f"is a placeholder; replace it: {_CREATE}"
-    if not all("!" <= character <= "~" for character in value):
-        return "contains a space, a line break or a character outside ASCII; copy it again"
-    if not _TOKEN.fullmatch(value):
-        return "contains a character that no key has; copy it again"
-    return None
-
-
-def _in_quotes(value: str) -> bool:
+def in_quotes(value: str) -> bool:
+    """Whether quotation marks surround a value."""
     # A single quotation mark is the rest of a pair: keys contain none.
     return value.strip()[:1] in _QUOTES or value.strip()[-1:] in _QUOTES
 
@@ -295,8 +231,8 @@ def _environment() -> dict[str, Any]:
     settings: dict[str, Any] = {k: v for k, v in found.items() if v.reveal() is not None}
     for option, value in settings.items():
         # A password may be anything.
-        if option != "private_key_password" and _in_quotes(value.reveal()):
-            raise ConfigurationError(VARIABLES[option], _IN_QUOTES)
+        if option != "private_key_password" and in_quotes(value.reveal()):
+            raise ConfigurationError(VARIABLES[option], IN_QUOTES)
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
     if "insecure_http" in settings:

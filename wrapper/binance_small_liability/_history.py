@@ -79,7 +79,8 @@ async def confirm(
         rows = [each for each in done if each.asset.casefold() in wanted]
         # Binance accepted a timestamp that was not earlier than `now`, so its clock shows more.
         is_last |= now - MOST_AHEAD >= last and caller.clock.correction is correction
-        if failure is not None and (is_last or not may_retry(failure, caller.max_retry_wait)):
+        longest = caller.config.max_retry_wait
+        if failure is not None and (is_last or not may_retry(failure, longest)):
             raise failure
         if is_last or {each.asset.casefold() for each in rows} >= wanted:
             return rows

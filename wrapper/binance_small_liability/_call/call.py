@@ -25,6 +25,7 @@ from binance_small_liability_api.operation import Operation
 from binance_small_liability_api.operations import server_time
 from binance_small_liability_api.values import Mismatch, milliseconds, moment
 
+from binance_small_liability._config import Config
 from binance_small_liability._errors import (
     ApiError,
     ClockSkewError,
@@ -64,34 +65,21 @@ _UNCLEAR = "The response breaks the contract: it neither accepts nor refuses the
 _reported: set[str] = set()
 
 
-@attrs.define(kw_only=True, eq=False)
 class Caller:
     """What the calls of one client share.
 
     Attributes:
-        base_url: the service's URL.
-        recv_window: milliseconds for which a request stays valid, unless a call says otherwise.
-        timeout: seconds for one attempt.
-        max_attempts: the largest number of attempts.
-        max_retry_wait: the longest wait before a retry or for a limit, in seconds.
-        on_retry: called before each retry.
-        on_wait: called before each wait for a limit.
         clock: the estimate of Binance's clock.
         used_weight: Binance's latest count of request weight, by the name of the operation.
     """
 
-    signer: Signer
-    limits: Limits
-    io: Io
-    base_url: str
-    recv_window: int
-    timeout: float
-    max_attempts: int
-    max_retry_wait: float
-    on_retry: Callable[[RetryDetails], object] | None
-    on_wait: Callable[[WaitDetails], object] | None
-    clock: Clock = attrs.field(factory=Clock)
-    used_weight: dict[str, int] = attrs.field(factory=dict)
+    def __init__(self, signer: Signer, limits: Limits, io: Io, config: Config) -> None:
+        self.signer = signer
+        self.limits = limits
+        self.io = io
+        self.config = config
+        self.clock = Clock()
+        self.used_weight: dict[str, int] = {}
 
     async def call(
         self,
@@ -151,7 +139,7 @@ class Call(Generic[T]):
         self.attempts = 0
         self.signatures: list[Signature] = []
         self.timestamp = 0
-        self.recv_window = caller.recv_window
+        self.recv_window = caller.config.recv_window
         self.in_doubt = False
         self.stop: Callable[[int], None] = caller.clock.stopwatch()
         self._begun = 0
@@ -228,7 +216,7 @@ class Call(Generic[T]):
             request = self._request()
             self.in_doubt = not self.repeatable
             begun = time.monotonic()
-            answer = await connection.exchange(request, self.caller.timeout, self._look)
+            answer = await connection.exchange(request, self.caller.config.timeout, self._look)
             self._log_response(answer.status_code, time.monotonic() - begun)
             verdict = judge(answer, self.operation, self._redact)
             outcome = _outcome(answer, verdict)
@@ -260,7 +248,7 @@ class Call(Generic[T]):
     async def _turn(self, fresh: bool) -> tuple[Reservation, Connection]:
         """Reserves weight and borrows a connection, as soon as the limits allow it."""
         caller, limits = self.caller, self.caller.limits
-        longest = caller.max_retry_wait if caller.max_attempts > 1 else 0.0
+        longest = caller.config.max_retry_wait if caller.config.max_attempts > 1 else 0.0
         while True:
             wait = limits.cooling(self.operation)
             if wait is None:
@@ -292,7 +280,7 @@ class Call(Generic[T]):
         caller, operation = self.caller, self.operation
         parameters = self.parameters
         if "recv_window" in operation.parameters and parameters.get("recv_window") is None:
-            parameters = {**parameters, "recv_window": caller.recv_window}
+            parameters = {**parameters, "recv_window": caller.config.recv_window}
         query = checked_query(operation, parameters)
         if isinstance(window := parameters.get("recv_window"), int):
             self.recv_window = window
@@ -309,7 +297,7 @@ class Call(Generic[T]):
         if operation.has_key:
             signature = caller.signer.sign(encoded, operation)
             self.signatures.append(signature)
-        url = caller.base_url.rstrip("/") + operation.path
+        url = caller.config.base_url.rstrip("/") + operation.path
         if encoded:
             url = f"{url}?{encoded.decode('ascii')}"
         return Request(operation.method, url, signature)
@@ -358,7 +346,7 @@ class Call(Generic[T]):
 
     async def _borrow(self, fresh: bool) -> Connection:
         try:
-            return await self.caller.io.borrow(self.caller.timeout, fresh=fresh)
+            return await self.caller.io.borrow(self.caller.config.timeout, fresh=fresh)
         except httpx.PoolTimeout as cause:
             self.attempts = max(self._begun, 1)
             error = self._network_error(cause)
@@ -366,10 +354,10 @@ class Call(Generic[T]):
 
     def _wait_after(self, error: SmallLiabilityError) -> float | None:
         """Seconds until the next attempt, or None if there is none."""
-        longest = self.caller.max_retry_wait
+        longest = self.caller.config.max_retry_wait
         # A limit held the last attempt back: the call has waited as long as it may.
         was_held_back = self.attempts < self._begun
-        is_last = self._begun >= self.caller.max_attempts
+        is_last = self._begun >= self.caller.config.max_attempts
         if is_last or was_held_back or not may_retry(error, longest):
             return None
         jitter = random.random()  # noqa: S311 - it need not be secret
@@ -391,13 +379,13 @@ class Call(Generic[T]):
             *(number, kind.__name__, f"HTTP {status}" if status else "no response", wait),
             extra=attrs.asdict(details) | {"error_class": kind.__name__},
         )
-        _tell(self.caller.on_retry, details, "on_retry")
+        _tell(self.caller.config.on_retry, details, "on_retry")
 
     def _report_wait(self, wait: Wait) -> None:
         details = WaitDetails(self.operation.name, wait.seconds, wait.reason)
         fields = attrs.asdict(details)
         log.info("%(operation)s waits for %(wait).1f s: %(reason)s", fields, extra=fields)
-        _tell(self.caller.on_wait, details, "on_wait")
+        _tell(self.caller.config.on_wait, details, "on_wait")
 
     def _report_unknown(self, unknown: Iterable[str]) -> None:
         """Logs fields that are not in the contract, each once per process."""
@@ -420,7 +408,7 @@ class Call(Generic[T]):
         transport_kind = type(cause) if isinstance(cause, httpx.TransportError) else httpx.ReadError
         cause = transport_kind(self._redact(str(cause)))
         kind = RequestTimeout if isinstance(cause, httpx.TimeoutException) else NetworkError
-        host = httpx.URL(self.caller.base_url).host
+        host = httpx.URL(self.caller.config.base_url).host
         error = kind(f"No usable response from {host}: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
         return error

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from binance_small_liability_api.operation import Operation
 from binance_small_liability_api.operations import ALL
 
+from binance_small_liability._config import LONGEST_BAN
 from binance_small_liability._errors import IpBanError, RateLimitError
 from binance_small_liability._io import real_time
 
 from .pacing import Budget, Outcome
 
-# Bans last from 2 minutes to 3 days. Source: the page above.
+# Bans last from this time to `LONGEST_BAN`. Source: the page above.
 SHORTEST_BAN = 2 * 60  # seconds
-LONGEST_BAN = 3 * 24 * 60 * 60  # seconds
 LIMITERS = {each.limiter for each in ALL.values()}
 
 

@@ -11,6 +11,7 @@ from binance_small_liability_api.operation import Operation
 from binance_small_liability._call import limits
 from binance_small_liability._call.limits import Limits, Reservation, Wait
 from binance_small_liability._call.pacing import LATE, MINUTE, Outcome
+from binance_small_liability._config import LONGEST_BAN
 from binance_small_liability._errors import RateLimitError
 
 from . import _scripts as scripts
@@ -99,7 +100,7 @@ class SharedLimits(Limits):
 def _read(shared: Reservation, reply: Any) -> Reservation | Wait:
     """What a reply means. Raises an error if it has another form."""
     milliseconds, *refusal = reply
-    longest = limits.LONGEST_BAN if refusal else MINUTE + LATE
+    longest = LONGEST_BAN if refusal else MINUTE + LATE
     if not bool(refusal) <= milliseconds <= longest * 1000:
         raise ValueError("the wait is too short or too long")
     if refusal:
