@@ -18,7 +18,7 @@ pytestmark = pytest.mark.no_cover
 # Seconds; enough if no answer may arrive.
 QUICK = {"max_attempts": 1, "timeout": 1.0}
 thorough = settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,
