@@ -47,7 +47,7 @@ from tests.wire import (
     stalled,
 )
 from tools.contract import TIME_PATH
-from tools.operations import OPERATIONS, Operation
+from tools.operations import LIST_COINS, OPERATIONS, Operation
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
@@ -182,32 +182,32 @@ ECHOES: dict[str, Callable[[Request], Answer]] = {
 }
 
 
-@pytest.fixture
-def key_file(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _searches() -> Iterator[Any]:
+    """Every transport with one operation, and every operation with one transport."""
+    turn = itertools.cycle((_call_sync, _call_async, _call_aiohttp))
+    for operation in OPERATIONS:
+        for kind, answers in (("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)):
+            for calling in itertools.islice(turn, 3 if operation is LIST_COINS else 1):
+                name = "echoes" if answers is ECHOES else "answers"
+                case_id = f"{operation.name}-{calling.__name__}-{kind}-{name}"
+                yield pytest.param(operation, calling, kind, answers, id=case_id)
+
+
+@pytest.mark.parametrize(("operation", "calling", "kind", "answers"), [*_searches()])
+def test_no_canary_is_found(
+    operation: Operation,
+    calling: Callable[[Call, str, float], list[Any]],
+    kind: str,
+    answers: dict[str, Callable[[Request], Answer]],
+    records: Records,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if request.param == "Ed25519":
+    if kind == "Ed25519":
         file = tmp_path / "key.pem"
         file.write_text(ED25519)
         monkeypatch.delenv("BINANCE_API_SECRET")
         monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", str(file))
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-@pytest.mark.parametrize("calling", [_call_sync, _call_async, _call_aiohttp])
-@pytest.mark.parametrize(
-    ("key_file", "answers"),
-    [("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)],
-    indirect=["key_file"],
-    ids=["HMAC", "HMAC echo", "Ed25519 echo"],
-)
-@pytest.mark.usefixtures("key_file")
-def test_no_canary_is_found(
-    calling: Callable[[Call, str, float], list[Any]],
-    operation: Operation,
-    answers: dict[str, Callable[[Request], Answer]],
-    records: Records,
-) -> None:
     for name, answer in answers.items():
         records.kept.clear()
         with serving(answer) as server:
@@ -417,11 +417,10 @@ def test_a_proxy_over_tls_whose_tunnel_fails_shows_no_password(
 
 
 @pytest.mark.parametrize("kind", ["httpx", "aiohttp"])
-@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
 def test_a_call_that_is_cancelled_shows_nothing(
-    kind: str, received: bytes, records: Records, monkeypatch: pytest.MonkeyPatch
+    kind: str, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cancelled_after(steps: int, proxy: Hidden) -> BaseException | None:
+    async def cancelled_after(steps: int, proxy: Hidden) -> BaseException:
         transport = AiohttpTransport(proxy=proxy.reveal()) if kind == "aiohttp" else None
         async with AsyncSmallLiabilityClient.from_env(
             base_url="http://localhost:9", transport=transport
@@ -430,19 +429,17 @@ def test_a_call_that_is_cancelled_shows_nothing(
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
-            try:
+            with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-            except asyncio.CancelledError as error:
-                return error
-            return None
+            return caught.value
 
-    with serving(lambda _: stalled(received)) as server:
+    answers = itertools.cycle([b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
+    with serving(lambda _: stalled(next(answers))) as server:
         proxy = Hidden(server.url.replace("//", f"//user:{SECRET}@"))
         monkeypatch.setenv("BINANCE_PROXY", proxy.reveal())
         basic = b64encode(f"user:{SECRET}".encode()).decode()
         for steps in range(1, 40):
             error = asyncio.run(cancelled_after(steps, proxy))
-            assert error is not None
             texts = traceback.TracebackException.from_exception(error, capture_locals=True)
             _assert_clean({KEY, SECRET, basic}, f"cancelled after {steps}", texts.format())
         gc.collect()  # aiohttp logs connections that were not closed
