@@ -46,8 +46,10 @@ FORMS: dict[str, Callable[[str, Path], str | bytes | Path]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["RSA", "Ed25519"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [*(("Ed25519", form) for form in FORMS), ("RSA", "text"), ("RSA", "encrypted file")],
+)
 def test_every_form_of_a_key_signs_what_is_sent(tmp_path: Path, kind: str, form: str) -> None:
     options: dict[str, Any] = {
         "private_key": FORMS[form](kind, tmp_path),
