@@ -123,6 +123,15 @@ def _not_a_coin(name: str, answer: Answer, says: str = "") -> Row:
     return Row(name, answer, End(ContractError), exchange, says=says)
 
 
+def _skewed(name: str, answers: Answer | list[Answer], *ends: End, **fields: Any) -> Row:
+    return Row(f"a wrong clock{name}", answers, *ends, time=TIME, **fields)
+
+
+def _both(error: type[SmallLiabilityError]) -> tuple[End, End]:
+    """How a read and an exchange end."""
+    return End(error), unknown(error)
+
+
 def _limited(retry_after: str) -> bytes:
     return refusal(429, Retry_After=retry_after)
 
@@ -137,6 +146,10 @@ TIME = response({"serverTime": 1_800_000_000_000})
 REFUSED = End(ApiError)
 DOUBTFUL = unknown(ApiError)
 SERVER_ERROR = End(ServerError, 3), unknown(ServerError)
+MSG_CUT = _cut(response(b'{"code":-1100,"msg":"Ill"}', 400))
+SKEW_CUT = _cut(response(b'{"code":-1021} ', 400))
+SERVER_CUT = _cut(refusal(500))
+GARBAGE = refusal(429, Retry_After="300", Content_Encoding="gzip")
 
 ROWS = [
     # Connections that break. tests/client/test_io.py cuts answers everywhere.
@@ -238,29 +251,11 @@ ROWS = [
     Row("404 in Latin-1", response(b"Pas trouv\xe9", 404), REFUSED, status=404),
     # A truncated one may have said -1007.
     Row("a truncated 400", _cut(refusal()), REFUSED, DOUBTFUL, by_library=True),
-    Row(
-        "a 400 truncated after its code",
-        _cut(response(b'{"code":-1100,"msg":"Ill"}', 400)),
-        REFUSED,
-        DOUBTFUL,
-        says="code -1100",
-    ),
-    Row("a truncated 403", _cut(response(HTML, 403)), End(FirewallError), unknown(FirewallError)),
-    Row("a truncated 418", _cut(refusal(418)), End(IpBanError), unknown(IpBanError)),
-    Row(
-        "a truncated -1021",
-        _cut(response(b'{"code":-1021} ', 400)),
-        End(ClockSkewError),
-        unknown(ClockSkewError),
-        time=reset(),
-    ),
-    Row(
-        "429 in garbage",
-        refusal(429, Retry_After="300", Content_Encoding="gzip"),
-        End(RateLimitError),
-        unknown(RateLimitError),
-        by_library=True,
-    ),
+    Row("truncated after a code", MSG_CUT, REFUSED, DOUBTFUL, says="code -1100"),
+    Row("a truncated 403", _cut(response(HTML, 403)), *_both(FirewallError)),
+    Row("a truncated 418", _cut(refusal(418)), *_both(IpBanError)),
+    Row("a truncated -1021", SKEW_CUT, *_both(ClockSkewError), time=reset()),
+    Row("429 in garbage", GARBAGE, *_both(RateLimitError), by_library=True),
     # A server in front of Binance did not wait for the outcome.
     Row("408", refusal(408, -1100), REFUSED, DOUBTFUL),
     Row("499", response(b"", 499), REFUSED, DOUBTFUL),
@@ -272,13 +267,7 @@ ROWS = [
     ),
     Row("503", refusal(503, -1008), *SERVER_ERROR, status=503),
     Row("500 with the clock's code", refusal(500, -1021), *SERVER_ERROR),
-    Row(
-        "a truncated 500",
-        _cut(refusal(500)),
-        End(NetworkError, 3),
-        SERVER_ERROR[1],
-        by_library=True,
-    ),
+    Row("a truncated 500", SERVER_CUT, End(NetworkError, 3), SERVER_ERROR[1], by_library=True),
     Row("503, then 200", [refusal(503), SUCCESS], End(requests=2), SERVER_ERROR[1]),
     Row("503, then 400", [refusal(503), refusal()], End(ApiError, 2), SERVER_ERROR[1], status=400),
     # Limits.
@@ -300,41 +289,17 @@ ROWS = [
     Row("429, then a reset", [_limited("1"), reset()], End(NetworkError, 3), unknown(requests=2)),
     Row("429 with the clock's code", [refusal(429, -1021), SUCCESS], End(requests=2)),
     # The clock.
-    Row("a wrong clock", [SKEWED, SUCCESS], End(requests=2), time=TIME),
-    Row("a wrong clock, with 200", [refusal(200, -1021), SUCCESS], End(requests=2), time=TIME),
-    Row(
-        "a wrong clock without retries",
-        [SKEWED, SUCCESS],
-        End(requests=2),
-        options={"max_attempts": 1},
-        time=TIME,
+    _skewed("", [SKEWED, SUCCESS], End(requests=2)),
+    _skewed(", with 200", [refusal(200, -1021), SUCCESS], End(requests=2)),
+    _skewed(" once", [SKEWED, SUCCESS], End(requests=2), options={"max_attempts": 1}),
+    _skewed(" twice", SKEWED, End(ClockSkewError, 2), says="measured offset"),
+    _skewed(", a reset", [SKEWED, reset()], End(NetworkError, 4), unknown(requests=2)),
+    _skewed(
+        "a wrong clock, 503", [SKEWED, refusal(503)], End(ServerError, 4), unknown(ServerError, 2)
     ),
-    Row("a wrong clock twice", SKEWED, End(ClockSkewError, 2), time=TIME, says="measured offset"),
-    Row(
-        "a wrong clock, then a reset",
-        [SKEWED, reset()],
-        End(NetworkError, 4),
-        unknown(requests=2),
-        time=TIME,
-    ),
-    Row(
-        "a wrong clock, then 503",
-        [SKEWED, refusal(503)],
-        End(ServerError, 4),
-        unknown(ServerError, 2),
-        time=TIME,
-    ),
-    Row(
-        "429, then a wrong clock",
-        [_limited("1"), SKEWED, SUCCESS],
-        End(requests=3),
-        time=TIME,
-    ),
-    Row(
-        "a wrong clock again after a 429",
-        [SKEWED, _limited("1"), SKEWED],
-        End(ClockSkewError, 3),
-        time=TIME,
+    _skewed(" after a 429", [_limited("1"), SKEWED, SUCCESS], End(requests=3)),
+    _skewed(
+        "a wrong clock, 429 and again", [SKEWED, _limited("1"), SKEWED], End(ClockSkewError, 3)
     ),
     *(
         Row(

@@ -29,12 +29,13 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 from binance_small_liability._io import real_time
+from binance_small_liability._io.threads import run
 from binance_small_liability._secrets import Hidden
 from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.redis import RedisLimits
 
 from tests.client.test_keys import ED25519
-from tests.clients import RunClient
+from tests.clients import RunClient, finished
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -93,30 +94,29 @@ def records() -> Iterator[Records]:
     root.setLevel(level)
 
 
-def _call_sync(call: Call, url: str, timeout: float) -> list[Any]:
+async def _searched(client: Any, call: Call) -> list[Any]:
     """The objects to search after a call: the client, and the error if there is one."""
-    with SmallLiabilityClient.from_env(base_url=url, timeout=timeout, max_attempts=2) as client:
-        try:
-            return [client, call(client)]
-        except SmallLiabilityError as error:
-            return [client, error]
+    try:
+        return [client, await finished(call(client))]
+    except SmallLiabilityError as error:
+        return [client, error]
 
 
-def _call_async(call: Call, url: str, timeout: float, **options: Any) -> list[Any]:
-    async def run() -> list[Any]:
-        async with AsyncSmallLiabilityClient.from_env(
-            base_url=url, timeout=timeout, max_attempts=2, **options
-        ) as client:
-            try:
-                return [client, await call(client)]
-            except SmallLiabilityError as error:
-                return [client, error]
-
-    return asyncio.run(run())
+def _call_sync(call: Call, **options: Any) -> list[Any]:
+    with SmallLiabilityClient.from_env(**options) as client:
+        return run(_searched(client, call))
 
 
-def _call_aiohttp(call: Call, url: str, timeout: float) -> list[Any]:
-    return _call_async(call, url, timeout, transport=AiohttpTransport())
+def _call_async(call: Call, **options: Any) -> list[Any]:
+    async def searched() -> list[Any]:
+        async with AsyncSmallLiabilityClient.from_env(**options) as client:
+            return await _searched(client, call)
+
+    return asyncio.run(searched())
+
+
+def _call_aiohttp(call: Call, **options: Any) -> list[Any]:
+    return _call_async(call, transport=AiohttpTransport(), **options)
 
 
 def _echo(request: Request) -> str:
@@ -196,7 +196,7 @@ def _searches() -> Iterator[Any]:
 @pytest.mark.parametrize(("operation", "calling", "kind", "answers"), [*_searches()])
 def test_no_canary_is_found(
     operation: Operation,
-    calling: Callable[[Call, str, float], list[Any]],
+    calling: Callable[..., list[Any]],
     kind: str,
     answers: dict[str, Callable[[Request], Answer]],
     records: Records,
@@ -211,7 +211,9 @@ def test_no_canary_is_found(
     for name, answer in answers.items():
         records.kept.clear()
         with serving(answer) as server:
-            found = calling(operation.call, server.url, 0.5 if name == "silence" else 30)
+            timeout = 0.5 if name == "silence" else 30
+            options = {"base_url": server.url, "timeout": timeout, "max_attempts": 2}
+            found = calling(operation.call, **options)
         canaries = {KEY, SECRET}
         if operation.generated.signed:
             canaries |= _signatures(server)
