@@ -123,8 +123,14 @@ def _not_a_coin(name: str, answer: Answer, says: str = "") -> Row:
     return Row(name, answer, End(ContractError), exchange, says=says)
 
 
-def _skewed(name: str, answers: Answer | list[Answer], *ends: End, **fields: Any) -> Row:
-    return Row(f"a wrong clock{name}", answers, *ends, time=TIME, **fields)
+def _skewed(
+    name: str,
+    answers: Answer | list[Answer],
+    read: End,
+    exchange: End | None = None,
+    says: str = "",
+) -> Row:
+    return Row(f"a wrong clock{name}", answers, read, exchange, time=TIME, says=says)
 
 
 def _both(error: type[SmallLiabilityError]) -> tuple[End, End]:
@@ -291,7 +297,7 @@ ROWS = [
     # The clock.
     _skewed("", [SKEWED, SUCCESS], End(requests=2)),
     _skewed(", with 200", [refusal(200, -1021), SUCCESS], End(requests=2)),
-    _skewed(" once", [SKEWED, SUCCESS], End(requests=2), options={"max_attempts": 1}),
+    replace(_skewed(" once", [SKEWED, SUCCESS], End(requests=2)), options={"max_attempts": 1}),
     _skewed(" twice", SKEWED, End(ClockSkewError, 2), says="measured offset"),
     _skewed(", a reset", [SKEWED, reset()], End(NetworkError, 4), unknown(requests=2)),
     _skewed(
