@@ -320,24 +320,6 @@ def test_each_page_is_retried_on_its_own_and_the_list_is_never_a_part(
     assert set(tries.values()) == {3}
 
 
-@pytest.mark.parametrize(
-    ("page", "where"),
-    [
-        ([], "$: expected an object, got an array"),
-        ({"rows": []}, "$.total: missing"),
-        ({"total": -1, "rows": []}, "$.total: expected a whole number"),
-        ({"total": 1, "rows": [1]}, "$.rows[0]: expected an object, got a number"),
-        ({"total": 1, "rows": [_row(0)]}, f"$.rows[0].{TIME_NAME}: expected a time in millisec"),
-    ],
-)
-def test_a_page_that_breaks_the_contract_names_the_place(
-    client: RunClient, page: Any, where: str
-) -> None:
-    with serving(response(page)) as server, pytest.raises(ContractError) as caught:
-        client(_list(), base_url=server.url)
-    assert where in str(caught.value)
-
-
 @pytest.mark.parametrize("time", [TIMES["minimum"], TIMES["maximum"]])
 def test_the_first_and_the_last_moment_are_times(client: RunClient, time: int) -> None:
     with serving(response({"total": 1, "rows": [_row(time)]})) as server:
