@@ -30,7 +30,7 @@ from binance_small_liability._io import http
 
 from tests.clients import CLIENTS, RunClient, in_turn, run_sync
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
-from tools.contract import LIST_PATH, TIME_PATH
+from tools.contract import TIME_PATH
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, Operation
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -123,6 +123,10 @@ def _not_a_coin(name: str, answer: Answer, says: str = "") -> Row:
     return Row(name, answer, End(ContractError), exchange, says=says)
 
 
+def _redirect(status: int, location: str) -> bytes:
+    return response(b"", status, {"Location": location})
+
+
 def _skewed(
     name: str,
     answers: Answer | list[Answer],
@@ -147,7 +151,6 @@ def _cut(answer: bytes) -> Answer:
 
 
 SKEWED = refusal(code=-1021)
-ELSEWHERE = response(b"", 307, {"Location": "/elsewhere"})
 TIME = response({"serverTime": 1_800_000_000_000})
 REFUSED = End(ApiError)
 DOUBTFUL = unknown(ApiError)
@@ -265,7 +268,14 @@ ROWS = [
     # A server in front of Binance did not wait for the outcome.
     Row("408", refusal(408, -1100), REFUSED, DOUBTFUL),
     Row("499", response(b"", 499), REFUSED, DOUBTFUL),
-    Row("a redirect", ELSEWHERE, REFUSED, DOUBTFUL, by_library=True),
+    *(
+        Row(f"{status}", _redirect(status, "/elsewhere"), REFUSED, DOUBTFUL, by_library=True)
+        for status in (301, 302, 303, 307, 308)
+    ),
+    *(
+        Row(f"307 to {where!r}", _redirect(307, where), REFUSED, DOUBTFUL, by_library=True)
+        for where in ("http://[broken", "//", "")
+    ),
     Row("a status beyond 599", response(b"", 600), REFUSED, DOUBTFUL, by_library=True),
     *(
         Row(f"{status}", response(HTML, status), *SERVER_ERROR, status=status)
@@ -445,18 +455,6 @@ def test_what_was_certainly_not_sent_is_retried(
     assert not server.requests
     assert type(caught.value) is NetworkError
     assert caught.value.attempts == 3
-
-
-def test_a_redirect_is_refused_and_never_followed(client: RunClient) -> None:
-    with serving(response()) as other:
-        targets = [(status, f"{other.url}{LIST_PATH}") for status in (301, 302, 303, 307, 308)]
-        for status, location in [*targets, (302, "http://[broken"), (302, "//"), (302, "")]:
-            redirect = response(b"", status, {"Location": location})
-            with serving(redirect) as server, pytest.raises(ApiError) as caught:
-                client(LIST_COINS.call, base_url=server.url)
-            assert caught.value.status_code == status
-            assert len(server.requests) == 1
-    assert not other.requests
 
 
 def test_the_largest_body() -> None:
