@@ -2,6 +2,7 @@ import os
 import signal
 import ssl
 import subprocess
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -167,6 +168,13 @@ def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
 def client(request: pytest.FixtureRequest) -> RunClient:
     """Runs a call with a client of each kind."""
     return CLIENTS[request.param]
+
+
+@pytest.fixture
+def one_client(request: pytest.FixtureRequest) -> RunClient:
+    """Runs a call with one client, for tests of what all share. Each test always has the same."""
+    number = zlib.crc32(request.node.name.encode()) % len(CLIENTS)
+    return list(CLIENTS.values())[number]
 
 
 def listing(client: RunClient) -> ListCoins:

@@ -6,6 +6,7 @@ import logging
 import pickle
 import signal
 import socket
+import socketserver
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,6 @@ import attrs
 import httpx
 import pytest
 from binance_small_liability import (
-    AsyncSmallLiabilityClient,
     AuthenticationError,
     ConfigurationError,
     NetworkError,
@@ -32,7 +32,7 @@ from binance_small_liability._io import real_time
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import milliseconds, moment
 
-from tests.clients import CREDENTIALS, RunClient, in_turn
+from tests.clients import CREDENTIALS, RunClient, in_turn, run_async, run_sync
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import TIME_PATH
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, TIME_NAME
@@ -54,12 +54,9 @@ def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 0)
     with (
         serving(ACCEPTED) as server,
-        SmallLiabilityClient(
-            base_url=server.url, timeout=0.01, max_attempts=2, **CREDENTIALS
-        ) as client,
         pytest.raises(RequestTimeout, match="No connection became free") as caught,
     ):
-        client.exchange(["BTC"])
+        run_sync(_exchange, base_url=server.url, timeout=0.01, max_attempts=2)
     assert caught.value.attempts == 2
     assert not server.requests
 
@@ -68,28 +65,23 @@ def test_without_a_turn_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_server_that_closes_before_it_has_read_leaves_the_outcome_unknown(
     client: RunClient, size: int
 ) -> None:
-    accepted = 0
+    accepted = []
 
-    def close_at_once(listener: socket.socket) -> None:
-        nonlocal accepted
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            accepted += 1
+    class ClosesAtOnce(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            accepted.append(self.client_address)
             if size:
-                connection.recv(size)
-            connection.close()  # with bytes unread, this resets the connection
+                self.request.recv(size)
+            self.request.close()  # with bytes unread, this resets the connection
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=close_at_once, args=(listener,))
+    with socketserver.TCPServer(("127.0.0.1", 0), ClosesAtOnce) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,))
         thread.start()
         with pytest.raises(OutcomeUnknownError):
-            client(_exchange, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
-    assert accepted == 1
+            client(_exchange, base_url=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()
+    assert len(accepted) == 1
 
 
 def _without_tls(connection: socket.socket) -> None:
@@ -97,26 +89,14 @@ def _without_tls(connection: socket.socket) -> None:
         plain.sendall(ACCEPTED * 9)
 
 
-@pytest.mark.parametrize(
-    ("answer", "is_unknown"),
-    [
-        (ACCEPTED, False),
-        (closed(), True),
-        (closed(ACCEPTED[:-3]), True),
-        (closed(ACCEPTED[:-1]), True),
-        (_without_tls, True),
-    ],
-)
-def test_tls(
-    client: RunClient, tls_server: ssl.SSLContext, answer: Answer, is_unknown: bool
-) -> None:
-    with serving(lambda _: answer, tls_server) as server:
-        if is_unknown:
-            with pytest.raises(OutcomeUnknownError):
-                client(_exchange, base_url=server.url)
-        else:
-            client(_exchange, base_url=server.url)
-    assert len(server.requests) == 1
+def test_tls(client: RunClient, tls_server: ssl.SSLContext) -> None:
+    answers = [closed(), closed(ACCEPTED[:-3]), closed(ACCEPTED[:-1]), _without_tls, ACCEPTED]
+    left = iter(answers)
+    with serving(lambda _: next(left), tls_server) as server:
+        *ends, last = client(in_turn(*[_exchange] * len(answers)), base_url=server.url)
+    assert [type(end) for end in ends] == [OutcomeUnknownError] * 4
+    assert isinstance(last, Receipt)
+    assert len(server.requests) == len(answers)
 
 
 NO_LIST = 'must be a list of names, such as ["BTC", "ETH"]'
@@ -144,19 +124,18 @@ REMOVE = "; remove commas, control characters and spaces around it"
     ],
 )
 def test_wrong_assets_are_refused_before_anything_is_sent(
-    client: RunClient, assets: Any, problem: str
+    one_client: RunClient, assets: Any, problem: str
 ) -> None:
-    with serving(ACCEPTED) as server:
-        with pytest.raises(ConfigurationError) as caught:
-            client(lambda c: c.exchange(assets), base_url=server.url)
-        assert not server.requests
+    with serving(ACCEPTED) as server, pytest.raises(ConfigurationError) as caught:
+        one_client(lambda c: c.exchange(assets), base_url=server.url)
+    assert not server.requests
     assert (caught.value.option, caught.value.problem) == ("assets", problem)
 
 
-def test_any_iterable_of_the_most_and_longest_names_is_accepted(client: RunClient) -> None:
+def test_any_iterable_of_the_most_and_longest_names_is_accepted(one_client: RunClient) -> None:
     names = [f"{number}".ljust(100, "A") for number in range(MOST)]
     with serving(ACCEPTED) as server:
-        receipt = client(lambda c: c.exchange(name for name in names), base_url=server.url)
+        receipt = one_client(lambda c: c.exchange(name for name in names), base_url=server.url)
     assert server.requests[0].query[0] == ("assetNames", "%2C".join(names))
     assert receipt.assets == tuple(names)
 
@@ -277,18 +256,15 @@ def test_an_interrupted_exchange_leaves_a_receipt(
 def test_an_exchange_that_is_cancelled_before_it_is_sent_leaves_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def call() -> None:
-        async with AsyncSmallLiabilityClient(
-            base_url="http://localhost:9", **CREDENTIALS
-        ) as client:
-            task = asyncio.create_task(client.exchange(["BTC"]))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError) as caught:
-                await task
-            assert not hasattr(caught.value, "receipt")
+    async def call(client: Any) -> None:
+        task = asyncio.create_task(_exchange(client))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert not hasattr(caught.value, "receipt")
 
-    asyncio.run(call())
+    run_async(call, base_url="http://localhost:9")
     assert not caplog.records
 
 
@@ -318,6 +294,7 @@ def test_a_receipt_is_confirmed_by_another_client_days_later(client: RunClient, 
         assert client(lambda c: c.confirm(stored), **options) == happened
 
 
+@attrs.define
 class History:
     """A server whose history lists an exchange once its clock shows a time.
 
@@ -326,14 +303,14 @@ class History:
         listed_from: the time, in milliseconds; None: never.
         broken: what answers before, instead of an empty page.
         asked_at: the time of each reading.
+        skipped: the seconds of skipped waits before the receipt.
     """
 
-    def __init__(self, skew: int = 0, **options: Any) -> None:
-        self.skew = skew
-        self.skipped = 0.0
-        self.listed_from: int | None = options.get("listed_from")
-        self.broken: Answer | None = options.get("broken")
-        self.asked_at: list[int] = []
+    skew: int = 0
+    listed_from: int | None = None
+    broken: Answer | None = None
+    asked_at: list[int] = attrs.field(factory=list)
+    skipped: float = 0
 
     @property
     def now(self) -> int:
@@ -370,26 +347,26 @@ SKEWS = [0, -999, 3_000, -3_600_000, 3_600_000]  # the last two are corrected on
 
 @pytest.mark.parametrize("skew", SKEWS)
 def test_an_exchange_that_took_effect_at_the_last_moment_is_found(
-    client: RunClient, skew: int
+    one_client: RunClient, skew: int
 ) -> None:
     history = History(skew)
     # So little is left that a clock which is ahead, as far as Binance accepts, shows a later time.
     receipt = history.receipt("ETH", left=500)
     history.listed_from = milliseconds(receipt.conclusive_at)
     with serving(history) as server:
-        rows = client(lambda c: c.confirm(receipt), base_url=server.url)
+        rows = one_client(lambda c: c.confirm(receipt), base_url=server.url)
     assert [row.asset for row in rows] == ["ETH"]
 
 
 @pytest.mark.parametrize("skew", SKEWS)
 def test_the_history_is_read_until_it_is_conclusive(
-    client: RunClient, skew: int, caplog: pytest.LogCaptureFixture
+    one_client: RunClient, skew: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     history = History(skew)
     receipt = history.receipt("ETH")
     caplog.set_level(logging.INFO, "binance_small_liability")
     with serving(history) as server:
-        assert client(lambda c: c.confirm(receipt), base_url=server.url) == []
+        assert one_client(lambda c: c.confirm(receipt), base_url=server.url) == []
     text = "The history does not list the exchange yet; asking again in 0.5 s"
     assert text in caplog.messages
     logged = [vars(each) for each in caplog.records if "asking again" in each.getMessage()]
@@ -403,11 +380,13 @@ def test_the_history_is_read_until_it_is_conclusive(
     assert 5 <= len(early) <= 9
 
 
-def test_a_part_of_the_assets_is_returned_once_the_history_is_conclusive(client: RunClient) -> None:
+def test_a_part_of_the_assets_is_returned_once_the_history_is_conclusive(
+    one_client: RunClient,
+) -> None:
     history = History(listed_from=0)
     receipt = history.receipt("ETH", "BTC")
     with serving(history) as server:
-        [row] = client(lambda c: c.confirm(receipt), base_url=server.url)
+        [row] = one_client(lambda c: c.confirm(receipt), base_url=server.url)
     assert row.asset == "ETH"
     assert history.asked_at[-1] >= milliseconds(receipt.conclusive_at)
 
@@ -422,23 +401,23 @@ def test_a_part_of_the_assets_is_returned_once_the_history_is_conclusive(client:
     ],
 )
 def test_failures_meanwhile(
-    client: RunClient, broken: Answer, kind: type[SmallLiabilityError], is_tried_again: bool
+    one_client: RunClient, broken: Answer, kind: type[SmallLiabilityError], is_tried_again: bool
 ) -> None:
     history = History(broken=broken)
     receipt = history.receipt("ETH")
     with serving(history) as server:
         with pytest.raises(kind):
-            client(lambda c: c.confirm(receipt), base_url=server.url)
+            one_client(lambda c: c.confirm(receipt), base_url=server.url)
         assert (history.asked_at[-1] >= milliseconds(receipt.conclusive_at)) == is_tried_again
         if is_tried_again:
             receipt = history.receipt("ETH")
             history.listed_from = history.passed + 3_000
-            assert client(lambda c: c.confirm(receipt), base_url=server.url)
+            assert one_client(lambda c: c.confirm(receipt), base_url=server.url)
             assert history.asked_at[-1] < milliseconds(receipt.conclusive_at)
 
 
 def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
-    client: RunClient,
+    one_client: RunClient,
 ) -> None:
     history, before = History(-3 * 24 * 3_600_000), real_time.monotonic()
 
@@ -446,8 +425,8 @@ def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
         return reset() if request.method == "POST" else history(request)
 
     with serving(answer) as server:
-        [error] = client(in_turn(_exchange), base_url=server.url)
-        assert client(lambda c: c.confirm(error.receipt), base_url=server.url) == []
+        [error] = one_client(in_turn(_exchange), base_url=server.url)
+        assert one_client(lambda c: c.confirm(error.receipt), base_url=server.url) == []
     assert real_time.monotonic() - before < 60
 
 
@@ -461,10 +440,10 @@ def test_a_receipt_from_a_clock_that_was_days_ahead_is_not_awaited_for_days(
     ],
 )
 def test_what_is_no_receipt_is_refused(
-    client: RunClient, receipt: Any, option: str, problem: str
+    one_client: RunClient, receipt: Any, option: str, problem: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        client(lambda c: c.confirm(receipt))
+        one_client(lambda c: c.confirm(receipt))
     assert caught.value.option == option
     assert caught.value.problem.startswith(problem)
 
@@ -473,11 +452,6 @@ def test_what_is_no_receipt_is_refused(
 def test_a_response_without_a_length_says_nothing_over_a_transport_of_the_caller(
     status: bytes,
 ) -> None:
-    with (
-        serving(lambda _: closed(b"HTTP/1.1 " + status + b"\r\n\r\n")) as server,
-        SmallLiabilityClient(
-            base_url=server.url, transport=httpx.HTTPTransport(), **CREDENTIALS
-        ) as client,
-        pytest.raises(OutcomeUnknownError),
-    ):
-        client.exchange(["ETH"])
+    without_length = closed(b"HTTP/1.1 " + status + b"\r\n\r\n")
+    with serving(lambda _: without_length) as server, pytest.raises(OutcomeUnknownError):
+        run_sync(_exchange, base_url=server.url, transport=httpx.HTTPTransport())

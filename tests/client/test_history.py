@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import Any, cast
@@ -21,12 +21,13 @@ from binance_small_liability._history import MOST_RESTARTS
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import moment
 
-from tests.clients import RunClient, in_turn, pandas
+from tests.clients import CLIENTS, RunClient, in_turn, pandas
 from tests.wire import Answer, Request, reset, response, serving
 from tools.contract import TIME_PATH, today
 from tools.operations import HISTORY_PATH, LIST_EXCHANGES, TIME_NAME
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
+EVERY_CLIENT = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
 
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,6 +37,12 @@ EXCHANGED = LIST_EXCHANGES.documented[0]
 FULL = LIST_EXCHANGES.generated.parameters["size"].maximum or 0
 NOT_AWARE = "must be an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC)"
 TOO_LATE = "must not be later than end"
+
+
+@pytest.fixture
+def client(one_client: RunClient) -> RunClient:
+    """One is enough where no test says otherwise: all clients share the reading of the history."""
+    return one_client
 
 
 def _ms(moment: datetime) -> int:
@@ -64,7 +71,7 @@ class History:
 
     def __call__(self, request: Request) -> Answer:
         assert request.path == HISTORY_PATH
-        query = {name: int(value) for name, value in request.query if name != "signature"}
+        [query] = _queries(request)
         within = [
             row for row in self.rows if query["startTime"] <= row[TIME_NAME] <= query["endTime"]
         ]
@@ -77,22 +84,26 @@ def _list(*arguments: Any, **keywords: Any) -> Callable[[Any], Any]:
     return lambda client: client.list_exchanges(*arguments, **keywords)
 
 
-def _queries(requests: list[Request]) -> Iterator[dict[str, int]]:
-    for request in requests:
-        yield {name: int(value) for name, value in request.query if name != "signature"}
+def _queries(*requests: Request) -> list[dict[str, int]]:
+    return [
+        {name: int(value) for name, value in request.query if name != "signature"}
+        for request in requests
+    ]
 
 
+@EVERY_CLIENT
 def test_by_default_the_last_30_days_in_one_request(client: RunClient) -> None:
     before = datetime.now(UTC)
     with serving(History()) as server:
         assert client(_list(), base_url=server.url) == []
-    [query] = _queries(server.requests)
+    [query] = _queries(*server.requests)
     assert query["endTime"] - query["startTime"] == 30 * DAY
     assert (query["current"], query["size"]) == (1, FULL)
     # Binance's clock may be ahead by as much as recvWindow allows.
     assert _ms(before) <= query["endTime"] - query["recvWindow"] <= _ms(datetime.now(UTC))
 
 
+@EVERY_CLIENT
 def test_all_pages_oldest_first(client: RunClient) -> None:
     times = [_ms(START) + step * 1000 for step in range(5 * FULL // 2)]
     with serving(History(*times)) as server:
@@ -101,7 +112,7 @@ def test_all_pages_oldest_first(client: RunClient) -> None:
     assert [_ms(exchange.time) for exchange in done] == times
     assert all(exchange.time.tzinfo is UTC for exchange in done)
     assert done[0] == evolve(EXCHANGED, asset="A0", time=START)
-    queries = list(_queries(server.requests))
+    queries = _queries(*server.requests)
     assert [(query["current"], query["recvWindow"]) for query in queries] == [
         (number, 1_234) for number in (1, 2, 3)
     ]
@@ -114,7 +125,7 @@ def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
     with serving(History(*edges)) as server:
         done = client(_list(START, end), base_url=server.url)
     assert [_ms(exchange.time) for exchange in done] == sorted(inside)
-    queries = list(_queries(server.requests))
+    queries = _queries(*server.requests)
     assert queries[0]["startTime"] == _ms(START)
     assert queries[-1]["endTime"] == _ms(end)
     for query, following in itertools.pairwise(queries):
@@ -122,26 +133,28 @@ def test_windows_of_30_days_cover_everything_once(client: RunClient) -> None:
     assert all(query["endTime"] - query["startTime"] <= 30 * DAY for query in queries)
 
 
-def test_a_time_zone_and_microseconds_are_accepted(client: RunClient) -> None:
-    local = datetime(2026, 1, 1, 2, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
-    with serving(History(_ms(START))) as server:
-        [exchange] = client(_list(start=local, end=local), base_url=server.url)
-    assert exchange.time == START
-
-
 @pytest.mark.parametrize(
-    "make", [lambda: pandas().Timestamp(START), lambda: Odd(2026, 1, 1, tzinfo=UTC)]
+    "make",
+    [
+        lambda: pandas().Timestamp(START),
+        lambda: Odd(2026, 1, 1, tzinfo=UTC),
+        lambda: datetime(2026, 1, 1, 2, 0, 0, 999, tzinfo=timezone(timedelta(hours=2))),
+    ],
+    ids=["pandas", "pendulum", "zone and microseconds"],
 )
-def test_times_of_other_libraries_are_accepted(client: RunClient, make: Any) -> None:
+def test_aware_times_are_accepted(client: RunClient, make: Any) -> None:
     start = make()
     calls = in_turn(
         lambda c: c.list_exchanges(start, start),
-        lambda c: c.call(LIST_EXCHANGES.generated, current=1, size=2, start_time=start),
-        lambda c: c.confirm(Receipt(["BTC"], start, start)),
+        lambda c: c.call(
+            LIST_EXCHANGES.generated, current=1, size=2, start_time=start, end_time=start
+        ),
+        lambda c: c.confirm(Receipt(["A0"], start, start)),
     )
-    with serving(History()) as server:
-        client(calls, base_url=server.url)
-    assert [query["startTime"] for query in _queries(server.requests)] == [_ms(START)] * 3
+    with serving(History(_ms(START))) as server:
+        [done, _, confirmed] = client(calls, base_url=server.url)
+    assert [each.time for each in done + confirmed] == [START] * 2
+    assert [query["startTime"] for query in _queries(*server.requests)] == [_ms(START)] * 3
 
 
 @pytest.mark.parametrize("wrong", [timedelta(days=days) for days in (-6_000, -2, 2)])
@@ -198,20 +211,18 @@ def test_a_start_in_the_future_is_refused_by_binances_clock_alone(client: RunCli
         assert [request.path for request in server.requests][-3:] == [HISTORY_PATH] * 3
 
 
-def test_before_binance_began_nothing_is_asked(client: RunClient) -> None:
-    early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(2017, 2, 1, tzinfo=UTC)
+def test_a_range_ends_now_and_begins_when_binance_began(client: RunClient) -> None:
+    early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
     with serving(History()) as server:
-        assert client(_list(early, late), base_url=server.url) == []
-        assert len(server.requests) == 2
-        assert client(_list(early, early), base_url=server.url) == []
-        assert len(server.requests) == 2
-
-
-def test_an_end_in_the_future_is_now(client: RunClient) -> None:
-    with serving(History()) as server:
-        start = datetime.now(UTC) - timedelta(days=1)
-        client(_list(start, datetime(9999, 1, 1, tzinfo=UTC)), base_url=server.url)
-    assert len(server.requests) == 1
+        for start, end, requests in (
+            (yesterday, late, 1),
+            (early, datetime(2017, 2, 1, tzinfo=UTC), 2),
+            (early, early, 0),
+        ):
+            server.requests.clear()
+            assert client(_list(start, end), base_url=server.url) == []
+            assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize(
@@ -253,6 +264,9 @@ def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
     return answer
 
 
+GROWING = [(FULL + number, FULL) for number in range(1, 2 * MOST_RESTARTS + 1)]
+
+
 @pytest.mark.parametrize(
     ("pages", "requests", "problem"),
     [
@@ -260,6 +274,7 @@ def _pages(*pages: tuple[int, int]) -> Callable[[Request], Answer]:
         ([(2000, FULL), (2000, 0)], 2, f"ends after {FULL} of 2000"),
         ([(1, 2)], 1, "has 2 rows, but its total is 1"),
         ([(10**9, FULL)], 3, "more than 3 pages"),
+        (GROWING, 2 * MOST_RESTARTS, f"grew during each of {MOST_RESTARTS} readings"),
     ],
 )
 def test_pages_that_cannot_be_right(
@@ -283,64 +298,26 @@ def test_a_history_that_grows_during_the_reading_is_read_again(client: RunClient
     with serving(_pages(*pages)) as server:
         done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
     assert len(done) == FULL + 2
-    assert [query["current"] for query in _queries(server.requests)] == [1, 2, 1, 2]
+    assert [query["current"] for query in _queries(*server.requests)] == [1, 2, 1, 2]
 
 
-def test_a_history_that_always_grows_is_an_error(client: RunClient) -> None:
-    grown = FULL
-
-    def answer(_: Request) -> Answer:
-        nonlocal grown
-        grown += 1
-        return response({"total": grown, "rows": [_row(_ms(START)) for _ in range(FULL)]})
-
-    with serving(answer) as server, pytest.raises(ContractError, match="grew"):
-        client(_list(START, START + timedelta(days=1)), base_url=server.url)
-    assert len(server.requests) == 2 * MOST_RESTARTS
-
-
-def test_each_page_is_retried_on_its_own(client: RunClient) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_page_is_retried_on_its_own_and_the_list_is_never_a_part(
+    client: RunClient, fails: bool
+) -> None:
     history = History(*(_ms(START) + step for step in range(5 * FULL // 2)))
-    tries: dict[int, int] = {}
+    tries = dict.fromkeys(("1", "2", "3"), 0)
 
     def answer(request: Request) -> Answer:
-        current = int(dict(request.query)["current"])
-        tries[current] = tries.get(current, 0) + 1
-        return reset() if tries[current] < 3 else history(request)
+        current = dict(request.query)["current"]
+        tries[current] += 1
+        is_lost = tries[current] < 3 or (fails and current == "3")
+        return reset() if is_lost else history(request)
 
     with serving(answer) as server:
-        done = client(_list(START, START + timedelta(days=1)), base_url=server.url)
-    assert len(done) == 5 * FULL // 2
-    assert tries == {1: 3, 2: 3, 3: 3}
-
-
-def test_a_page_that_fails_is_an_error_and_not_a_partial_list(client: RunClient) -> None:
-    history = History(*(_ms(START) + step for step in range(5 * FULL // 2)))
-
-    def answer(request: Request) -> Answer:
-        return reset() if dict(request.query)["current"] == "3" else history(request)
-
-    with serving(answer) as server, pytest.raises(NetworkError) as caught:
-        client(_list(START, START + timedelta(days=1)), base_url=server.url)
-    assert caught.value.attempts == 3
-
-
-@pytest.mark.parametrize(
-    ("page", "where"),
-    [
-        ([], "$: expected an object, got an array"),
-        ({"rows": []}, "$.total: missing"),
-        ({"total": -1, "rows": []}, "$.total: expected a whole number"),
-        ({"total": 1, "rows": [1]}, "$.rows[0]: expected an object, got a number"),
-        ({"total": 1, "rows": [_row(0)]}, f"$.rows[0].{TIME_NAME}: expected a time in millisec"),
-    ],
-)
-def test_a_page_that_breaks_the_contract_names_the_place(
-    client: RunClient, page: Any, where: str
-) -> None:
-    with serving(response(page)) as server, pytest.raises(ContractError) as caught:
-        client(_list(), base_url=server.url)
-    assert where in str(caught.value)
+        [done] = client(in_turn(_list(START, START + timedelta(days=1))), base_url=server.url)
+    assert isinstance(done, NetworkError) if fails else len(done) == 5 * FULL // 2
+    assert set(tries.values()) == {3}
 
 
 @pytest.mark.parametrize("time", [TIMES["minimum"], TIMES["maximum"]])

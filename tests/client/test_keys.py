@@ -46,8 +46,10 @@ FORMS: dict[str, Callable[[str, Path], str | bytes | Path]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["RSA", "Ed25519"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [*(("Ed25519", form) for form in FORMS), ("RSA", "text"), ("RSA", "encrypted file")],
+)
 def test_every_form_of_a_key_signs_what_is_sent(tmp_path: Path, kind: str, form: str) -> None:
     options: dict[str, Any] = {
         "private_key": FORMS[form](kind, tmp_path),
@@ -72,68 +74,64 @@ PUBLIC = (
 )
 KINDS = "must be Ed25519, or RSA of 2048 or 4096 bits"
 NO_PEM = "is not PEM; give the text of the file, or its path as a pathlib.Path"
+OPENSSH_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
 OPENSSH = "is in OpenSSH's format; PKCS#8 is needed, from openssl genpkey"
 DAMAGED = "is not a private key in PEM (PKCS#8)"
 BROKEN = b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"
 UNENCRYPTED = "was given for a key that is not encrypted"
 
 
+WRONG_KEYS: list[tuple[Any, str]] = [
+    (PUBLIC, "is a public key; the private one is needed to sign"),
+    (_pem_of(ec.generate_private_key(ec.SECP256R1())), KINDS),
+    (_pem_of(WEAK_RSA), KINDS),
+    *((text, NO_PEM) for text in ("garbage", "/etc/key.pem", "", "ключ", "\udcff")),
+    (BROKEN, DAMAGED),
+    (ED25519.replace("C4CAQ", "C4DAQ"), DAMAGED),
+    (Path("/nonexistent"), "cannot be read: No such file or directory: '/nonexistent'"),
+    (Path("\0"), "is not a path"),
+    (Path("/"), "cannot be read: Is a directory: '/'"),
+    (7, "must be PEM text, bytes or the path of a file"),
+]
+WRONG_PASSWORDS = [
+    (_encrypted("Ed25519"), "wrong", "does not decrypt the private key"),
+    *((_encrypted("RSA"), password, "is missing") for password in (None, "")),
+    *((ED25519, password, UNENCRYPTED) for password in (PASSWORD, "")),
+    (ED25519, 7, "must be text or bytes"),
+    (None, "x", "was given without a private key; remove it"),
+]
+
+
 @pytest.mark.parametrize(
-    ("key", "problem"),
+    ("option", "problem", "options"),
     [
-        (PUBLIC, "is a public key; the private one is needed to sign"),
-        (_pem_of(ec.generate_private_key(ec.SECP256R1())), KINDS),
-        (_pem_of(WEAK_RSA), KINDS),
-        ("garbage", NO_PEM),
-        ("/etc/key.pem", NO_PEM),
-        ("", NO_PEM),
-        ("ключ", NO_PEM),
-        ("\udcff", NO_PEM),
-        (BROKEN, DAMAGED),
-        (ED25519.replace("C4CAQ", "C4DAQ"), DAMAGED),
-        (
-            Path("/nonexistent/key.pem"),
-            "cannot be read: No such file or directory: '/nonexistent/key.pem'",
+        *(("private_key", problem, {"private_key": key}) for key, problem in WRONG_KEYS),
+        *(
+            (
+                "private_key_password",
+                problem,
+                {"private_key": key, "private_key_password": password}
+                | ({} if key else {"api_secret": API_SECRET}),
+            )
+            for key, password, problem in WRONG_PASSWORDS
         ),
-        (Path("\0"), "is not a path"),
-        (Path("/"), "cannot be read: Is a directory: '/'"),
-        (7, "must be PEM text, bytes or the path of a file"),
+        # It is named before the password.
+        ("private_key", OPENSSH, {"private_key": OPENSSH_KEY, "private_key_password": PASSWORD}),
     ],
 )
-def test_what_is_wrong_with_a_key(key: Any, problem: str) -> None:
-    _assert_refused("private_key", problem, private_key=key)
-
-
-@pytest.mark.parametrize(
-    ("key", "password", "problem"),
-    [
-        (_encrypted("Ed25519"), "wrong", "does not decrypt the private key"),
-        (_encrypted("RSA"), None, "is missing"),
-        (_encrypted("RSA"), "", "is missing"),
-        (ED25519, PASSWORD, UNENCRYPTED),
-        (ED25519, "", UNENCRYPTED),
-        (ED25519, 7, "must be text or bytes"),
-        (None, "x", "was given without a private key; remove it"),
-    ],
-)
-def test_what_is_wrong_with_a_password(key: Any, password: Any, problem: str) -> None:
-    secret = {"api_secret": API_SECRET} if key is None else {"private_key": key}
-    _assert_refused("private_key_password", problem, private_key_password=password, **secret)
-
-
-def test_the_format_and_the_second_secret_are_named_before_the_password() -> None:
-    openssh = "-----BEGIN OPENSSH PRIVATE KEY-----"
-    _assert_refused("private_key", OPENSSH, private_key=openssh, private_key_password=PASSWORD)
-    with pytest.raises(ConfigurationError, match="cannot be combined with api_secret"):
-        SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
-
-
-def _assert_refused(option: str, problem: str, **options: Any) -> None:
+def test_what_is_wrong_with_a_key_or_a_password(
+    option: str, problem: str, options: dict[str, Any]
+) -> None:
     with pytest.raises(ConfigurationError) as caught:
         SmallLiabilityClient(api_key=API_KEY, **options)
     assert (caught.value.option, caught.value.problem) == (option, problem)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_there_is_one_secret() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be combined with api_secret"):
+        SmallLiabilityClient(api_key=API_KEY, api_secret=API_SECRET, private_key=ED25519)
 
 
 @pytest.fixture

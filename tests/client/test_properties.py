@@ -1,57 +1,19 @@
 """A call returns exact coins or raises an error of this package, whatever the answer."""
 
 import json
-from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
-from binance_small_liability import Coin, SmallLiabilityError
-from hypothesis import HealthCheck, example, given, settings
+from binance_small_liability import SmallLiabilityError
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import ListCoins
-from tests.wire import Answer, serving
+from tests.clients import RunClient, run_async, run_sync
+from tests.wire import closed, serving
 from tools.operations import LIST_COINS
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
-
-# Seconds; enough if no answer may arrive.
-QUICK = {"max_attempts": 1, "timeout": 1.0}
-thorough = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
-class Server:
-    """A server whose next answer can be set."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = b""
-        self.url = ""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server()
-    with serving(lambda _: server.answer) as wire:
-        server.url = wire.url
-        yield server
-
-
-def _outcome(list_coins: ListCoins, url: str) -> list[Coin] | SmallLiabilityError:
-    try:
-        return list_coins(base_url=url, **QUICK)
-    except SmallLiabilityError as error:
-        return error
-
-
-def _sent_and_closed(content: bytes) -> Answer:
-    return lambda connection: connection.sendall(content)
-
 
 # Bytes that resemble HTTP enough to be parsed in part.
 _http_bytes = st.lists(
@@ -74,14 +36,6 @@ _http_bytes = st.lists(
 ).map(b"".join)
 
 
-@given(content=_http_bytes)
-@thorough
-def test_any_bytes(server: Server, list_coins: ListCoins, content: bytes) -> None:
-    server.answer = _sent_and_closed(content)
-    outcome = _outcome(list_coins, server.url)
-    assert isinstance(outcome, SmallLiabilityError) or outcome == []
-
-
 _header_names = st.one_of(
     st.sampled_from(["Retry-After", "Location", "Set-Cookie", "Content-Encoding", "Content-Type"]),
     st.sampled_from([str(LIST_COINS.generated.weight_header), "Date", "WWW-Authenticate"]),
@@ -102,18 +56,25 @@ _json = st.recursive(
 _bodies = st.binary(max_size=50) | _json.map(lambda value: json.dumps(value).encode())
 
 
-@given(
-    status=st.integers(200, 999),
-    headers=st.dictionaries(_header_names, _header_values, max_size=4),
-    body=_bodies,
-)
-@thorough
-@example(status=200, headers={"Set-Cookie": "x; expires=\xff"}, body=b"[]")
-def test_any_status_headers_and_body(
-    server: Server, list_coins: ListCoins, status: int, headers: dict[str, str], body: bytes
-) -> None:
+def _response(status: int, headers: dict[str, str], body: bytes) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    server.answer = _sent_and_closed("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-    outcome = _outcome(list_coins, server.url)
-    assert isinstance(outcome, list | SmallLiabilityError)
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+_headers = st.dictionaries(_header_names, _header_values, max_size=4)
+_responses = st.builds(_response, st.integers(200, 999), _headers, _bodies)
+
+
+@pytest.mark.parametrize("client", [run_sync, run_async])
+def test_any_answer_is_a_result_or_an_error_of_this_package(client: RunClient) -> None:
+    @given(answer=_http_bytes | _responses)
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @example(answer=_response(200, {"Set-Cookie": "x; expires=\xff"}, b"[]"))
+    def check(answer: bytes) -> None:
+        with serving(lambda _: closed(answer)) as server, suppress(SmallLiabilityError):
+            # A short timeout, because no answer may arrive.
+            coins = client(LIST_COINS.call, base_url=server.url, max_attempts=1, timeout=1)
+            assert isinstance(coins, list)
+
+    check()

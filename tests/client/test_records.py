@@ -21,28 +21,24 @@ def _body(**values: str) -> bytes:
     return ("[{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}]").encode()
 
 
-@pytest.mark.parametrize("field", ["principal", "interest", "liabilityQty"])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "123456789012.123456789012345678",
-        '"123456789012.123456789012345678"',
-        "1E-8",
-        "3",
-        "-0.5",
-        "1e+20",
-        "0.1000",
-        "9" * 5000,
-        "0." + "1" * 5000,
-    ],
-)
-def test_amounts_are_exact(list_coins: ListCoins, field: str, text: str) -> None:
-    with serving(response(_body(**{field: text}))) as server:
-        [coin] = list_coins(base_url=server.url)
-    amount = getattr(coin, {"liabilityQty": "liability_qty"}.get(field, field))
-    assert type(amount) is Decimal
-    # Digits and exponent, not only the value: 0.1000 stays 0.1000.
-    assert amount.as_tuple() == Decimal(text.strip('"')).as_tuple()
+AMOUNTS = [
+    "123456789012.123456789012345678",
+    '"123456789012.123456789012345678"',
+    *("1E-8", "3", "-0.5", "1e+20", "0.1000"),
+    "9" * 5000,
+    "0." + "1" * 5000,
+]
+
+
+def test_amounts_are_exact(list_coins: ListCoins) -> None:
+    coins = [_body(principal=text, interest=text, liabilityQty=text)[1:-1] for text in AMOUNTS]
+    with serving(response(b"[" + b",".join(coins) + b"]")) as server:
+        found = list_coins(base_url=server.url)
+    for text, coin in zip(AMOUNTS, found, strict=True):
+        for amount in (coin.principal, coin.interest, coin.liability_qty):
+            assert type(amount) is Decimal
+            # Digits and exponent, not only the value: 0.1000 stays 0.1000.
+            assert amount.as_tuple() == Decimal(text.strip('"')).as_tuple()
 
 
 @pytest.mark.parametrize(

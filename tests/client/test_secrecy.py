@@ -29,12 +29,13 @@ from binance_small_liability import (
     SmallLiabilityError,
 )
 from binance_small_liability._io import real_time
+from binance_small_liability._io.threads import run
 from binance_small_liability._secrets import Hidden
 from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.redis import RedisLimits
 
 from tests.client.test_keys import ED25519
-from tests.clients import RunClient
+from tests.clients import RunClient, finished
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -47,12 +48,11 @@ from tests.wire import (
     stalled,
 )
 from tools.contract import TIME_PATH
-from tools.operations import OPERATIONS, Operation
+from tools.operations import LIST_COINS, OPERATIONS, Operation
 
 # Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
-Client = SmallLiabilityClient | AsyncSmallLiabilityClient
 Call = Callable[[Any], Any]
 
 KEY = "CanaryKey0123456789"
@@ -93,30 +93,29 @@ def records() -> Iterator[Records]:
     root.setLevel(level)
 
 
-def _call_sync(call: Call, url: str, timeout: float) -> list[Any]:
+async def _searched(client: Any, call: Call) -> list[Any]:
     """The objects to search after a call: the client, and the error if there is one."""
-    with SmallLiabilityClient.from_env(base_url=url, timeout=timeout, max_attempts=2) as client:
-        try:
-            return [client, call(client)]
-        except SmallLiabilityError as error:
-            return [client, error]
+    try:
+        return [client, await finished(call(client))]
+    except SmallLiabilityError as error:
+        return [client, error]
 
 
-def _call_async(call: Call, url: str, timeout: float, **options: Any) -> list[Any]:
-    async def run() -> list[Any]:
-        async with AsyncSmallLiabilityClient.from_env(
-            base_url=url, timeout=timeout, max_attempts=2, **options
-        ) as client:
-            try:
-                return [client, await call(client)]
-            except SmallLiabilityError as error:
-                return [client, error]
-
-    return asyncio.run(run())
+def _call_sync(call: Call, **options: Any) -> list[Any]:
+    with SmallLiabilityClient.from_env(**options) as client:
+        return run(_searched(client, call))
 
 
-def _call_aiohttp(call: Call, url: str, timeout: float) -> list[Any]:
-    return _call_async(call, url, timeout, transport=AiohttpTransport())
+def _call_async(call: Call, **options: Any) -> list[Any]:
+    async def searched() -> list[Any]:
+        async with AsyncSmallLiabilityClient.from_env(**options) as client:
+            return await _searched(client, call)
+
+    return asyncio.run(searched())
+
+
+def _call_aiohttp(call: Call, **options: Any) -> list[Any]:
+    return _call_async(call, transport=AiohttpTransport(), **options)
 
 
 def _echo(request: Request) -> str:
@@ -182,36 +181,38 @@ ECHOES: dict[str, Callable[[Request], Answer]] = {
 }
 
 
-@pytest.fixture
-def key_file(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _searches() -> Iterator[Any]:
+    """Every transport with one operation, and every operation with one transport."""
+    turn = itertools.cycle((_call_sync, _call_async, _call_aiohttp))
+    for operation in OPERATIONS:
+        for kind, answers in (("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)):
+            for calling in itertools.islice(turn, 3 if operation is LIST_COINS else 1):
+                name = "echoes" if answers is ECHOES else "answers"
+                case_id = f"{operation.name}-{calling.__name__}-{kind}-{name}"
+                yield pytest.param(operation, calling, kind, answers, id=case_id)
+
+
+@pytest.mark.parametrize(("operation", "calling", "kind", "answers"), [*_searches()])
+def test_no_canary_is_found(
+    operation: Operation,
+    calling: Callable[..., list[Any]],
+    kind: str,
+    answers: dict[str, Callable[[Request], Answer]],
+    records: Records,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if request.param == "Ed25519":
+    if kind == "Ed25519":
         file = tmp_path / "key.pem"
         file.write_text(ED25519)
         monkeypatch.delenv("BINANCE_API_SECRET")
         monkeypatch.setenv("BINANCE_PRIVATE_KEY_FILE", str(file))
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-@pytest.mark.parametrize("calling", [_call_sync, _call_async, _call_aiohttp])
-@pytest.mark.parametrize(
-    ("key_file", "answers"),
-    [("HMAC", ANSWERS), ("HMAC", ECHOES), ("Ed25519", ECHOES)],
-    indirect=["key_file"],
-    ids=["HMAC", "HMAC echo", "Ed25519 echo"],
-)
-@pytest.mark.usefixtures("key_file")
-def test_no_canary_is_found(
-    calling: Callable[[Call, str, float], list[Any]],
-    operation: Operation,
-    answers: dict[str, Callable[[Request], Answer]],
-    records: Records,
-) -> None:
     for name, answer in answers.items():
         records.kept.clear()
         with serving(answer) as server:
-            found = calling(operation.call, server.url, 0.5 if name == "silence" else 30)
+            timeout = 0.5 if name == "silence" else 30
+            options = {"base_url": server.url, "timeout": timeout, "max_attempts": 2}
+            found = calling(operation.call, **options)
         canaries = {KEY, SECRET}
         if operation.generated.signed:
             canaries |= _signatures(server)
@@ -276,24 +277,21 @@ def _reachable(thing: object, seen: set[int]) -> Iterator[str]:
         yield from _reachable(child, seen)
 
 
-@pytest.mark.parametrize("client", [SmallLiabilityClient, AsyncSmallLiabilityClient])
 @pytest.mark.parametrize(
-    "wrong",
+    ("variable", "value"),
     [
-        {"BINANCE_API_KEY": f"{KEY} "},
-        {"BINANCE_API_SECRET": f"{SECRET}\n"},
-        {"BINANCE_PRIVATE_KEY_FILE": "/nonexistent"},
+        ("BINANCE_API_KEY", f"{KEY} "),
+        ("BINANCE_API_SECRET", f"{SECRET}\n"),
+        ("BINANCE_PRIVATE_KEY_FILE", "/nonexistent"),
     ],
-    ids=str,
 )
 def test_wrong_configuration_shows_nothing(
-    client: type[Client], wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable, value in wrong.items():
-        monkeypatch.setenv(variable, value)
-    del wrong, variable, value
+    monkeypatch.setenv(variable, value)
+    del value
     with pytest.raises(ConfigurationError) as caught:
-        client.from_env()
+        SmallLiabilityClient.from_env()
     _assert_clean({KEY, SECRET}, "configuration", _texts_of(caught.value))
 
 
@@ -417,11 +415,10 @@ def test_a_proxy_over_tls_whose_tunnel_fails_shows_no_password(
 
 
 @pytest.mark.parametrize("kind", ["httpx", "aiohttp"])
-@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
 def test_a_call_that_is_cancelled_shows_nothing(
-    kind: str, received: bytes, records: Records, monkeypatch: pytest.MonkeyPatch
+    kind: str, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cancelled_after(steps: int, proxy: Hidden) -> BaseException | None:
+    async def cancelled_after(steps: int, proxy: Hidden) -> BaseException:
         transport = AiohttpTransport(proxy=proxy.reveal()) if kind == "aiohttp" else None
         async with AsyncSmallLiabilityClient.from_env(
             base_url="http://localhost:9", transport=transport
@@ -430,19 +427,17 @@ def test_a_call_that_is_cancelled_shows_nothing(
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
-            try:
+            with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-            except asyncio.CancelledError as error:
-                return error
-            return None
+            return caught.value
 
-    with serving(lambda _: stalled(received)) as server:
+    answers = itertools.cycle([b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
+    with serving(lambda _: stalled(next(answers))) as server:
         proxy = Hidden(server.url.replace("//", f"//user:{SECRET}@"))
         monkeypatch.setenv("BINANCE_PROXY", proxy.reveal())
         basic = b64encode(f"user:{SECRET}".encode()).decode()
         for steps in range(1, 40):
             error = asyncio.run(cancelled_after(steps, proxy))
-            assert error is not None
             texts = traceback.TracebackException.from_exception(error, capture_locals=True)
             _assert_clean({KEY, SECRET, basic}, f"cancelled after {steps}", texts.format())
         gc.collect()  # aiohttp logs connections that were not closed
