@@ -1,9 +1,11 @@
 """The clients with which the tests make calls."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from inspect import isawaitable
+from types import FrameType
 from typing import Any, TypeAlias
 
 import attrs
@@ -87,3 +89,33 @@ def in_turn(*steps: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return results
 
     return lambda client: run_scenario(lambda call: call(client), calls)
+
+
+def interrupted(
+    call: Callable[[], object], lines: int, begun: Callable[[], object] = lambda: True
+) -> BaseException | None:
+    """What `call` raises if Ctrl-C is pressed after so many lines of the package.
+
+    They are counted from the moment when `begun` is true.
+    """
+    left = lines
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if "binance_small_liability" not in frame.f_code.co_filename:
+            return None
+        if event == "line" and begun():
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except BaseException as error:
+        return error if left <= 0 else None
+    finally:
+        sys.settrace(before)
+    return None

@@ -1,6 +1,8 @@
 """An exchange is sent once, leaves a receipt, and can be confirmed by anyone who has it."""
 
 import asyncio
+import gc
+import itertools
 import json
 import logging
 import pickle
@@ -32,7 +34,7 @@ from binance_small_liability._io import real_time
 from binance_small_liability.testing import FakeBinance
 from binance_small_liability_api.values import milliseconds, moment
 
-from tests.clients import CREDENTIALS, RunClient, in_turn, run_async, run_sync
+from tests.clients import CREDENTIALS, RunClient, in_turn, interrupted, run_async, run_sync
 from tests.wire import Answer, Request, closed, reset, response, serving, stalled
 from tools.contract import TIME_PATH
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, TIME_NAME
@@ -251,6 +253,24 @@ def test_an_interrupted_exchange_leaves_a_receipt(
             _exchange(client)
     signal.signal(signal.SIGUSR1, before)
     _assert_left(caught.value, caplog)
+
+
+# What the interrupted line would have closed or awaited is left to the garbage collection.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_an_interruption_at_any_line_after_sending_leaves_a_receipt() -> None:
+    def call() -> None:
+        _exchange(SmallLiabilityClient(base_url=server.url, **CREDENTIALS))
+
+    with serving(ACCEPTED) as server:
+        for lines in itertools.count(1, 2):
+            server.requests.clear()
+            error = interrupted(call, lines, lambda: server.requests)
+            if error is None:
+                break
+            assert vars(error)["receipt"].assets == ("BTC", "ETH"), lines
+    assert lines > 100
+    gc.collect()
 
 
 def test_an_exchange_that_is_cancelled_before_it_is_sent_leaves_none(

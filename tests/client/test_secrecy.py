@@ -7,13 +7,11 @@ import logging
 import pickle
 import re
 import ssl
-import sys
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -35,7 +33,7 @@ from binance_small_liability.aiohttp import AiohttpTransport
 from binance_small_liability.redis import RedisLimits
 
 from tests.client.test_keys import ED25519
-from tests.clients import RunClient, finished
+from tests.clients import RunClient, finished, interrupted
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -336,31 +334,6 @@ def test_a_short_key_is_not_redacted_within_words() -> None:
     assert caught.value.msg == "Invalid API-key."
 
 
-def _interrupted(call: Callable[[], object], lines: int) -> BaseException | None:
-    """What `call` raises if Ctrl-C is pressed after so many lines of the package."""
-    left = lines
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal left
-        if "binance_small_liability" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    except BaseException as error:
-        return error if left <= 0 else None
-    finally:
-        sys.settrace(before)
-    return None
-
-
 def _locals(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -383,7 +356,7 @@ def test_an_interruption_at_any_line_shows_nothing(monkeypatch: pytest.MonkeyPat
         interruptions = 0
         for lines in itertools.count(1, 7):
             client = SmallLiabilityClient.from_env(base_url="http://localhost:9", max_attempts=1)
-            error = _interrupted(call, lines)
+            error = interrupted(call, lines)
             if not isinstance(error, KeyboardInterrupt):
                 break
             interruptions += 1
