@@ -1,5 +1,6 @@
 """The command starts and ends: installed, as a module, in one file, and interrupted."""
 
+import json
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ from binance_small_liability.cli.parser import parser
 
 from tests.cli.command import COINS, SHELL_COMMAND, Captured, assert_one_line
 from tests.conftest import running
-from tests.processes import ended, output
+from tests.processes import ended
 from tests.wire import response, serving
 
 
@@ -31,11 +32,6 @@ def test_without_the_extra_a_message_names_it(
     assert printed == ""
     assert_one_line(line)
     assert 'pip install "binance-small-liability[cli]"' in line
-
-
-def test_it_runs_as_a_module_too() -> None:
-    shown = output(sys.executable, "-m", "binance_small_liability", "--version")
-    assert shown.startswith("binance-small-liability 0.")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], []])
@@ -54,14 +50,15 @@ def test_the_help_of_a_command_shows_the_default_of_each_value(name: str) -> Non
     assert silent == (["env_file"] if name != "mock" else [])
 
 
-def test_an_interrupt_ends_it_without_output() -> None:
+def test_an_interrupt_ends_it_without_output_also_as_a_module() -> None:
     def wait(connection: socket.socket) -> None:
         process.send_signal(signal.SIGINT)
         connection.recv(1)
 
+    module = (sys.executable, "-m", "binance_small_liability")
     with (
         serving(lambda _: wait) as server,
-        running(SHELL_COMMAND, "list", "--base-url", server.url, stderr=subprocess.PIPE) as process,
+        running(*module, "list", "--base-url", server.url, stderr=subprocess.PIPE) as process,
     ):
         assert process.communicate(timeout=20) == (b"", b"")
     assert process.returncode == 130
@@ -101,51 +98,41 @@ _PACKAGES = """binance_small_liability binance_small_liability_api binance_small
 anyio attr attrs certifi h11 httpcore httpx idna prettytable shtab typing_extensions wcwidth"""
 
 
-@pytest.fixture(scope="module")
-def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command as a zipapp, without metadata and files on the disk."""
-    folder = tmp_path_factory.mktemp("zipapp")
+# Runs the file with each list of arguments.
+_RUN_FILE = """
+import json, runpy, sys
+for sys.argv in json.loads(sys.argv[1]):
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        print("ended with", end.code)
+"""
+
+
+def test_in_one_file_it_lists_knows_its_version_and_needs_the_contract_only_for_mock(
+    tmp_path: Path,
+) -> None:
+    """As a zipapp, without metadata and files on the disk."""
     for name in _PACKAGES.split():
         spec = find_spec(name)
         assert spec is not None
         assert spec.origin is not None
         origin = Path(spec.origin)
         if origin.name == "__init__.py":
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(origin.parent, folder / "app" / name, ignore=ignored)
+            ignored = shutil.ignore_patterns("__pycache__", "openapi.json")
+            shutil.copytree(origin.parent, tmp_path / "app" / name, ignore=ignored)
         else:
-            shutil.copy(origin, folder / "app")
-    file = folder / "command.pyz"
-    zipapp.create_archive(folder / "app", file, main="binance_small_liability_command:main")
-    return file
-
-
-def _run_file(file: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    # Without site-packages, and so without the metadata of this project.
-    return ended(sys.executable, "-E", "-S", file, *arguments)
-
-
-def test_in_one_file_it_lists(one_file: Path) -> None:
+            shutil.copy(origin, tmp_path / "app")
+    file = tmp_path / "command.pyz"
+    zipapp.create_archive(tmp_path / "app", file, main="binance_small_liability_command:main")
     with serving(response(COINS)) as server:
-        done = _run_file(one_file, "list", "--base-url", server.url)
-    assert done.stderr == ""
-    assert "ETH\t" in done.stdout
-
-
-def test_in_one_file_it_knows_its_version(one_file: Path) -> None:
-    done = _run_file(one_file, "--version")
-    assert (done.stdout, done.stderr) == (f"binance-small-liability {__version__}\n", "")
-
-
-def test_in_one_file_without_the_contract_mock_says_what_is_missing(
-    one_file: Path, tmp_path: Path
-) -> None:
-    shutil.unpack_archive(one_file, tmp_path / "app", "zip")
-    contract = tmp_path / "app/binance_small_liability_api/openapi.json"
-    contract.unlink()
-    less = tmp_path / "less.pyz"
-    zipapp.create_archive(tmp_path / "app", less)
-    done = _run_file(less, "mock", "--port", "0")
-    assert done.returncode == 1
+        runs = (["list", "--base-url", server.url], ["--version"], ["mock", "--port", "0"])
+        wanted = json.dumps([[str(file), *arguments] for arguments in runs])
+        # Without site-packages, and so without the metadata of this project.
+        done = ended(sys.executable, "-E", "-S", "-c", _RUN_FILE, wanted)
+    listed, versioned, mocked, rest = done.stdout.split("ended with ")
+    assert "ETH\t" in listed
+    assert versioned == f"0\nbinance-small-liability {__version__}\n"
+    assert (mocked, rest) == ("0\n", "1\n")
     assert_one_line(done.stderr)
     assert "openapi.json, is missing" in done.stderr

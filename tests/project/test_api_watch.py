@@ -1,6 +1,7 @@
 """The shell steps of the workflow api-watch, run in a copy of this project.
 
-Pages come from a local server. `make` and `gh` are replaced: one needs a release, one needs GitHub.
+Pages come from a local server. `make`, `gh` and the check of the contract are replaced: they need a
+release, GitHub and Prism. Other tests run them.
 """
 
 import os
@@ -14,8 +15,8 @@ from pathlib import Path
 import yaml
 
 from tests.tools import random_pages
-from tests.wire import Request, response, serving
-from tools.contract import LIST_PATH, ROOT, today
+from tests.wire import Request, WireServer, response, serving
+from tools.contract import ROOT, today
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES
 
 JOBS = yaml.safe_load((ROOT / ".github/workflows/api-watch.yml").read_text("utf-8"))["jobs"]
@@ -36,12 +37,22 @@ GIT = """
 git init --quiet --bare ../remote
 git init --quiet --initial-branch=main
 git remote add origin ../remote
-printf '/.venv\\n/node_modules\\n' > .git/info/exclude
 git add .
 git -c user.name=A -c user.email=a@example.org commit --quiet --message=A
 """
-# What it replaces: make setup, make contract; gh pr list, which lists what was created.
-MAKE = '[ "$1" != generate ] || { python generated/generate.py && python -m tools.guides; }'
+# What they replace: make setup, generate and contract; the check of the contract, which must get
+# the new contract while the old one is in its place; gh pr list, which lists what was created.
+# CODE is the exit code of the comparison.
+MAKE = '[ "$1" != generate ] || echo generated > generated/new.py'
+PYTHON = f"""
+case "$2$CODE" in
+  tools.check_spec*)
+    diff openapi.yaml "$3" >&2
+    exec {sys.executable} -m tools.check_spec no.yaml ;;
+  tools.check_page?*) echo "code $CODE"; exit "$CODE" ;;
+  *) exec {sys.executable} "$@" ;;
+esac
+"""
 GH = """
 if [ "$2$DENIED" = create1 ]; then sed -i s/create/denied/ "$LOG"; echo denied >&2; exit 1; fi
 [ "$2" != list ] || grep --only-matching create "$LOG" || true
@@ -54,22 +65,18 @@ class Copy:
     def __init__(self, folder: Path, certificate: str) -> None:
         self.folder, self.temp, self.log = folder / "copy", folder / "temp", folder / "log"
         self.output = folder / "output"
-        for name in ("generated", "wrapper", "tools", "docs/pages"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
-        for name in ("README.md", ".gitignore", "openapi.yaml"):
+        for name in ("generated", "tools"):
+            shutil.copytree(ROOT / name, self.folder / name)
+        for name in (".gitignore", "openapi.yaml"):
             shutil.copy(ROOT / name, self.folder)
-        for name in (".venv", "node_modules"):
-            (self.folder / name).symlink_to(ROOT / name)
-        programs = folder / "bin"
-        programs.mkdir()
-        for name, script in (("make", MAKE), ("gh", GH)):
+        programs = self.folder / ".venv/bin"
+        programs.mkdir(parents=True)
+        for name, script in (("make", MAKE), ("gh", GH), ("python", PYTHON)):
             (programs / name).write_text(f'#!/bin/bash\necho {name} "$@" >> "$LOG"\n{script}\n')
             (programs / name).chmod(0o755)
-        packages = [str(self.folder / each) for each in ("generated", "wrapper")]
-        path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+        packages = [str(self.folder / "generated"), str(ROOT / "wrapper")]
         self.environment = {
-            "PATH": os.pathsep.join(path),
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(packages),
             "CURL_CA_BUNDLE": certificate,
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -101,46 +108,41 @@ class Copy:
                     return done.stdout + done.stderr
         return self.output.read_text()
 
-    def compare(self, tls: ssl.SSLContext, old: str, new: str) -> str:
-        """Runs the first job while the server has changed pages."""
-
-        def answer(sent: Request) -> bytes:
-            return response(PAGES[sent.path].replace(old, new).encode(), content_type="text/plain")
-
+    def compare(self, server: WireServer, **environment: str) -> str:
+        """Runs the first job with the server's pages."""
         shutil.rmtree(self.temp, ignore_errors=True)
         self.temp.mkdir()
-        with serving(answer, tls) as server:
-            return self.run("compare", PAGES=server.url)
+        return self.run("compare", PAGES=server.url, **environment)
 
 
 def test_a_changed_page_becomes_one_pull_request(
     tmp_path: Path, tls_server: ssl.SSLContext
 ) -> None:
     copy = Copy(tmp_path, os.environ["SSL_CERT_FILE"])
-    assert copy.compare(tls_server, "", "") == "differs=false\n"
-    assert "no method and path" in copy.compare(tls_server, "GET `", "`")
-    weight = f"{WEIGHT}({LIMITER})", f"{OTHER}({LIMITER})"
-    assert copy.compare(tls_server, *weight) == "differs=true\n"
+    old, new = f"{WEIGHT}({LIMITER})", f"{OTHER}({LIMITER})"
+
+    def answer(sent: Request) -> bytes:
+        return response(PAGES[sent.path].replace(old, new).encode(), content_type="text/plain")
+
+    with serving(answer, tls_server) as server:
+        assert copy.compare(server, CODE="0") == "differs=false\n"
+        # A page that cannot be read fails the job.
+        assert copy.compare(server, CODE="2") == "code 2\n"
+        assert copy.compare(server) == "differs=true\n"
     body = (copy.temp / "proposal/body.md").read_text("utf-8")
     # No text of the page is Markdown.
-    assert [line for line in body.splitlines() if weight[1] in line and line[:4] != "    "] == []
+    assert [line for line in body.splitlines() if new in line and line[:4] != "    "] == []
     assert f"\n    +      x-request-weight: {OTHER}\n" in body
-    assert f"\n    BREAKS: {LIST_PATH}: x-request-weight is {OTHER} instead of {WEIGHT}" in body
+    assert f"\n    >       x-request-weight: {OTHER}\n" in body
+    assert "\n    no.yaml" in body
     assert "denied" in copy.run("propose", DENIED="1")
     for _ in range(2):
         assert copy.run("propose", DENIED="") == ""
     calls = copy.log.read_text("utf-8").splitlines()
-    assert [call.split()[2] for call in calls if call.startswith("gh")] == [
-        "list",
-        "denied",
-        "list",
-        "list",
-        "create",
-        "list",
-    ]
+    asked = [call.split()[2] for call in calls if call.startswith("gh")]
+    assert asked == ["list", "denied", "list", "list", "create", "list"]
     changed = copy.shell("git diff --name-only main api-watch").stdout.split()
-    operation = "generated/binance_small_liability_api/operations/list_coins.py"
-    assert {"openapi.yaml", operation, "docs/pages/limits.md"} <= set(changed)
+    assert changed == ["generated/new.py", "openapi.yaml"]
     # A branch that a person edited stays.
     edit = "echo '#' >> openapi.yaml; git commit --quiet --all --amend --message=B"
     copy.shell(f"{edit} --author='A <a@example.org>'; git push --quiet --force origin api-watch")

@@ -35,10 +35,6 @@ GUIDES = guides.PAGES
 PAGES = guides.pages()
 
 
-def is_missing_a_package(block: Block) -> bool:
-    return block.marker == "needs" and importlib.util.find_spec(block.reason) is None
-
-
 def scripts(page: Path) -> list[Block]:
     """The Python that runs, from top to bottom. Each section has a namespace of its own."""
     return [
@@ -58,10 +54,6 @@ def test_code_fits_into_its_column() -> None:
         if len(line) > 84
     ]
     assert wide == []
-
-
-def with_code(language: str) -> list[Path]:
-    return [page for page in PAGES if any(block.language == language for block in blocks(page))]
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +89,9 @@ def execute(block: Block, page: Path, names: dict[str, Any]) -> None:
     exec(compile(block.text, page.name, "exec"), names)  # noqa: S102 - the code of this project
 
 
-@pytest.mark.parametrize("page", with_code("python"), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [each for each in PAGES if scripts(each)], ids=lambda page: page.stem
+)
 def test_python_runs(
     page: Path, fake_binance: FakeBinance, fake_binance_url: str, request: pytest.FixtureRequest
 ) -> None:
@@ -112,7 +106,7 @@ def test_python_runs(
     for _, section in groupby(scripts(page), lambda block: block.section):
         names: dict[str, Any] = {}
         for block in section:
-            if is_missing_a_package(block):
+            if block.marker == "needs" and importlib.util.find_spec(block.reason) is None:
                 missing.append(block.reason)
             else:
                 # Each block finds the same debts.
@@ -134,13 +128,9 @@ def test_types_are_strict(tmp_path: Path) -> None:
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     # Users see what their versions of pandas and vcrpy offer.
-    options = (
-        "--strict",
-        "--disable-error-code=import-untyped",
-        "--cache-dir",
-        ROOT / ".mypy_cache/guides",
-    )
-    output(sys.executable, "-m", "mypy", *options, tmp_path, cwd=ROOT)
+    options = ("--strict", "--disable-error-code=import-untyped")
+    cache = ("--cache-dir", ROOT / ".mypy_cache/guides")
+    output(sys.executable, "-m", "mypy", *options, *cache, tmp_path, cwd=ROOT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -148,9 +138,8 @@ def test_marked_parts_and_outputs_are_up_to_date(page: Path) -> None:
     assert page.read_text("utf-8") == guides.written(page), "run `make generate`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_install_lines_have_quotes_that_every_shell_knows(page: Path) -> None:
-    assert re.findall("pip install '.*", page.read_text("utf-8")) == []
+def test_install_lines_have_quotes_that_every_shell_knows() -> None:
+    assert [page.name for page in PAGES if "pip install '" in page.read_text("utf-8")] == []
 
 
 def test_the_tests_that_guides_show_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,15 +199,16 @@ def test_the_reference_has_every_public_name() -> None:
     assert shown == set(binance_small_liability.__all__) - {"operations", "__version__"}
 
 
-@pytest.mark.parametrize(
-    "page", [*ROOT.glob("*.md"), *GUIDES.glob("*.md")], ids=lambda page: page.stem
-)
-def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+def test_links_lead_somewhere() -> None:
     # `make docs` copies these.
     made = {"benchmarks.md", "results.svg", "fleet.svg"}
-    local = {link for link in links if "://" not in link} - made
-    assert [link for link in local if not (page.parent / link).exists()] == []
+    broken = [
+        f"{page.name}: {link}"
+        for page in (*ROOT.glob("*.md"), *GUIDES.glob("*.md"))
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+        if "://" not in link and link not in made and not (page.parent / link).exists()
+    ]
+    assert broken == []
 
 
 def test_contributing_names_files_that_exist() -> None:

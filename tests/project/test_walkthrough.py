@@ -3,17 +3,20 @@
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.processes import output
 from tools.contract import LIST_PATH, ROOT
 
 _COPIED = ("openapi.yaml", "generated", "wrapper", "tools", "docs/pages", "README.md")
+# What `make generate` runs after the generator, and then a user's program.
 _USE = """
+from tools import guides
+assert guides.main() is None
 from binance_small_liability import SmallLiabilityClient, operations
 from binance_small_liability.testing import FakeBinance
 fake = FakeBinance()
@@ -65,47 +68,28 @@ def _edit(contract: Any) -> None:
     first["value"][0]["newestTier"] = "A"
 
 
-def _run(folder: Path, *command: str) -> str:
-    """Runs Python in the copy, with its packages; returns the output."""
-    packages = os.pathsep.join(str(folder / name) for name in ("generated", "wrapper"))
-    return output(sys.executable, *command, cwd=folder, env={"PYTHONPATH": packages})
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this project after the edits and what `make generate` runs."""
-    folder = tmp_path_factory.mktemp("copy")
+def test_a_user_sees_the_field_and_calls_the_read_and_the_guides_follow(tmp_path: Path) -> None:
     for name in _COPIED:
-        if (ROOT / name).is_file():
-            shutil.copy(ROOT / name, folder / name)
-        else:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    path = folder / "openapi.yaml"
+        copy = shutil.copy if (ROOT / name).is_file() else shutil.copytree
+        copy(ROOT / name, tmp_path / name)
+    path = tmp_path / "openapi.yaml"
     contract = yaml.safe_load(path.read_text("utf-8"))
     _edit(contract)
     path.write_text(yaml.safe_dump(contract, sort_keys=False), "utf-8")
-    _run(folder, "generated/generate.py")
-    _run(folder, "-m", "tools.guides")
-    return folder
-
-
-def test_a_user_sees_the_field_and_calls_the_read(copy: Path) -> None:
-    (copy / "use.py").write_text(_USE)
-    coins, newer = _run(copy, "-W", "error", "use.py").splitlines()
+    packages = os.pathsep.join(str(tmp_path / name) for name in ("generated", "wrapper"))
+    python = partial(output, sys.executable, cwd=tmp_path, env={"PYTHONPATH": packages})
+    python("generated/generate.py")
+    coins, newer = python("-W", "error", "-c", _USE).splitlines()
     assert "newest_tier='A'" in coins
     assert newer.startswith("[Newer(pair='BTCUSDT', opened=datetime.datetime(2017, 7, 14")
-
-
-def test_the_guides_follow(copy: Path) -> None:
     changed = {
-        str(path.relative_to(copy))
-        for path in [copy / "README.md", *copy.glob("docs/pages/*.md")]
-        if path.read_text("utf-8") != (ROOT / path.relative_to(copy)).read_text("utf-8")
+        str(path.relative_to(tmp_path))
+        for path in [tmp_path / "README.md", *tmp_path.glob("docs/pages/*.md")]
+        if path.read_text("utf-8") != (ROOT / path.relative_to(tmp_path)).read_text("utf-8")
     }
     names = ("command-line", "first-call", "index", "keys", "python")
     pages = {f"docs/pages/{name}.md" for name in names}
     assert changed >= {"README.md", *pages}
-    shown = (copy / "docs/pages/command-line.md").read_text("utf-8")
+    shown = (tmp_path / "docs/pages/command-line.md").read_text("utf-8")
     assert '"newest_tier": "A"' in shown
     assert "list_newer" in shown
