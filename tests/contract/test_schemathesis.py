@@ -32,7 +32,7 @@ def _run(config: Path, url: str) -> None:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """schemathesis writes into the current folder."""
+    """The command writes into the current folder."""
     monkeypatch.chdir(tmp_path)
 
 
