@@ -101,8 +101,6 @@ def test_the_fake_keeps_the_contract_and_refuses_wrong_signatures(
         (response(headers=_WEIGHT, content_type="text/plain"), "Content-Type"),
         (response(status=299, headers=_WEIGHT), "299: Undocumented status code"),
         (response({"code": -2015, "msg": API_KEY}, 401, _WEIGHT), "AuthenticationError: HTTP 401"),
-        (response({"code": "-2015", "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
-        (response({"code": API_KEY, "msg": "No."}, 401, _WEIGHT), "401: Response violates schema"),
         (
             response({"code": f"The key is {API_KEY}", "msg": "No."}, 401, _WEIGHT),
             "401: Response violates schema",

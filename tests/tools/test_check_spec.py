@@ -368,13 +368,6 @@ def test_the_used_weight_is_that_of_the_list(apis: dict[str, Api]) -> None:
     assert found == [f"header {USED}: missing", None]
 
 
-def _loop() -> str:
-    contract = load()
-    contract["components"]["schemas"]["Loop"] = {"$ref": "#/components/schemas/Loop"}
-    _put("json schema items", {"$ref": "#/components/schemas/Loop"})(contract)
-    return json.dumps(contract, default=float)
-
-
 def _edited(folder: Path, old: str, new: str) -> Path:
     path = folder / "other.yaml"
     path.write_text(OPENAPI_YAML.read_text("utf-8").replace(old, new), "utf-8")
@@ -423,15 +416,20 @@ _GET = f"#/paths/{LIST_PATH.replace('/', '~1')}/get"
 _BOMB = "b0: &b0 [x, x]\n" + "".join(f"b{n + 1}: &b{n + 1} [*b{n}, *b{n}]\n" for n in range(40))
 
 
-def _references() -> str:
-    """A short contract that is long without references."""
-    schemas = {
-        f"S{n}": {"anyOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 2} for n in range(40)
-    }
+def _ref(schema: str) -> Any:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _items(schemas: dict[str, Any]) -> str:
+    """A contract whose list has items of the first of `schemas`."""
     contract = load()
-    contract["components"]["schemas"].update(schemas, S40={})
-    _put("json schema items", {"$ref": "#/components/schemas/S0"})(contract)
+    contract["components"]["schemas"].update(schemas)
+    _put("json schema items", _ref(next(iter(schemas))))(contract)
     return json.dumps(contract, default=float)
+
+
+# A short contract that is long without references.
+_REFERENCES = _items({f"S{n}": {"anyOf": [_ref(f"S{n + 1}")] * 2} for n in range(40)} | {"S40": {}})
 
 
 @pytest.mark.parametrize(
@@ -445,7 +443,7 @@ def _references() -> str:
         ("a: [", "line 2, column 1"),
         ("\x00", "control characters are not allowed"),
         (f"{{openapi: 3.1.0, paths: {{{LIST_PATH}: {{get: [1]}}}}}}", "'list' object has no"),
-        (_loop(), "refers to nothing in this file"),
+        (_items({"Loop": _ref("Loop")}), "refers to nothing in this file"),
         (_get_with("{$ref: '#/nothing'}"), "'nothing' is missing"),
         (_get_with("[{$ref: other.yaml}]"), f"{_GET}/x/0 refers to other.yaml, which is outside"),
         (_get_with("{$ref: /etc/passwd}"), f"{_GET}/x refers to /etc/passwd, which is outside"),
@@ -461,7 +459,7 @@ def _references() -> str:
         ("{a: " * 100_000, "it is nested more than 200 deep"),
         ("- " * 100_000, "it is nested more than 200 deep"),
         (_BOMB, "it has more than 200000 values"),
-        (_references(), "the references lead to more than 5000 values"),
+        (_REFERENCES, "the references lead to more than 5000 values"),
         ("a: &a [*a]", "the alias a contains itself"),
         ("#" * (10 * 2**20 + 1), "it is larger than 10 MiB"),
     ],
