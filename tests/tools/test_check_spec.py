@@ -186,7 +186,10 @@ BREAKING: list[list[tuple[str, Change, str]]] = [
         ("the time moves", _put("time servers", ELSEWHERE), f"{TIME_PATH}: {HOST} is no longer"),
     ],
     [
+        ("null", _put("field asset type", ["string", "null"]), "asset: .*got null"),
         ("seconds, no example", _use_seconds, f"{TIME_PATH}: 200 serverTime: never between"),
+    ],
+    [
         ("optional", lambda c: _at(c, "coin required").remove("asset"), "asset: missing"),
         (
             "code is renamed",
