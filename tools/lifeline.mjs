@@ -3,11 +3,12 @@
 import { Worker, isMainThread } from "node:worker_threads";
 
 const wait = `
-  const { readSync } = require("node:fs");
-  try {
-    while (readSync(0, Buffer.alloc(1)));
-  } catch {}
-  process.kill(process.pid, "SIGKILL");
+  const { Socket } = require("node:net");
+  // Not readSync: while a thread is in it, Node cannot exit by itself either.
+  new Socket({ fd: 0, readable: true, writable: false })
+    .on("error", () => {})
+    .on("close", () => process.kill(process.pid, "SIGKILL"))
+    .resume();
 `;
 if (isMainThread) {
   new Worker(wait, { eval: true, execArgv: [] }).unref();

@@ -1,44 +1,50 @@
 """schemathesis checks both servers against the contract with valid and invalid requests.
 
-Importing it takes 1 s, so only the test that needs it does it, not every process of xdist.
+Importing it takes 1 s, so only the tests that need it do it, not every process of xdist.
 """
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from binance_small_liability.testing import FakeBinance
+from click.testing import CliRunner
 from hypothesis import given, settings
 
 from tests.fake.boundless import Boundless
-from tests.processes import output
 from tools.check_generated import PACKAGE
 from tools.contract import LIST_PATH, ROOT, operations, today
 
-_ST = Path(sys.executable).parent / "st"
 # Reading YAML takes 2 s longer.
 _CONTRACT = PACKAGE / "openapi.json"
 _FAKE_CONFIG = ROOT / "tests/contract/schemathesis_fake.toml"
 _PRISM_CONFIG = ROOT / "tests/contract/schemathesis.toml"
 
 
-def _run(folder: Path, config: Path, url: str, **env: str) -> None:
-    command = (_ST, "--config-file", config, "run", _CONTRACT, "--url", url)
-    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
-    said = output(*command, cwd=folder, env=env)
-    assert f"Tested: {len(list(operations(today())))}" in said
+def _run(config: Path, url: str) -> None:
+    from schemathesis.cli import schemathesis
+
+    command = ("--config-file", str(config), "run", str(_CONTRACT), "--url", url)
+    done = CliRunner().invoke(schemathesis, command)
+    assert done.exit_code == 0, done.output
+    assert f"Tested: {len(list(operations(today())))}" in done.output
 
 
-def test_prism_keeps_the_contract(prism_url: str, tmp_path: Path) -> None:
-    _run(tmp_path, _PRISM_CONFIG, prism_url, MOCK_API_KEY="key")
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command writes into the current folder."""
+    monkeypatch.chdir(tmp_path)
 
 
-def test_the_fake_keeps_the_contract(tmp_path: Path) -> None:
+def test_prism_keeps_the_contract(prism_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_API_KEY", "key")
+    _run(_PRISM_CONFIG, prism_url)
+
+
+def test_the_fake_keeps_the_contract() -> None:
     fake = Boundless()
     with fake.serve() as url:
-        _run(tmp_path, _FAKE_CONFIG, url)
+        _run(_FAKE_CONFIG, url)
     assert {received.status for received in fake.requests} == {200, 400, 401, 404, 405}
 
 

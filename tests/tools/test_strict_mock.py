@@ -2,13 +2,14 @@
 
 import os
 import re
+import runpy
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from binance_small_liability.testing import FakeBinance
 
 from tests.cli.command import Captured, succeeds
 from tests.conftest import running
@@ -31,9 +32,14 @@ def test_the_strict_mock_prints_an_env_file_and_serves_until_it_is_interrupted(
         httpx.get(url, trust_env=False)
 
 
-def test_the_demo_says_what_it_does_and_what_to_try_next() -> None:
-    command = (sys.executable, "-m", "tools.demo")
-    shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def test_the_demo_says_what_it_does_and_what_to_try_next(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prism = FakeBinance(api_key="demo", api_secret="demo")
+    monkeypatch.setattr("tools.prism.prism", prism.serve)
+    runpy.run_module("tools.demo", run_name="__main__")
+    assert [received.status for received in prism.requests] == [200]
+    shown = capsys.readouterr().out
     parts = ("Starting Prism", "The coins of Prism", "After the exchange", "What was ex", "Next:")
     places = [shown.index(part) for part in parts]
     assert places == sorted(places)
