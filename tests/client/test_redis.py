@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import hashlib
+import itertools
 import logging
 import os
 import random
@@ -13,9 +14,10 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any, Self
 
 import pytest
@@ -49,19 +51,17 @@ from tests.clients import (
     run_scenario,
     run_sync,
 )
-from tests.processes import ended
+from tests.processes import exit_code, forked
 from tests.wire import Answer, Request, response, serving
 from tools.operations import EXCHANGE
 
 PASSWORD = "CanaryPassword0123"
 COINS = PACED
 MOST = BUDGET // WEIGHT  # calls in a minute
+ACCOUNT = hashlib.sha256(API_KEY.encode()).hexdigest()[:32]
+WITHOUT_REDIS: Any = None
 # The names of the keys of its budget.
-KEY, COUNT, BAN, PAUSE = _limits.SharedLimits(
-    None,  # type: ignore[arg-type]  # without Redis
-    "default",
-    hashlib.sha256(API_KEY.encode()).hexdigest()[:32],
-)._keys(COINS)
+KEY, COUNT, BAN, PAUSE = _limits.SharedLimits(WITHOUT_REDIS, "default", ACCOUNT)._keys(COINS)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
@@ -141,45 +141,45 @@ def _list(client: Any) -> Any:
     return client.call(COINS)
 
 
+class SimulatedTime:
+    """Connections whose scripts read the clock of a simulation."""
+
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+        self._connections = RedisLimits(url)._connections(is_async=False)
+        self._clock = clock
+
+    async def run(self, *command: Any) -> Any:
+        seconds, microseconds = divmod(round(self._clock() * 1_000_000), 1_000_000)
+        return await self._connections.run(*command, seconds, microseconds)
+
+
 class SharedProcess(Process):
-    """A process of a fleet, whose scripts read a simulated clock."""
+    """A process of a fleet."""
 
-    def __init__(self, url: str, simulation: Simulation) -> None:
+    def __init__(self, connections: Any, simulation: Simulation) -> None:
         super().__init__()
-        self.limits = RedisLimits(url).open(API_KEY, is_async=False)
-        self._admin = redis.Redis.from_url(url)
+        self.limits = _limits.SharedLimits(connections, "default", ACCOUNT)
+        self._connections = connections
         self._simulation = simulation
-
-    def _set_clock(self) -> None:
-        seconds, microseconds = divmod(round(self._simulation.now * 1_000_000), 1_000_000)
-        self._admin.mset({"seconds": seconds, "microseconds": microseconds})
-
-    def reserve(self) -> Any:
-        self._set_clock()
-        return super().reserve()
-
-    def settle(self, reservation: Reservation, outcome: Outcome) -> None:
-        self._set_clock()
-        super().settle(reservation, outcome)
 
     def cool_down(self, error: RateLimitError) -> None:
         super().cool_down(error)
-        end = self._simulation.now + (error.retry_after or 0)
 
         def end_pause() -> None:
             if self._simulation.now >= self._simulation.cooling_until:
-                self._admin.delete(PAUSE)
+                run(self._connections.run("DEL", PAUSE))
 
-        self._simulation.at(end - self._simulation.now, end_pause)
+        self._simulation.at(error.retry_after or 0, end_pause)
 
 
 @pytest.fixture
-def simulated_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated = "{redis.call('GET', 'seconds'), redis.call('GET', 'microseconds')}"
+def simulated_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts take the time from their last two arguments."""
     for name in ("RESERVE", "SETTLE"):
         script = getattr(_scripts, name)
         assert "redis.call('TIME')" in script
-        monkeypatch.setattr(_scripts, name, script.replace("redis.call('TIME')", simulated))
+        script = script.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
+        monkeypatch.setattr(_scripts, name, script)
     # In real time a cool-down must not end before its simulated end.
     monkeypatch.setattr(
         _scripts, "COOL_DOWN", _scripts.COOL_DOWN.replace("'PX', ARGV[1]", "'PX', 600000")
@@ -187,15 +187,17 @@ def simulated_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("simulated_clock")
-@pytest.mark.parametrize("processes", [1, 4, 16])
+@pytest.mark.usefixtures("simulated_time")
 @pytest.mark.parametrize(
-    ("least", "options"),
+    ("processes", "least", "options"),
     [
-        (0.99, {}),
-        (0.99, {"start": 60, "spread": 0.03}),
-        (0.97, {"lost": 0.05, "silent": 0.05}),
-        (0.9, {"start": 60.5, "spread": 0.03, "refusals": True}),
+        *((processes, 0.99, {}) for processes in (1, 4, 16)),
+        (16, 0.99, {"start": 60, "spread": 0.03}),
+        (4, 0.97, {"lost": 0.05, "silent": 0.05}),
+        *(
+            (processes, 0.9, {"start": 60.5, "spread": 0.03, "refusals": True})
+            for processes in (1, 16)
+        ),
     ],
     ids=str,
 )
@@ -203,24 +205,29 @@ def test_a_fleet_uses_its_budget_and_never_more(
     url: str, processes: int, least: float, options: dict[str, Any]
 ) -> None:
     simulation = Simulation(processes, **options)
+    connections = SimulatedTime(url, lambda: simulation.now)
     for _ in range(processes):
-        process = SharedProcess(url, simulation)
+        process = SharedProcess(connections, simulation)
         for _ in range(16 // processes):
             simulation.worker(process)
-    simulation.run(minutes=4)
-    simulation.assert_used(minutes=4, least=least)
+    simulation.run(minutes=3)
+    simulation.assert_used(minutes=3, least=least)
 
 
-@pytest.mark.usefixtures("simulated_clock")
+@pytest.mark.usefixtures("simulated_time")
 @pytest.mark.parametrize("seed", range(4))
-def test_the_scripts_have_the_rules_of_a_process(admin: Any, seed: int) -> None:
+def test_the_scripts_have_the_rules_of_a_process(url: str, seed: int) -> None:
     chance = random.Random(seed)
     budget, now, in_flight = Budget(WEIGHT, 5 * WEIGHT), 1_000_000_000, []
+    connections = SimulatedTime(url, lambda: now / 1000)
+
+    def reply_to(script: str, *keys_and_values: Any) -> Any:
+        return run(connections.run("EVAL", script, *keys_and_values))
+
     for name in range(200):
         now += 1 + round(chance.choice([0, 500, 3_000, 20_000, 100_000]) * chance.random())
-        admin.mset({"seconds": now // 1000, "microseconds": now % 1000 * 1000})
         wait = budget.reserve(now / 1000)
-        reply = admin.eval(_scripts.RESERVE, 4, KEY, COUNT, BAN, PAUSE, name, WEIGHT, 5 * WEIGHT)
+        reply = reply_to(_scripts.RESERVE, 4, KEY, COUNT, BAN, PAUSE, name, WEIGHT, 5 * WEIGHT)
         assert reply == [round(wait * 1000)]
         if not wait:
             in_flight.append((name, now))
@@ -232,7 +239,7 @@ def test_the_scripts_have_the_rules_of_a_process(admin: Any, seed: int) -> None:
             seconds = MINUTE + LATE * (kind == "lost") if stays else 0
             reported = "" if count is None else count
             for _ in range(2 if count is None else 1):
-                admin.eval(_scripts.SETTLE, 2, KEY, COUNT, settled, round(seconds * 1000), reported)
+                reply_to(_scripts.SETTLE, 2, KEY, COUNT, settled, round(seconds * 1000), reported)
 
 
 @both_clients
@@ -427,32 +434,34 @@ class _OddHandler(socketserver.StreamRequestHandler):
                 time.sleep(0.01)
 
 
-ODD = {
-    "drips": (b"", b"*"),
-    "drips digits": (b"*1\r\n:", b"1"),
-    "drips elements": (b"*1000000\r\n", b":0\r\n"),
-    "floods": (b"$1000000000\r\n", b"x" * 1_000_000),
-    "hangs up": (b"-ERR closing\r\n", b""),
-    **{
-        repr(reply): (reply, b"")
-        for reply in (
-            *(b":1\r\n", b"*0\r\n", b"*1\r\n$1\r\nx\r\n", b"HTTP/1.1 400\r\n\r\n"),
-            # Waits that are too short or too long.
-            *(b"*1\r\n:-1\r\n", b"*1\r\n:999999999\r\n", b"*2\r\n:0\r\n$9\r\n418 -1003\r\n"),
-            *(b"*2\r\n:5\r\n$3\r\n418\r\n", b"*2\r\n:5\r\n:5\r\n"),
-            b"*3\r\n:5\r\n$9\r\n418 -1003\r\n:5\r\n",
-        )
-    },
-}
+ENDLESS = [(b"", b"*"), (b"*1\r\n:", b"1"), (b"*1000000\r\n", b":0\r\n")]
+ENDLESS += [(b"$1000000000\r\n", b"x" * 1_000_000)]
+REPLIES = [
+    *(b"-ERR closing\r\n", b":1\r\n", b"*0\r\n", b"*1\r\n$1\r\nx\r\n", b"HTTP/1.1 400\r\n\r\n"),
+    # Waits that are too short or too long.
+    *(b"*1\r\n:-1\r\n", b"*1\r\n:999999999\r\n", b"*2\r\n:0\r\n$9\r\n418 -1003\r\n"),
+    *(b"*2\r\n:5\r\n$3\r\n418\r\n", b"*2\r\n:5\r\n:5\r\n"),
+    b"*3\r\n:5\r\n$9\r\n418 -1003\r\n:5\r\n",
+]
 
 
-@both_clients
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    ("client", "reply", "drip"),
+    [
+        *((client, *odd) for client in (run_sync, run_async) for odd in ENDLESS),
+        *zip(itertools.cycle([run_sync, run_async]), REPLIES, itertools.repeat(b"")),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
+)
 def test_calls_succeed_while_something_else_answers(
-    odd: str, client: RunClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: RunClient,
+    reply: bytes,
+    drip: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(_connections, "TIMEOUT", 0.25)
-    with OddRedis(*ODD[odd]) as redis_server, serving(Counting()) as binance:
+    with OddRedis(reply, drip) as redis_server, serving(Counting()) as binance:
         threading.Thread(target=redis_server.serve_forever, args=(0.01,), daemon=True).start()
         limits = RedisLimits(f"redis://:{PASSWORD}@127.0.0.1:{redis_server.server_address[1]}")
 
@@ -513,7 +522,6 @@ class Connected:
         return {each["id"] for each in self._admin.client_list()}
 
     def assert_between(self, least: int, most: int) -> None:
-        gc.collect()
         # The server notices some time later that one was closed.
         give_up = time.monotonic() + 10
         while not least <= (count := len(self._ids() - self._before)) <= most:
@@ -534,6 +542,7 @@ def test_neither_event_loops_nor_dropped_clients_leave_a_connection(url: str, ad
         dropped.call(COINS)
         connected.assert_between(1, 1)
         del dropped
+        gc.collect()
         connected.assert_between(0, 0)
     assert admin.zcard(KEY) == 4
 
@@ -619,39 +628,26 @@ def test_the_environment_names_the_limits(
             SmallLiabilityClient.from_env()
 
 
-def test_without_redis_the_extra_is_named() -> None:
-    missing = "import sys; sys.modules['redis'] = None; import binance_small_liability.redis"
-    told = ended(sys.executable, "-c", missing).stderr
-    assert 'pip install "binance-small-liability[redis]"' in told
+def test_without_redis_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "binance_small_liability.redis")
+    with pytest.raises(ImportError, match=r'pip install "binance-small-liability\[redis\]"'):
+        import_module("binance_small_liability.redis")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_workers_that_are_forked_without_hooks_share_one_budget(url: str, admin: Any) -> None:
+    limits = RedisLimits(url).open(API_KEY, is_async=False)
+    counts = itertools.count(1)
+
+    def send() -> bool:
+        reserved = run(limits.reserve(COINS))
+        if isinstance(reserved, Reservation):
+            run(limits.settle(reserved, Outcome("answered", next(counts))))
+        return isinstance(reserved, Reservation)
+
+    assert send()
     # Four copies of one memory image: as a server in C forks, or a snapshot is started.
-    code = f"""
-import ctypes, itertools, os
-from binance_small_liability._call.limits import Reservation
-from binance_small_liability._call.pacing import Outcome
-from binance_small_liability._io.threads import run
-from binance_small_liability.redis import RedisLimits, _connections
-from tests.clients import PACED
-_connections.TIMEOUT = 10
-limits = RedisLimits({url!r}).open({API_KEY!r}, is_async=False)
-counts = itertools.count(1)
-def send():
-    reserved = run(limits.reserve(PACED))
-    if isinstance(reserved, Reservation):
-        run(limits.settle(reserved, Outcome("answered", next(counts))))
-    return isinstance(reserved, Reservation)
-assert send()
-workers = []
-for _ in range(4):
-    pid = ctypes.PyDLL(None).fork()
-    if not pid:
-        os._exit(sum(send() for _ in range({MOST // 2})))
-    workers.append(pid)
-print(sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers))
-"""
-    done = ended(sys.executable, "-c", code)
-    assert (done.stdout, done.stderr) == (f"{MOST - 1}\n", "")
+    workers = [forked(lambda: sum(send() for _ in range(MOST // 2))) for _ in range(4)]
+    assert sum(exit_code(worker) for worker in workers) == MOST - 1
     assert admin.zcard(KEY) == MOST
