@@ -1,8 +1,11 @@
 """Processes that the tests start and wait for."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +28,25 @@ def output(*command: str | Path, **options: Any) -> str:
 def python(code: str, *arguments: str, **options: Any) -> str:
     """What Python code printed. It must succeed."""
     return output(sys.executable, "-c", code, *arguments, **options)
+
+
+def forked(work: Callable[[], int]) -> int:
+    """A copy of this process, forked as a server in C does: no hook of Python runs.
+
+    It ends with the result of `work`, and fails after an error or 10 s.
+    """
+    pid: int = ctypes.PyDLL(None).fork()
+    if not pid:
+        code = 255
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(10)
+            code = work()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def exit_code(pid: int) -> int:
+    """How a child ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

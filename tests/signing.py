@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from functools import cache
 from textwrap import wrap
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ KEYS: dict[str, str] = {
 }
 
 
+@cache
 def private_key(kind: str) -> Any:
     return load_pem_private_key(KEYS[kind].encode(), None)
 

@@ -1,5 +1,7 @@
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
@@ -10,18 +12,18 @@ from tests.fake.sending import RawSocket, Sender
 SECOND = 1_000_000_000
 
 
-@pytest.fixture(params=["in process", "over a socket"])
+both_ways = pytest.mark.parametrize("sender", ["in process", "over a socket"], indirect=True)
+
+
+@pytest.fixture
 def sender(request: pytest.FixtureRequest) -> Iterator[Sender]:
+    """Sends within the process, unless the test has the mark `both_ways`."""
     fake = FakeBinance()
-    if request.param == "in process":
-        with httpx.Client(transport=fake.transport(), base_url="http://fake") as http_client:
-            yield Sender(fake, http_client)
-    else:
-        with (
-            fake.serve() as url,
-            httpx.Client(base_url=url, transport=RawSocket()) as http_client,
-        ):
-            yield Sender(fake, http_client)
+    with ExitStack() as stack:
+        options: dict[str, Any] = {"base_url": "http://fake", "transport": fake.transport()}
+        if getattr(request, "param", "") == "over a socket":
+            options = {"base_url": stack.enter_context(fake.serve()), "transport": RawSocket()}
+        yield Sender(fake, stack.enter_context(httpx.Client(**options)))
 
 
 class StoppedClock:

@@ -12,7 +12,7 @@ from binance_small_liability.testing import FakeBinance
 from binance_small_liability.testing._handlers import HANDLERS
 
 from tests.conftest import ETH, ListCoins
-from tests.fake.conftest import StoppedClock
+from tests.fake.conftest import StoppedClock, both_ways
 from tests.fake.sending import Sender, used, verdict
 from tools.contract import examples, today
 from tools.operations import EXCHANGE, LIST_EXCHANGES, OPERATIONS, SERVER_TIME, Operation
@@ -23,6 +23,7 @@ HOUR = 3600
 MOST = EXCHANGE.generated.parameters["asset_names"].maximum or 0
 
 
+@both_ways
 @pytest.mark.parametrize("quoted", [False, True])
 def test_coins_keep_every_digit(list_coins: ListCoins, sender: Sender, quoted: bool) -> None:
     fake = sender.fake
@@ -92,6 +93,7 @@ def test_a_second_exchange_within_six_hours(sender: Sender, clock: StoppedClock)
     assert [each.asset for each in sender.fake.exchanges] == ["ETH", "BTC", "币安人生"]
 
 
+@both_ways
 @pytest.mark.parametrize("body", [b"", b"{}", b"[{}]", b"null", b'{"tranId":1'])
 def test_the_body_of_an_exchange(sender: Sender, body: bytes) -> None:
     assert json.loads(sender.fake.exchange_body) == EXCHANGE.example

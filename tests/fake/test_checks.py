@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests import signing
 from tests.conftest import ETH
+from tests.fake.conftest import both_ways
 from tests.fake.sending import SIGNED, Sender, hmac_sign, used, verdict
 from tools.contract import LIST_PATH, definition_of, today
 from tools.operations import (
@@ -40,6 +41,7 @@ LATEST = next(each["schema"] for each in DOCUMENTED if each["name"] == "timestam
 NOW = "timestamp={now}"
 
 
+@both_ways
 @pytest.mark.parametrize(
     "query",
     [
@@ -59,57 +61,57 @@ def test_rightly_signed_requests_are_accepted(sender: Sender, query: str) -> Non
     assert verdict(upper) == (200, None)
 
 
-@pytest.mark.parametrize(
-    ("query", "tail", "key", "code"),
-    [
-        # Each request has one fault, or two of which the earlier check must decide.
-        (NOW, SIGNED, None, -2014),
-        (NOW, SIGNED, "", -2014),
-        (NOW, SIGNED, "short", -2014),
-        (NOW, SIGNED, KEY + "0", -2014),
-        (NOW, SIGNED, KEY[:-1] + "-", -2014),
-        ("", "", None, -2014),
-        (NOW, SIGNED, KEY[:-1] + "x", -2015),
-        (NOW, SIGNED, KEY.lower(), -2015),
-        ("oops", "", KEY.lower(), -2015),
-        (f"{NOW}&x=é", SIGNED, KEY, -1022),
-        (f"{NOW}&x=%zz", SIGNED, KEY, -1022),
-        (f"{NOW}&x=%", SIGNED, KEY, -1022),
-        (f'{NOW}&x="', SIGNED, KEY, -1022),
-        (f"{NOW}&x", SIGNED, KEY, -1104),
-        (f"{NOW}&=5", SIGNED, KEY, -1104),
-        (f"{NOW}&", SIGNED, KEY, -1104),
-        (NOW, SIGNED + "&", KEY, -1104),
-        (f"{NOW}&x=5", SIGNED, KEY, -1103),
-        ("Timestamp={now}", SIGNED, KEY, -1103),
-        (f"{NOW}&recvwindow={USUAL}", SIGNED, KEY, -1103),
-        (NOW, "&Signature={signature}", KEY, -1103),
-        (f"{NOW}&{NOW}", SIGNED, KEY, -1101),
-        (NOW, SIGNED + SIGNED, KEY, -1101),
-        (f"{NOW}&%74imestamp={{now}}", SIGNED, KEY, -1101),
-        ("", "", KEY, -1102),
-        (f"recvWindow={USUAL}", SIGNED, KEY, -1102),
-        (NOW, "", KEY, -1102),
-        ("timestamp=", SIGNED, KEY, -1105),
-        (NOW, "&signature=", KEY, -1105),
-        ("timestamp=now", SIGNED, KEY, -1100),
-        (f"{NOW}.0", SIGNED, KEY, -1100),
-        ("timestamp=-{now}", SIGNED, KEY, -1100),
-        ("timestamp=+{now}", SIGNED, KEY, -1100),
-        ("timestamp=111111111111111111111", SIGNED, KEY, -1100),
-        (f"timestamp=0&recvWindow={WIDEST + 1}", SIGNED, KEY, -1131),
-        (f"timestamp={LATEST + 1}", SIGNED, KEY, -1102),
-        ("timestamp=0", SIGNED, KEY, -1021),
-        ("timestamp=0", "&signature=0", KEY, -1021),
-        (f"timestamp={LATEST}", SIGNED, KEY, -1021),
-        (NOW, "&signature=0", KEY, -1022),
-        (NOW, "&s%69gnature={signature}", KEY, -1022),
-        (NOW, f"{SIGNED}&recvWindow={USUAL}", KEY, -1022),
-        (NOW, f"&recvWindow={USUAL}{SIGNED}", KEY, -1022),
-        (NOW, SIGNED + "0", KEY, -1022),
-        (NOW, "&signature={truncated}", KEY, -1022),
-    ],
-)
+FAULTS: list[tuple[str, str, str | None, int]] = [
+    # Each request has one fault, or two of which the earlier check must decide.
+    (NOW, SIGNED, None, -2014),
+    (NOW, SIGNED, "", -2014),
+    (NOW, SIGNED, "short", -2014),
+    (NOW, SIGNED, KEY + "0", -2014),
+    (NOW, SIGNED, KEY[:-1] + "-", -2014),
+    ("", "", None, -2014),
+    (NOW, SIGNED, KEY[:-1] + "x", -2015),
+    (NOW, SIGNED, KEY.lower(), -2015),
+    ("oops", "", KEY.lower(), -2015),
+    (f"{NOW}&x=é", SIGNED, KEY, -1022),
+    (f"{NOW}&x=%zz", SIGNED, KEY, -1022),
+    (f"{NOW}&x=%", SIGNED, KEY, -1022),
+    (f'{NOW}&x="', SIGNED, KEY, -1022),
+    (f"{NOW}&x", SIGNED, KEY, -1104),
+    (f"{NOW}&=5", SIGNED, KEY, -1104),
+    (f"{NOW}&", SIGNED, KEY, -1104),
+    (NOW, SIGNED + "&", KEY, -1104),
+    (f"{NOW}&x=5", SIGNED, KEY, -1103),
+    ("Timestamp={now}", SIGNED, KEY, -1103),
+    (f"{NOW}&recvwindow={USUAL}", SIGNED, KEY, -1103),
+    (NOW, "&Signature={signature}", KEY, -1103),
+    (f"{NOW}&{NOW}", SIGNED, KEY, -1101),
+    (NOW, SIGNED + SIGNED, KEY, -1101),
+    (f"{NOW}&%74imestamp={{now}}", SIGNED, KEY, -1101),
+    ("", "", KEY, -1102),
+    (f"recvWindow={USUAL}", SIGNED, KEY, -1102),
+    (NOW, "", KEY, -1102),
+    ("timestamp=", SIGNED, KEY, -1105),
+    (NOW, "&signature=", KEY, -1105),
+    ("timestamp=now", SIGNED, KEY, -1100),
+    (f"{NOW}.0", SIGNED, KEY, -1100),
+    ("timestamp=-{now}", SIGNED, KEY, -1100),
+    ("timestamp=+{now}", SIGNED, KEY, -1100),
+    ("timestamp=111111111111111111111", SIGNED, KEY, -1100),
+    (f"timestamp=0&recvWindow={WIDEST + 1}", SIGNED, KEY, -1131),
+    (f"timestamp={LATEST + 1}", SIGNED, KEY, -1102),
+    ("timestamp=0", SIGNED, KEY, -1021),
+    ("timestamp=0", "&signature=0", KEY, -1021),
+    (f"timestamp={LATEST}", SIGNED, KEY, -1021),
+    (NOW, "&signature=0", KEY, -1022),
+    (NOW, "&s%69gnature={signature}", KEY, -1022),
+    (NOW, f"{SIGNED}&recvWindow={USUAL}", KEY, -1022),
+    (NOW, f"&recvWindow={USUAL}{SIGNED}", KEY, -1022),
+    (NOW, SIGNED + "0", KEY, -1022),
+    (NOW, "&signature={truncated}", KEY, -1022),
+]
+
+
+@pytest.mark.parametrize(("query", "tail", "key", "code"), FAULTS)
 def test_every_fault_has_its_code(
     sender: Sender, query: str, tail: str, key: str | None, code: int
 ) -> None:
@@ -118,6 +120,14 @@ def test_every_fault_has_its_code(
     assert response.headers["Content-Type"] == "application/json"
     # A refused request has the same weight.
     assert used(response) == 1
+
+
+@pytest.mark.parametrize("sender", ["over a socket"], indirect=True)
+def test_a_server_passes_on_every_byte(sender: Sender) -> None:
+    for query, tail, key, code in FAULTS:
+        response = sender.send(query, tail, headers={} if key is None else {"X-MBX-APIKEY": key})
+        assert verdict(response)[1] == code, (query, tail)
+        assert response.headers["Content-Type"] == "application/json"
 
 
 def _bounds() -> Iterator[tuple[Operation, str, str | None, int | None]]:
@@ -142,7 +152,6 @@ def _bounds() -> Iterator[tuple[Operation, str, str | None, int | None]]:
 
 
 @pytest.mark.usefixtures("clock")
-@pytest.mark.parametrize("sender", ["in process"], indirect=True)
 @pytest.mark.parametrize(("operation", "name", "value", "code"), list(_bounds()), ids=str)
 def test_the_bounds_of_every_parameter(
     sender: Sender, operation: Operation, name: str, value: str | None, code: int | None
@@ -239,6 +248,7 @@ def test_a_signature_over_other_bytes(sender: Sender, sent: str, signed: str) ->
     assert verdict(sender.send(sent.format(now), sign=lambda _: signature)) == (400, -1022)
 
 
+@both_ways
 def test_undocumented_paths_and_methods(sender: Sender) -> None:
     assert sender.send(path="/sapi/v1/margin").status_code == 404
     assert sender.send(path=LIST_PATH + "/").status_code == 404
@@ -248,6 +258,7 @@ def test_undocumented_paths_and_methods(sender: Sender) -> None:
             assert (response.status_code, response.headers["Allow"]) == (405, allowed), method
 
 
+@both_ways
 def test_the_time(sender: Sender) -> None:
     sender.fake.clock_skew = -3_600_000
     response = sender.time()

@@ -7,7 +7,7 @@ import pytest
 from binance_small_liability import SmallLiabilityClient
 from binance_small_liability.testing import FakeBinance, no_waiting
 
-from tests.fake.conftest import StoppedClock
+from tests.fake.conftest import StoppedClock, both_ways
 from tests.fake.sending import Sender, used, verdict
 from tools.operations import EXCHANGE, LIST_COINS, LIST_EXCHANGES, OPERATIONS, SIGNED, Operation
 
@@ -112,6 +112,7 @@ def test_bans_grow_and_concern_everything(
     assert sender.fake.exchanges == []
 
 
+@both_ways
 @pytest.mark.usefixtures("clock")
 def test_every_answer_of_a_counted_operation_reports_its_weight(sender: Sender) -> None:
     answers = [sender.send(), sender.send(tail="")]

@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 import redis
 
 TIMEOUT = 0.25  # seconds for connecting, sending and receiving together
+# An event loop that is busy with other things has so many steps, even if they take longer.
+_STEPS = 15
 _MOST = 10  # connections; opening one for each of 100 calls would take longer than waiting for one
 # Another try is decided here, and within the same deadline. Notices of maintenance refer to a pool.
 _LEFT_OUT = ("retry", "health_check", "maint", "orig_", "oss_cluster")
@@ -47,20 +49,25 @@ class Connections:
 
     async def run(self, *command: Any) -> Any:
         """The reply to a command, which may run twice. Raises an error within `TIMEOUT`."""
-        deadline, steps = time.monotonic() + TIMEOUT, 0
         if not self._is_async:
-            _thread.deadline = deadline
+            _thread.deadline = time.monotonic() + TIMEOUT
             return await self._use(command)
-        using = asyncio.get_running_loop().create_task(self._use(command))
-        try:
-            # An event loop that is busy with other things has 15 steps, even if they take longer.
-            while steps < 15 or time.monotonic() < deadline:
-                if (await asyncio.wait([using], timeout=TIMEOUT / 25))[0]:
-                    return using.result()
-                steps += 1
-            raise TimeoutError
-        finally:
-            using.cancel()
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def step(number: int) -> None:
+            nonlocal timer
+            if number < _STEPS:
+                timer = loop.call_later(TIMEOUT / _STEPS, step, number + 1)
+            else:
+                limit.reschedule(loop.time())
+
+        async with asyncio.timeout(None) as limit:
+            timer = loop.call_later(TIMEOUT / _STEPS, step, 1)
+            try:
+                return await self._use(command)
+            finally:
+                timer.cancel()
 
     async def _use(self, command: tuple[Any, ...]) -> Any:
         idle, _ = await self._here()
@@ -78,14 +85,15 @@ class Connections:
         await (await self._here())[1].aclose()
 
     async def _here(self) -> Any:
-        owners = self._owners.setdefault(os.getpid(), WeakKeyDictionary())
         owner = asyncio.get_running_loop() if self._is_async else self._make
-        if owner not in owners:
+        try:
+            return self._owners[os.getpid()][owner]
+        except KeyError:
             idle: Any = asyncio.LifoQueue() if self._is_async else queue.LifoQueue()
             connections = _fill(idle, self._make)
             await anext(connections)
-            owners[owner] = idle, connections
-        return owners[owner]
+            owners = self._owners.setdefault(os.getpid(), WeakKeyDictionary())
+            return owners.setdefault(owner, (idle, connections))
 
 
 async def _fill(idle: Any, make: Callable[[], Any]) -> AsyncGenerator[None, None]:
