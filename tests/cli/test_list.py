@@ -14,10 +14,12 @@ from typing import Any
 import attrs
 import pytest
 from binance_small_liability import Coin
+from binance_small_liability.cli.formats import render
 from binance_small_liability.cli.main import run
 
 from tests.cli.command import COINS, Captured, rows, succeeds
 from tests.wire import response, serving
+from tools.operations import LIST_COINS
 
 FIELDS: "tuple[attrs.Attribute[Any], ...]" = attrs.fields(Coin)
 COLUMNS = [field.name for field in FIELDS]
@@ -52,7 +54,10 @@ def test_every_format_has_every_digit(capsys: Captured) -> None:
 
 def test_a_table_is_aligned(capsys: Captured) -> None:
     head, first, second = succeeds(capsys, "list", "--format", "table").splitlines()
-    titles, cells = (list(re.finditer(r"\S+", line)) for line in (head, first))
+    # Columns are two spaces apart; one space may be part of a value.
+    titles, cells, others = (
+        list(re.finditer(r"\S+( \S+)*", line)) for line in (head, first, second)
+    )
     assert [title[0] for title in titles] == COLUMNS
     for field, title, cell in zip(FIELDS, titles, cells, strict=True):
         assert cell[0] == FIRST.get(field.name, cell[0])
@@ -61,12 +66,21 @@ def test_a_table_is_aligned(capsys: Captured) -> None:
             assert title.end() == cell.end()
         else:
             assert title.start() == cell.start()
-    assert second.split()[COLUMNS.index("liability_qty")] == "3"
+    assert others[COLUMNS.index("liability_qty")][0] == "3"
 
 
 def test_only_the_named_assets(capsys: Captured) -> None:
     assert [each["asset"] for each in rows(capsys, "list", "--asset", "eth")] == ["ETH"]
     assert len(rows(capsys, "list", "--asset", "ETH", "--asset", "币安人生")) == 2
+
+
+@pytest.mark.parametrize("form", ["tsv", "table"])
+def test_a_value_that_is_a_list_or_a_record_is_json(form: str) -> None:
+    coin = LIST_COINS.documented[0]
+    text = render(None, [[Decimal("0.10"), None, coin]], form)
+    amount, nothing, record = json.loads(text.splitlines()[1])
+    assert (amount, nothing) == ("0.10", None)
+    assert record["principal"] == str(coin.principal)
 
 
 TYPO = "There is no small debt in Doge; there are small debts in: ETH, 币安人生\n"
