@@ -4,6 +4,7 @@ import pytest
 from binance_small_liability._config import VARIABLES
 from binance_small_liability._io import real_time
 
+from tests.cli.command import Forks, forking
 from tests.conftest import API_KEY, API_SECRET
 
 FOREIGN = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -20,3 +21,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("BINANCE_API_SECRET", API_SECRET)
     with real_time.skipping():
         yield
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Runs the command in processes."""
+    with forking() as forks:
+        yield forks

@@ -1,15 +1,18 @@
 """A failed command writes one line to stderr and returns an exit code."""
 
 import os
+import shlex
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from binance_small_liability._io import network
 from binance_small_liability.cli import reads
 from binance_small_liability.cli.main import run
 
-from tests.cli.command import Captured, assert_one_line, fails, shell
+from tests.cli.command import Captured, Forks, fails, shell
 from tests.conftest import API_KEY, API_SECRET
 from tests.wire import reset, response, serving
 from tools.operations import LIST_COINS
@@ -46,33 +49,20 @@ def test_a_refusal_is_one_line_that_says_what_to_do(
     assert len(line) < 600
 
 
-def _unused_url() -> str:
+def _unused_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+        return int(unused.getsockname()[1])
 
 
-UNUSED = _unused_url()
-PORT = UNUSED.rpartition(":")[2]
-
-
-@pytest.mark.parametrize(
-    ("options", "wanted"),
-    [
-        (
-            ["--base-url", UNUSED],
-            f"Nothing answers at port {PORT} of this machine: is `mock` running?",
-        ),
-        (
-            ["--base-url", UNUSED, "--proxy", f"http://user:hunter2@127.0.0.1:{PORT}"],
-            f"goes through the proxy 127.0.0.1:{PORT}: check the proxy and the base URL.",
-        ),
-    ],
-    ids=["server", "proxy"],  # the port differs in each process of xdist
-)
-def test_no_network(capsys: Captured, options: list[str], wanted: str) -> None:
-    line = fails(capsys, 1, "list", "--timeout", "5", *options)
-    assert line.endswith(f" {wanted}\n")
+def test_no_network(capsys: Captured) -> None:
+    port = _unused_port()
+    command = ("list", "--timeout", "5", "--base-url", f"http://127.0.0.1:{port}")
+    line = fails(capsys, 1, *command)
+    assert line.endswith(f" Nothing answers at port {port} of this machine: is `mock` running?\n")
+    line = fails(capsys, 1, *command, "--proxy", f"http://user:hunter2@127.0.0.1:{port}")
+    proxy = f"through the proxy 127.0.0.1:{port}: check the proxy and the base URL.\n"
+    assert line.endswith(proxy)
     assert "hunter2" not in line
 
 
@@ -93,20 +83,14 @@ def test_a_proxy_is_used(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    file = tmp_path / "test.env"
     with serving(response({}, 502)) as proxy:
-        arguments = []
-        if how == "option":
-            arguments = ["--proxy", proxy.url]
-        elif how == "variable":
+        variables = {"API_KEY": API_KEY, "API_SECRET": API_SECRET, "PROXY": proxy.url}
+        file.write_text("".join(f"BINANCE_{name}={value}\n" for name, value in variables.items()))
+        if how == "variable":
             monkeypatch.setenv("BINANCE_PROXY", proxy.url)
-        else:
-            file = tmp_path / "test.env"
-            file.write_text(
-                f"BINANCE_API_KEY={API_KEY}\nBINANCE_API_SECRET={API_SECRET}\n"
-                f"BINANCE_PROXY={proxy.url}\n"
-            )
-            arguments = ["--env-file", str(file)]
-        line = fails(capsys, 1, "list", *arguments)
+        options = {"option": ["--proxy", proxy.url], "file": ["--env-file", str(file)]}
+        line = fails(capsys, 1, "list", *options.get(how, []))
     assert {request.method for request in proxy.requests} == {"CONNECT"}
     assert proxy.requests[0].target == "api.binance.com:443"
     assert "HTTPS_PROXY" not in line
@@ -143,75 +127,62 @@ def test_a_wrong_variable(
     assert "hunter2" not in line
 
 
-def test_authorities_that_cannot_be_read() -> None:
-    # In its own process, because authorities are loaded once.
-    done = shell('exec "$0" list', env={**os.environ, "SSL_CERT_FILE": "/nope.pem"})
-    assert done.stdout == ""
-    assert_one_line(done.stderr)
-    assert "SSL_CERT_FILE names /nope.pem, which cannot be read" in done.stderr
-    assert done.returncode == 2
+def test_authorities_that_cannot_be_read(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nope.pem")
+    network.tls.cache_clear()
+    assert "SSL_CERT_FILE names /nope.pem, which cannot be read" in fails(capsys, 2, "list")
 
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (["lst"], "invalid choice"),
-        (["list", "--format", "xml"], "--format"),
-        (["list", "--recv-window", "soon"], "--recv-window"),
-        (["list", "--recv-window", "60001"], "--recv-window must be a whole number"),
-        (["list", "--timeout", "0"], "--timeout must be a number of seconds above 0"),
-        (["list", "--max-wait", "-1"], "--max-wait must be a number of seconds, 0 or more"),
-        (["list", "--base-url", "http://example.com"], "--base-url must use https"),
-        (["list", "--proxy", "gopher://hunter2"], "--proxy is not a proxy"),
-        (["list", "--dry-run", "ETH"], "unknown option --dry-run; see"),
-        (["list", "--fromat=hunter2"], "unknown option --fromat; did you mean --format?; see"),
-        (["list", "--assets", "ETH"], "unknown option --assets; did you mean --asset?; see"),
-        (["exchange", "-all"], "unknown option -all; did you mean --all?; see"),
-        (["list", "--asset", "ETH,BTC"], "repeat --asset for each coin: --asset ETH --asset BTC"),
-        (["list", "--asset", "ETH BTC"], "repeat --asset for each coin: --asset ETH --asset BTC"),
-        (["list", "hunter2" * 9], "list takes no coin: use --asset NAME"),
-        (["-v", "list"], "-v is not known here; options follow the command"),
+        ("lst", "invalid choice"),
+        ("list --format xml", "--format"),
+        ("list --recv-window soon", "--recv-window"),
+        ("list --recv-window 60001", "--recv-window must be a whole number"),
+        ("list --timeout 0", "--timeout must be a number of seconds above 0"),
+        ("list --max-wait -1", "--max-wait must be a number of seconds, 0 or more"),
+        ("list --base-url http://example.com", "--base-url must use https"),
+        ("list --proxy gopher://hunter2", "--proxy is not a proxy"),
+        ("list --dry-run ETH", "unknown option --dry-run; see"),
+        ("list --fromat=hunter2", "unknown option --fromat; did you mean --format?; see"),
+        ("list --assets ETH", "unknown option --assets; did you mean --asset?; see"),
+        ("exchange -all", "unknown option -all; did you mean --all?; see"),
+        ("list --asset ETH,BTC", "repeat --asset for each coin: --asset ETH --asset BTC"),
+        ("list --asset 'ETH BTC'", "repeat --asset for each coin: --asset ETH --asset BTC"),
+        (f"list {'hunter2' * 9}", "list takes no coin: use --asset NAME"),
+        ("-v list", "-v is not known here; options follow the command"),
+        ("--env-file hunter2 list", "--env-file is not known here; options follow the comm"),
+        ("--timeout=hunter2 list", ": binance-small-liability COMMAND --timeout; see binance-sm"),
+        ("list --nope", "; see binance-small-liability list --help"),
+        ("list ETH", "list takes no coin: use --asset ETH; see"),
         (
-            ["--env-file", "hunter2", "list"],
-            "--env-file is not known here; options follow the comm",
-        ),
-        (
-            ["--timeout=hunter2", "list"],
-            ": binance-small-liability COMMAND --timeout; see binance-sm",
-        ),
-        (["list", "--nope"], "; see binance-small-liability list --help"),
-        (["list", "ETH"], "list takes no coin: use --asset ETH; see"),
-        (
-            ["history", "--since", "2026-01-01", "12:00"],
+            "history --since 2026-01-01 12:00",
             "too many arguments; if a value has spaces, put it in quotes; see",
         ),
-        (["history", "--since", "2026-02-30"], "--since: 2026-02-30 is not a date; see"),
-        (["history", "--until", "2026-01-01T25:00"], "--until: 2026-01-01T25:00 is not a time"),
-        (["history", "--since", "yesterday"], "--since: must be like 2026-01-31"),
+        ("history --since 2026-02-30", "--since: 2026-02-30 is not a date; see"),
+        ("history --until 2026-01-01T25:00", "--until: 2026-01-01T25:00 is not a time"),
+        ("history --since yesterday", "--since: must be like 2026-01-31"),
         (
-            ["history", "--since", "2026-02-01", "--until", "2026-01-01"],
+            "history --since 2026-02-01 --until 2026-01-01",
             "--since must not be later than --until",
         ),
-        (["completion", "cmd"], "invalid choice"),
+        ("completion cmd", "invalid choice"),
+        *(
+            (words, "; credentials come only from the environment or --env-file; see")
+            for words in (
+                "list --api-secret hunter2",
+                "list --api-secret=hunter2",
+                "list hunter2 --api-secret",
+                "--api-secret hunter2 list",
+            )
+        ),
     ],
 )
-def test_wrong_use(capsys: Captured, arguments: list[str], wanted: str) -> None:
-    line = fails(capsys, 2, *arguments)
+def test_wrong_use(capsys: Captured, arguments: str, wanted: str) -> None:
+    line = fails(capsys, 2, *shlex.split(arguments))
     assert wanted in line
     assert "hunter2" not in line
-
-
-def test_a_secret_in_the_arguments_is_refused_and_not_repeated(capsys: Captured) -> None:
-    for arguments in (
-        ["list", "--api-secret", "hush"],
-        ["list", "--api-secret=hush"],
-        ["list", "hush", "--api-secret"],
-        ["--api-secret", "hush", "list"],
-    ):
-        line = fails(capsys, 2, *arguments)
-        assert "--api-secret" in line
-        assert "; credentials come only from the environment or --env-file; see" in line
-        assert "hush" not in line
 
 
 @pytest.mark.parametrize("verbose", ["-v", "-vv"])
@@ -247,18 +218,38 @@ def test_a_bug_is_one_line_and_not_a_failed_write(
 
 
 @pytest.mark.parametrize("command", ["list", "--version", "completion bash", "mock --port 0"])
-def test_a_full_disk_or_a_closed_stdout(command: str) -> None:
-    for redirection, reason in (
-        (">/dev/full", "No space left on device"),
-        (">&-", "standard output is closed"),
-    ):
-        with serving(response([])) as server:
-            # PYTHONUNBUFFERED is not set, as on most machines, so Python flushes when it exits.
-            changes = {"PYTHONUNBUFFERED": "", "BINANCE_BASE_URL": server.url}
-            done = shell(f'"$0" {command} {redirection}', env={**os.environ, **changes})
-        assert done.stderr == f"binance-small-liability: cannot write: {reason}\n"
-        assert done.returncode == 1
+def test_a_full_disk_or_a_closed_stdout(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    with serving(response([])) as server, Path("/dev/full").open("w") as full:
+        monkeypatch.setenv("BINANCE_BASE_URL", server.url)
+        for stdout, reason in (
+            (full, "No space left on device"),
+            (None, "standard output is closed"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "stdout", stdout)
+                code = run(command.split())
+            assert capsys.readouterr().err == f"binance-small-liability: cannot write: {reason}\n"
+            assert code == 1
 
 
-def test_a_closed_stderr_changes_no_exit_code() -> None:
-    assert shell('"$0" list --no-such-option 2>&-').returncode == 2
+def test_a_closed_stderr_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run(["list", "--no-such-option"]) == 2
+
+
+def test_the_end_of_the_process_changes_no_exit_code(forks: Forks) -> None:
+    # Python writes the rest when it exits, and may fail again.
+    said = "binance-small-liability: cannot write: No space left on device\n"
+    with Path("/dev/full").open("w") as full:
+        assert forks.run("--version", stdout=full.fileno()) == (1, "", said)
+        assert forks.run("list", "--nope", stderr=full.fileno()) == (2, "", "")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    # A reader that closes the pipe is not a failure.
+    assert forks.run("--version", stdout=theirs) == (0, "", "")
+    os.close(theirs)
+    done = shell('exec "$0" --version >&-')
+    said = "binance-small-liability: cannot write: standard output is closed\n"
+    assert (done.returncode, done.stderr) == (1, said)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 from binance_small_liability import Exchange
+from binance_small_liability.cli.formats import render_json
 from binance_small_liability.cli.main import run
 from binance_small_liability.operations import list_exchanges as operation
 
@@ -37,9 +38,14 @@ def test_past_exchanges(capsys: Captured) -> None:
     [row] = rows(capsys, "history", "--since", "2026-01-01", "--until", "2026-01-30")
     assert list(row) == [field.name for field in attrs.fields(Exchange)]
     assert row["time"] == "2026-01-05T12:00:00.007Z"
-    for name, value in attrs.asdict(Exchange.from_dict(ROW, set())).items():
-        shown = datetime.fromisoformat(row[name]) if isinstance(value, datetime) else row[name]
-        assert shown == (value if isinstance(value, datetime) else str(value))
+    record = Exchange.from_dict(ROW, set())
+    for name, value in attrs.asdict(record, recurse=False).items():
+        if isinstance(value, datetime):
+            assert datetime.fromisoformat(row[name]) == value
+        elif isinstance(value, list) or attrs.has(type(value)):
+            assert json.loads(row[name]) == json.loads(render_json(value))
+        else:
+            assert row[name] == str(value)
 
 
 def test_none(capsys: Captured) -> None:
