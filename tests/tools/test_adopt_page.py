@@ -1,9 +1,9 @@
 """`make adopt-page` puts what a page says into the contract, and changes nothing else."""
 
 import difflib
+import importlib
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -19,32 +19,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tools import random_pages
-from tests.tools.page_changes import (
-    COINS,
-    CONTRADICTIONS,
-    EXCHANGE,
-    FORMS,
-    HISTORY,
-    PAGES,
-    VARIANTS,
-    changed,
-    contract,
-)
+from tests.tools import page_changes, random_pages
+from tests.tools.page_changes import COINS, EXCHANGE, HISTORY, PAGES, changed
 from tools.adopt_page import adopt, main
 from tools.adoption import RefusedError
 from tools.check_generated import PACKAGE
 from tools.comparison import endpoint_of
-from tools.contract import (
-    LIST_PATH,
-    OPENAPI_YAML,
-    ROOT,
-    TIME_PATH,
-    inlined,
-    loaded,
-    operations,
-    today,
-)
+from tools.contract import LIST_PATH, OPENAPI_YAML, ROOT, TIME_PATH, inlined, loaded, operations
 from tools.page import read_pages
 from tools.sections import read
 from tools.yaml_edits import Document
@@ -52,16 +33,16 @@ from tools.yaml_edits import Document
 # Other tests measure coverage: it would double the time of these.
 pytestmark = pytest.mark.no_cover
 
-TEXT = contract()
+TEXT = page_changes.contract()
 # More than the suite tries were tried by hand.
 SEEDS = 8
 UNCERTAIN = "contract cannot express|every signed request has it|exclude each other"
-NEW_PAGES = sorted((Path(__file__).parent / "new_pages").iterdir())
+NEW_PAGES = [str(page) for page in (Path(__file__).parent / "new_pages").iterdir()]
 
 
-@cache
-def _generator() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "generated/generate.py"))
+@pytest.fixture(scope="module")
+def generator() -> Any:
+    return importlib.import_module("generated.generate")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +93,7 @@ def _operations(text: str) -> dict[tuple[str, str], Any]:
 
 
 def test_pages_that_agree_change_nothing() -> None:
-    assert adopt(TEXT, [str(PAGES / form) for form in FORMS]) == (TEXT, [])
+    assert adopt(TEXT, [str(page) for page in PAGES.iterdir()]) == (TEXT, [])
 
 
 def _together() -> list[tuple[str, str]]:
@@ -120,21 +101,23 @@ def _together() -> list[tuple[str, str]]:
 
     A page of another method or path has no other change, because it becomes a new operation.
     """
-    refused = {(page, old, new) for page, old, new, _ in REFUSED}
+    refused = {each[:3] for each in REFUSED}
     packs: list[tuple[str, str, set[str]]] = []
-    for page, old, new, line in (each for each in VARIANTS if each[:3] not in refused):
+    for page, old, new, line in (each for each in page_changes.VARIANTS if each[:3] not in refused):
         thing = line.partition(":")[0]
-        for index, (name, text, things) in enumerate(packs):
-            is_other = bool(things & {thing, "method", "path"}) or thing in ("method", "path")
-            if name == page and old in text and len(things) < 3 and not is_other:
-                packs[index] = name, text.replace(old, new), {*things, thing}
+        for pack in packs:
+            name, text, things = pack
+            is_free = thing not in things and not {"method", "path"} & {thing, *things}
+            if name == page and old in text and len(things) < 3 and is_free:
+                packs.remove(pack)
                 break
         else:
-            packs.append((page, (PAGES / page).read_text("utf-8").replace(old, new), {thing}))
+            text, things = (PAGES / page).read_text("utf-8"), set()
+        packs.append((page, text.replace(old, new), {*things, thing}))
     return [pack[:2] for pack in packs]
 
 
-def test_each_change_of_a_page_is_adopted(contracts: Path, tmp_path: Path) -> None:
+def test_each_change_of_a_page_is_adopted(generator: Any, contracts: Path, tmp_path: Path) -> None:
     pages = _together()
     by_endpoint = [
         [each for each in pages if each[0].startswith(endpoint)]
@@ -148,15 +131,18 @@ def test_each_change_of_a_page_is_adopted(contracts: Path, tmp_path: Path) -> No
             names.append(str(tmp_path / page))
         new, _ = adopt(TEXT, names)
         assert adopt(new, names) == (new, [])
-        _generator()["Contract"](loaded(new))
+        generator.Contract(loaded(new))
         (contracts / f"change-{number}.yaml").write_text(new, "utf-8")
 
 
-def test_changes_by_chance_are_adopted_one_after_another(contracts: Path, tmp_path: Path) -> None:
-    known, refused = list(operations(today())), 0
+def test_changes_by_chance_are_adopted_one_after_another(
+    generator: Any, contracts: Path, tmp_path: Path
+) -> None:
+    today, refused = OPENAPI_YAML.read_text("utf-8"), 0
+    contract = loaded(today)
     for seed in range(SEEDS):
-        by, text = Random(seed), OPENAPI_YAML.read_text("utf-8")
-        known_page = random_pages.said_by(today(), *by.choice(known))
+        by, text = Random(seed), today
+        known_page = random_pages.said_by(contract, *by.choice([*operations(contract)]))
         parts = by.choice([known_page, random_pages.newer(by)])
         for _ in range(2):
             parts = random_pages.changed(parts, by)
@@ -165,7 +151,7 @@ def test_changes_by_chance_are_adopted_one_after_another(contracts: Path, tmp_pa
             except RefusedError as error:
                 assert re.search(UNCERTAIN, str(error))  # noqa: PT017
                 refused += 1
-        _generator()["Contract"](loaded(text))
+        generator.Contract(loaded(text))
         (contracts / f"chance-{seed}.yaml").write_text(text, "utf-8")
     assert refused < SEEDS / 2
 
@@ -199,39 +185,27 @@ def test_what_is_not_certain_is_refused(
 
 
 def test_languages_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    for page, old, new, _ in CONTRADICTIONS:
+    for page, old, new, _ in page_changes.CONTRADICTIONS:
         with pytest.raises(RefusedError, match="its languages contradict each other: "):
             adopt(TEXT, [changed(page, old, new, 1, tmp_path)])
 
 
-def _edit(old: str, new: str, folder: Path, page: str = COINS, **options: str) -> list[str]:
-    """The lines that a change of a page adds to the contract, and those that it removes."""
-    text, _ = adopt(TEXT, [changed(page, old, new, -1, folder)], **options)
-    diff = difflib.unified_diff(TEXT.splitlines(), text.splitlines(), lineterm="", n=0)
-    edits = [line[:1] + line[1:].strip() for line in [*diff][2:] if line[0] in "+-"]
-    return [edit for edit in edits if edit != "+x-unknown:"]
-
-
 def test_edits_are_the_smallest(tmp_path: Path) -> None:
-    assert _edit("<strong>100<", "<strong>200<", tmp_path) == [
-        "-x-request-weight: 100",
-        "+x-request-weight: 200",
-    ]
-    unknown = "+- Whether `response [].tier` is always sent, and its type."
-    value = "&quot;, &quot;tier&quot;: 7"
-    assert _edit("ETH&quot;", f"ETH{value}", tmp_path) == [
-        unknown,
-        "+tier: 7",
-        "+tier:",
-        "+type: integer",
-        "+format: int64",
-    ]
-    reason = "+reason: The contract cannot express what the example shows."
-    assert _edit("ETH&quot;", f"ETH{value[:-1]}[]", tmp_path) == [
-        "+- where: response [].tier",
-        "+page: [array]",
-        reason,
-    ]
+    tier = "ETH&quot;, &quot;tier&quot;: "
+    is_new = "+- Whether `response [].tier` is always sent, and its type."
+    no_type = "+reason: The contract cannot express what the example shows."
+    for old, new, edits in (
+        ("<strong>100<", "<strong>200<", ["-x-request-weight: 100", "+x-request-weight: 200"]),
+        (
+            *("ETH&quot;", f"{tier}7"),
+            [is_new, "+tier: 7", "+tier:", "+type: integer", "+format: int64"],
+        ),
+        ("ETH&quot;", f"{tier}[]", ["+- where: response [].tier", "+page: [array]", no_type]),
+    ):
+        text, _ = adopt(TEXT, [changed(COINS, old, new, -1, tmp_path)])
+        diff = difflib.unified_diff(TEXT.splitlines(), text.splitlines(), lineterm="", n=0)
+        found = [line[:1] + line[1:].strip() for line in [*diff][2:] if line[0] in "+-"]
+        assert [edit for edit in found if edit != "+x-unknown:"] == edits
 
 
 def test_a_security_type_decides_about_signature_and_status_401(tmp_path: Path) -> None:
@@ -303,20 +277,16 @@ def test_an_operation_moves_with_its_comments(
     assert adopt(text, [moving], **options) == (text, [])
 
 
-@pytest.mark.parametrize(
-    ("pages", "options", "reason"),
-    [
-        ([COINS], {"replaces": "lists_coin"}, "known: list_coins, exchange, list_exchanges"),
-        ([COINS], {"replaces": "exchange"}, f"REPLACES=exchange, but GET {LIST_PATH} is list_coin"),
-        ([COINS, HISTORY], {"replaces": "list_coins"}, "REPLACES and SOURCE are facts of one page"),
-        ([COINS, HISTORY], {"source": "https://x"}, "REPLACES and SOURCE are facts of one page"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(
-    pages: list[str], options: dict[str, str], reason: str
-) -> None:
-    with pytest.raises(RefusedError, match=reason):
-        adopt(TEXT, [str(PAGES / page) for page in pages], **options)
+def test_options_that_do_not_fit_are_refused() -> None:
+    page, other = str(PAGES / COINS), str(PAGES / HISTORY)
+    for pages, options, reason in (
+        ([page], {"replaces": "lists_coin"}, "known: list_coins, exchange, list_exchanges"),
+        ([page], {"replaces": "exchange"}, f"REPLACES=exchange, but GET {LIST_PATH} is list_coins"),
+        ([page, other], {"replaces": "list_coins"}, "REPLACES and SOURCE are facts of one page"),
+        ([page, other], {"source": "https://x"}, "REPLACES and SOURCE are facts of one page"),
+    ):
+        with pytest.raises(RefusedError, match=reason):
+            adopt(TEXT, pages, **options)
 
 
 def test_a_page_that_seems_another_is_adopted_if_a_person_says_so(tmp_path: Path) -> None:
@@ -387,16 +357,16 @@ with fake.serve() as faked, prism() as mocked:
 
 
 def test_pages_of_other_endpoints_become_operations_that_work(
-    contracts: Path, tmp_path: Path
+    generator: Any, contracts: Path, tmp_path: Path
 ) -> None:
     for name in ("generated", "wrapper", "tools"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
-    text, _ = adopt(TEXT, [str(page) for page in NEW_PAGES])
+    text, _ = adopt(TEXT, NEW_PAGES)
     for path in (tmp_path / "openapi.yaml", contracts / "other-endpoints.yaml"):
         path.write_text(text, "utf-8")
-    _generator()["generate"](tmp_path / "openapi.yaml", tmp_path / "generated" / PACKAGE.name)
+    generator.generate(tmp_path / "openapi.yaml", tmp_path / "generated" / PACKAGE.name)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", _USE],
         check=False,
@@ -408,4 +378,4 @@ def test_pages_of_other_endpoints_become_operations_that_work(
     assert done.returncode == 0, done.stderr
     answered = Counter(done.stdout.split())  # by the fake and by Prism
     for page in NEW_PAGES:
-        assert answered[endpoint_of(read_pages(read(str(page))))[1]] == 2
+        assert answered[endpoint_of(read_pages(read(page)))[1]] == 2
