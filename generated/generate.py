@@ -335,7 +335,7 @@ def contract_as_json(contract: Path) -> str:
 
 def modules(path: Path) -> Iterator[tuple[str, str]]:
     """The names and texts of the package's modules. Raises Inexpressible."""
-    document = yaml.safe_load(path.read_text("utf-8"))
+    document = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
     contract = Contract(document)
     config = Config.from_sources(ConfigFile(), MetaType.NONE, path, "utf-8", True, None)
     data = GeneratorData.from_dict(document, config=config)

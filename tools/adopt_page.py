@@ -18,11 +18,11 @@ from typing import Any
 from tools.adoption import RefusedError, adopted
 from tools.adoption.move import move
 from tools.check_generated import generate
-from tools.contract import OPENAPI_YAML, loaded, operations
+from tools.contract import OPENAPI_YAML, operations
 from tools.page import read_pages
 from tools.sections import UnreadableError, read
 from tools.terminal import say
-from tools.yaml_edits import edited, same
+from tools.yaml_edits import Document, same
 
 
 def adopt(
@@ -35,13 +35,14 @@ def adopt(
     if (replaces or source) and len(names) > 1:
         raise RefusedError("REPLACES and SOURCE are facts of one page")
     lines: list[str] = []
+    document = Document(text)
     for name in names:
         try:
             pages = read_pages(read(name))
-            text, changes = move(text, replaces, pages) if replaces else (text, [])
-            old = loaded(text)
+            document, changes = move(document, replaces, pages) if replaces else (document, [])
+            old = document.value
             new, others = adopted(old, pages, replaces, source)
-            text = text if same(old, new) else edited(text, new)
+            document = document if same(old, new) else document.edited(new)
         except UnreadableError as error:
             raise RefusedError(f"{name}: cannot be read: {error.reason}") from error
         except (RefusedError, RuntimeError) as error:
@@ -49,7 +50,7 @@ def adopt(
         known = _guesses(old)
         guesses = [f"unknown: {each[1]}" for each in _guesses(new) if each not in known]
         lines += [f"{name}: {line}" for line in [*changes, *others, *guesses]]
-    return text, lines
+    return document.text, lines
 
 
 def _guesses(contract: Any) -> list[tuple[str, str]]:

@@ -41,28 +41,6 @@ class Entry(NamedTuple):
     node: Any
 
 
-def edited(text: str, value: Any) -> str:
-    """The text with the smallest edits after which it means `value`."""
-    text = _with(text, _Editor(text).edits(value))
-    try:
-        if same(loaded(text), value):
-            return text
-    except (yaml.YAMLError, ValueError):
-        pass
-    raise RuntimeError("it cannot be written: the form of openapi.yaml or a text is unusual")
-
-
-def moved(text: str, old: tuple[str, str, str], new: tuple[str, str, str]) -> str:
-    """The text with the entry at a place of three keys, in block style, at another place."""
-    return _with(text, _Editor(text).move(old, new))
-
-
-def _with(text: str, edits: list[Edit]) -> str:
-    for edit in sorted(edits, reverse=True):
-        text = text[: edit.start] + edit.new + text[edit.end :]
-    return text
-
-
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal. True is not 1."""
     if isinstance(one, dict) and isinstance(other, dict):
@@ -72,16 +50,41 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-class _Editor:
+class Document:
+    """A YAML text that was read.
+
+    Attributes:
+        text: the text.
+        value: what it means. Nobody changes it.
+    """
+
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self._loader = Loader(text)
         self._root = self._loader.get_single_node()
+        self.value = self._value(self._root)
 
-    def edits(self, value: Any) -> list[Edit]:
-        return list(self._edits(self._root, value))
+    def edited(self, value: Any) -> "Document":
+        """The document with the smallest edits after which it means `value`."""
+        try:
+            new = self._with(list(self._edits(self._root, value)))
+            if same(new.value, value):
+                return new
+        except (yaml.YAMLError, ValueError):
+            pass
+        raise RuntimeError("it cannot be written: the form of openapi.yaml or a text is unusual")
 
-    def move(self, old: tuple[str, str, str], new: tuple[str, str, str]) -> list[Edit]:
+    def moved(self, old: tuple[str, str, str], new: tuple[str, str, str]) -> "Document":
+        """The document with the entry at a place of three keys, in block style, elsewhere."""
+        return self._with(self._move(old, new))
+
+    def _with(self, edits: list[Edit]) -> "Document":
+        text = self.text
+        for edit in sorted(edits, reverse=True):
+            text = text[: edit.start] + edit.new + text[edit.end :]
+        return Document(text)
+
+    def _move(self, old: tuple[str, str, str], new: tuple[str, str, str]) -> list[Edit]:
         """The edits that move an entry, with its comments, to another name in another mapping."""
         top, outer, inner = old
         parent = next(each for each in self._keys(self._root) if each.name == top)
@@ -96,7 +99,7 @@ class _Editor:
         gone = self._removed(entries, *place)
         if len(entries) == 1:
             gone = self._removed(groups, groups.index(group), groups.index(group) + 1)
-        whole = self._text[entry.after : self._line_end(entry)]
+        whole = self.text[entry.after : self._line_end(entry)]
         added = f"\n{' ' * entry.column}{scalar(new[2])}:{whole}"
         if target is None:
             added = f"\n\n{' ' * group.column}{scalar(new[1])}:{added}"
@@ -148,8 +151,8 @@ class _Editor:
 
     def _removed(self, entries: list[Entry], start: int, end: int) -> Edit:
         if start == 0:  # comments of the next entry stay
-            rest = self._text[self._line_end(entries[end - 1]) :]
-            return Edit(entries[0].start, len(self._text) - len(rest.lstrip()), "")
+            rest = self.text[self._line_end(entries[end - 1]) :]
+            return Edit(entries[0].start, len(self.text) - len(rest.lstrip()), "")
         return Edit(self._line_end(entries[start - 1]), self._line_end(entries[end - 1]), "")
 
     def _added(
@@ -169,20 +172,20 @@ class _Editor:
 
     def _has_blank_lines(self, entries: list[Entry]) -> bool:
         return any(
-            "\n\n" in self._text[self._end(one.node) : other.start]
+            "\n\n" in self.text[self._end(one.node) : other.start]
             for one, other in pairwise(entries)
         )
 
     def _keys(self, node: Any) -> Iterator[Entry]:
         for key, value in node.value:
-            after = self._text.index(":", key.end_mark.index) + 1
+            after = self.text.index(":", key.end_mark.index) + 1
             start = key.start_mark
             yield Entry(self._value(key), start.index, after, start.column, key, value)
 
     def _items(self, node: Any) -> Iterator[Entry]:
         for item in node.value:
-            start = self._text.rindex("-", 0, item.start_mark.index + 1)
-            column = start - self._text.rfind("\n", 0, start) - 1
+            start = self.text.rindex("-", 0, item.start_mark.index + 1)
+            column = start - self.text.rfind("\n", 0, start) - 1
             yield Entry(_name(self._value(item)), start, start + 1, column, None, item)
 
     def _end(self, node: Any) -> int:
@@ -192,12 +195,12 @@ class _Editor:
             return self._end(last[1] if isinstance(last, tuple) else last)
         end: int = node.end_mark.index
         if getattr(node, "style", None) in ("|", ">"):
-            return len(self._text[:end].rstrip())
+            return len(self.text[:end].rstrip())
         return end
 
     def _line_end(self, entry: Entry) -> int:
-        end = self._text.find("\n", self._end(entry.node))
-        return len(self._text) if end < 0 else end
+        end = self.text.find("\n", self._end(entry.node))
+        return len(self.text) if end < 0 else end
 
 
 def _renamed(entry: Entry, name: str) -> Edit:

@@ -1,4 +1,4 @@
-"""Pages of Binance's documentation, and changes of them that matter."""
+"""Pages of Binance's documentation, and changes of them."""
 
 import json
 from functools import cache
@@ -8,17 +8,17 @@ from tools.adopt_page import adopt
 from tools.contract import OPENAPI_YAML
 
 PAGES = Path(__file__).parent / "pages"
-FORMS = sorted(page.name for page in PAGES.iterdir())
 COINS, EXCHANGE, HISTORY = "coin-list.html", "exchange.md", "history-escaped.md"
 
-# Page, old text, new text, and the one line that reports the change.
+# Page, old text, new text, and the one line that reports the change, or nothing.
 _ALL = [
     tuple(json.loads(line))
     for line in Path(__file__).with_suffix(".jsonl").read_text("utf-8").splitlines()
 ]
+HARMLESS = [each for each in _ALL if not each[3]]
 # A change in only one of the page's languages.
 CONTRADICTIONS = [each for each in _ALL if each[3].endswith("in part 1")]
-VARIANTS = [each for each in _ALL if each not in CONTRADICTIONS]
+VARIANTS = [each for each in _ALL if each[3] and each not in CONTRADICTIONS]
 
 
 @cache

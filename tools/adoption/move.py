@@ -2,9 +2,9 @@
 
 from tools.adoption.draft import RefusedError
 from tools.comparison import endpoint_of
-from tools.contract import loaded, operations
+from tools.contract import operations
 from tools.page import Page
-from tools.yaml_edits import moved
+from tools.yaml_edits import Document
 
 
 def stated_endpoint(pages: list[Page]) -> tuple[str, str]:
@@ -17,12 +17,12 @@ def stated_endpoint(pages: list[Page]) -> tuple[str, str]:
     return method, path
 
 
-def move(text: str, replaces: str, pages: list[Page]) -> tuple[str, list[str]]:
-    """The text in which the operation `replaces` has a page's endpoint, and a line about it.
+def move(document: Document, replaces: str, pages: list[Page]) -> tuple[Document, list[str]]:
+    """The contract in which the operation `replaces` has a page's endpoint, and a line about it.
 
     Raises RefusedError.
     """
-    contract, endpoint = loaded(text), stated_endpoint(pages)
+    contract, endpoint = document.value, stated_endpoint(pages)
     known = {
         contract["paths"][path][method.lower()]["operationId"]: (method, path)
         for method, path in operations(contract)
@@ -30,8 +30,8 @@ def move(text: str, replaces: str, pages: list[Page]) -> tuple[str, list[str]]:
     if replaces not in known:
         raise RefusedError(f"REPLACES={replaces} is not an operation; known: {', '.join(known)}")
     if endpoint in known.values():
-        return text, []
+        return document, []
     (old_method, old_path), (method, path) = known[replaces], endpoint
     old, new = ("paths", old_path, old_method.lower()), ("paths", path, method.lower())
     line = f"{replaces}: {method} {path} instead of {old_method} {old_path}"
-    return moved(text, old, new), [line]
+    return document.moved(old, new), [line]
