@@ -67,6 +67,7 @@ _WITH_SENTRY = """
 import sys
 import warnings
 import sentry_sdk
+from sentry_sdk.integrations import aiohttp, httpx
 from tests.clients import CLIENTS
 events = []
 def keep(event, _):
@@ -75,6 +76,9 @@ warnings.simplefilter("ignore")
 sentry_sdk.init(
     dsn="https://key@sentry.invalid/1", before_send=keep, before_send_transaction=keep,
     traces_sample_rate=1.0, send_default_pii=True, max_request_body_size="always",
+    # Other libraries take a second.
+    auto_enabling_integrations=False,
+    integrations=[aiohttp.AioHttpIntegration(), httpx.HttpxIntegration()],
 )
 url = sys.argv[1]
 for kind, run in CLIENTS.items():
