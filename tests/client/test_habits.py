@@ -27,7 +27,7 @@ def test_a_storm_of_cancellations_leaves_a_client_that_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = random.Random(1)
-    # Fewer than calls are cancelled, so lost places would block.
+    # Far fewer places than cancelled calls, so calls that lose theirs would block the last ones.
     monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 10)
 
     async def cancelled(client: AsyncSmallLiabilityClient) -> None:
