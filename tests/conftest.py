@@ -6,12 +6,13 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import coverage
 import pytest
-from binance_small_liability import Coin
+from binance_small_liability import Coin, aiohttp
 from binance_small_liability._io import network, real_time
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -131,7 +132,7 @@ def server() -> Iterator[WireServer]:
 
 
 @pytest.fixture
-def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """Makes a TLS context for a server that the clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -157,11 +158,13 @@ def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    network.tls.cache_clear()
+    # Other tests keep the authorities that they have loaded.
+    authorities = cache(network.tls.__wrapped__)
+    for module in (network, aiohttp):
+        monkeypatch.setattr(module, "tls", authorities)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    yield context
-    network.tls.cache_clear()
+    return context
 
 
 @pytest.fixture(params=CLIENTS)

@@ -172,6 +172,8 @@ def test_a_second_refusal_names_the_measured_offset() -> None:
 
 # Many calls
 
+MANY = 20
+
 
 def _threads(server: WireServer, count: int) -> list[Any]:
     start = threading.Barrier(count)
@@ -205,7 +207,7 @@ def test_many_calls_refused_together_request_the_time_once(
 
     def time_answer(now: int) -> bytes:
         # All calls wait for it.
-        for _ in range(50):
+        for _ in range(MANY):
             assert refusals.acquire(timeout=10)
         return response({"serverTime": now}) if is_available else response(b"", 503)
 
@@ -218,8 +220,8 @@ def test_many_calls_refused_together_request_the_time_once(
         return answered
 
     with serving(answer) as server:
-        outcomes = calls(server, 50)
+        outcomes = calls(server, MANY)
     assert _paths(server).count("time") == 1
-    assert [type(each) for each in outcomes] == [list if is_available else ClockSkewError] * 50
+    assert [type(each) for each in outcomes] == [list if is_available else ClockSkewError] * MANY
     if is_available:
         assert {type(coin) for coins in outcomes for coin in coins} == {Coin}

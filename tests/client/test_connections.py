@@ -2,19 +2,15 @@
 
 import asyncio
 import base64
-import contextlib
-import os
 import pickle
 import signal
 import socket
 import socketserver
-import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -36,7 +32,7 @@ from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient, finished, in_turn, run_scenario, run_sync
-from tests.processes import ended, python
+from tests.processes import Ended, forking, python
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -51,24 +47,14 @@ from tests.wire import (
 from tools.contract import LIST_PATH
 
 
-class _Dropping:
-    """A network that can silently drop its existing connections."""
-
-    def __init__(self) -> None:
-        self.dropped: set[int] = set()
-        self.seen: set[int] = set()
-
-    def drop(self) -> None:
-        self.dropped |= self.seen
-
-    def __call__(self, request: Request) -> Answer:
-        self.seen.add(request.connection)
-        return stalled() if request.connection in self.dropped else response()
-
-
 @pytest.mark.usefixtures("no_waiting")
 def test_a_retry_uses_a_fresh_connection(client: RunClient) -> None:
-    network = _Dropping()
+    seen: set[int] = set()
+    dropped: set[int] = set()
+
+    def answer(request: Request) -> Answer:
+        seen.add(request.connection)
+        return stalled() if request.connection in dropped else response()
 
     async def calls(client: Any) -> None:
         if isinstance(client, SmallLiabilityClient):
@@ -76,17 +62,17 @@ def test_a_retry_uses_a_fresh_connection(client: RunClient) -> None:
                 list(threads.map(lambda _: client.list_coins(), range(50)))
         else:
             await asyncio.gather(*(client.list_coins() for _ in range(10)))
-        network.drop()
+        dropped.update(seen)  # silently, as a network may
         wire.requests.clear()
         assert await finished(client.list_coins())
         assert len(wire.requests) == 2
 
-    with serving(network) as wire:
+    with serving(answer) as wire:
         run_scenario(client, calls, base_url=wire.url, timeout=0.5)
 
 
-def test_an_idle_connection_is_used_again_and_closed_after_5_s(
-    client: RunClient, monkeypatch: pytest.MonkeyPatch, server: WireServer
+def test_only_a_read_uses_a_connection_again_that_was_idle_for_less_than_5_s(
+    client: RunClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = 0.0
     real = time.monotonic
@@ -102,10 +88,13 @@ def test_an_idle_connection_is_used_again_and_closed_after_5_s(
         lambda client: client.list_coins(),
         lambda _: after(6),
         lambda client: client.list_coins(),
+        lambda client: client.exchange(["ETH"]),
     )
-    client(call, base_url=server.url)
-    first, second, third = (request.connection for request in server.requests)
-    assert first == second != third
+    with serving(response()) as server:
+        client(call, base_url=server.url)
+    first, second, third, exchange = (request.connection for request in server.requests)
+    assert first == second
+    assert len({second, third, exchange}) == 3
 
 
 def test_other_options_of_single_calls_share_the_connections(client: RunClient) -> None:
@@ -122,49 +111,42 @@ def test_other_options_of_single_calls_share_the_connections(client: RunClient) 
     assert first == second != third
 
 
-def test_an_exchange_uses_a_fresh_connection(client: RunClient) -> None:
-    call = in_turn(lambda client: client.list_coins(), lambda client: client.exchange(["ETH"]))
-    with serving(response()) as server:
-        client(call, base_url=server.url)
-    first, second = server.requests
-    assert first.connection != second.connection
-
-
-# What arrives in addition to the answer of the first question. The table says when.
+# What arrives in addition to the answer of the first question, and whether over TLS. Corked, what
+# arrives at once leaves in one segment; over TLS it has two records.
 _ANOTHER = response(DOCUMENTED.replace(b"ETH", b"WRONG"))
-_SURPLUS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
-    "at once": lambda first: (first + _ANOTHER, b""),
-    "at once, over TLS in two records": lambda first: (first, _ANOTHER),
-    "after no content": lambda _: (b"HTTP/1.1 204 No Content\r\n\r\n" + _ANOTHER, b""),
-    "while idle": lambda first: (first, _ANOTHER),
-    "the end, while idle": lambda first: (first, b""),
-}
 
 
-@pytest.mark.parametrize("tls", [False, True])
-@pytest.mark.parametrize("name", _SURPLUS)
+@pytest.mark.parametrize(
+    ("when", "surplus", "tls"),
+    [
+        ("at once", _ANOTHER, False),
+        ("at once", _ANOTHER, True),
+        ("after no content", _ANOTHER, False),
+        ("while idle", _ANOTHER, False),
+        ("while idle", _ANOTHER, True),
+        ("while idle", b"", False),  # the end of the connection
+        ("while idle", b"", True),
+    ],
+)
 def test_what_follows_an_answer_reaches_no_other_call(
-    client: RunClient, name: str, tls: bool, tls_server: ssl.SSLContext
+    client: RunClient, when: str, surplus: bytes, tls: bool, request: pytest.FixtureRequest
 ) -> None:
-    asked, idle, arrived = threading.Event(), threading.Event(), threading.Event()
+    idle, arrived = threading.Event(), threading.Event()
 
     def answer(request: Request) -> Answer:
-        return named_after_its_question(request) if asked.is_set() else first_answer(request)
-
-    def first_answer(request: Request) -> Answer:
-        asked.set()
-        at_once, later = _SURPLUS[name](named_after_its_question(request))
+        own = named_after_its_question(request)
+        if len(server.requests) > 1:
+            return own
 
         def act(connection: socket.socket) -> None:
-            if "idle" in name:
-                connection.sendall(at_once)
+            _cork(connection, when != "while idle")
+            no_content = b"HTTP/1.1 204 No Content\r\n\r\n"
+            connection.sendall(no_content if when == "after no content" else own)
+            if when == "while idle":
                 idle.wait()
-            else:
-                _cork(connection, 1)
-                connection.sendall(at_once)
-            connection.sendall(later)
-            _cork(connection, 0)
-            if "end" in name:
+            connection.sendall(surplus)
+            _cork(connection, False)
+            if not surplus:
                 connection.shutdown(socket.SHUT_WR)
             arrived.set()
             connection.recv(1)
@@ -178,27 +160,44 @@ def test_what_follows_an_answer_reaches_no_other_call(
     call = in_turn(
         lambda c: c.list_coins(recv_window=1), is_idle, lambda c: c.list_coins(recv_window=2)
     )
-    with serving(answer, tls_server if tls else None) as server:
+    with serving(answer, request.getfixturevalue("tls_server") if tls else None) as server:
         *_, [coin] = client(call, base_url=server.url, max_attempts=1)
     assert coin.asset == "N2"
     first, second = server.requests
     assert first.connection != second.connection
 
 
-def _cork(connection: socket.socket, on: int) -> None:
-    # What is sent in between leaves in one segment.
+def _cork(connection: socket.socket, on: bool) -> None:
     if hasattr(socket, "TCP_CORK"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-@pytest.mark.parametrize("transport", ["sync", "None", "AiohttpTransport()"])
-def test_forked_children_get_their_own_answers(server: WireServer, transport: str) -> None:
-    code = f"""
-import asyncio, ctypes, os, sys
-from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
-from binance_small_liability.aiohttp import AiohttpTransport
-options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+# Scripts that need a process of their own.
+
+
+Script: TypeAlias = Callable[[str], Ended]
+TRANSPORTS = ["None", "AiohttpTransport()"]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Script]:
+    with forking() as run:
+        yield run
+
+
+@pytest.fixture
+def script(server: WireServer, forks: Script) -> Script:
+    """Runs a script with the options of a client of `server`."""
+    options = {"base_url": server.url, "api_key": "k" * 64, "api_secret": "s" * 64}
+    return lambda text: forks(f"options = {options}\n{text}")
+
+
+@pytest.mark.parametrize("transport", ["sync", *TRANSPORTS])
+def test_forked_children_get_their_own_answers(
+    script: Script, server: WireServer, transport: str
+) -> None:
+    done = script(f"""
+import ctypes
 if {transport!r} == "sync":
     call = SmallLiabilityClient(**options).list_coins
 else:
@@ -220,8 +219,8 @@ for child in range(1, 5):
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 call()
 os._exit(any(codes))
-"""
-    python(code, env={"PYTHONWARNINGS": "ignore"})  # Python 3.12 warns of forks
+""")
+    assert done == (0, "", "")
     first, *of_children, last = server.requests
     assert first.connection == last.connection, "the parent lost its connection"
     assert len(of_children) == 20
@@ -235,13 +234,11 @@ os._exit(any(codes))
     [("None", "run_asyncio, run_trio"), ("AiohttpTransport()", "run_asyncio, run_asyncio")],
 )
 def test_an_event_loop_that_ended_leaves_nothing_open(
-    server: WireServer, transport: str, runners: str
+    script: Script, server: WireServer, transport: str, runners: str
 ) -> None:
-    # In its own process, to count the descriptors.
-    code = f"""
-import asyncio, os, trio
-from binance_small_liability import AsyncSmallLiabilityClient
-from binance_small_liability.aiohttp import AiohttpTransport
+    done = script(f"""
+import trio, warnings
+warnings.simplefilter("error")
 
 def run_asyncio(function, *arguments):
     return asyncio.run(function(*arguments))
@@ -253,9 +250,7 @@ async def call(window):
     [coin] = await client.list_coins(recv_window=window)
     assert coin.asset == f"N{{window}}"
 
-client = AsyncSmallLiabilityClient(
-    base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64, transport={transport}
-)
+client = AsyncSmallLiabilityClient(**options, transport={transport})
 counts = []
 for window in range(1, 11):
     for run in ({runners}):
@@ -263,9 +258,8 @@ for window in range(1, 11):
     counts.append(len(os.listdir("/dev/fd")))
 assert counts[0] == counts[-1], counts
 run(client.close)
-"""
-    done = ended(sys.executable, "-W", "error", "-c", code)
-    assert (done.returncode, done.stderr) == (0, "")
+""")
+    assert done == (0, "", "")
     assert len({request.connection for request in server.requests}) == 20
 
 
@@ -307,20 +301,65 @@ held = []
 for _ in range(20):  # in either order
     asyncio.run(main())
 """
-            for transport in ("None", "AiohttpTransport()")
+            for transport in TRANSPORTS
         ),
     ],
     ids=["generator", "__del__", "of a loop that stays", "over httpx", "over aiohttp"],
 )
-def test_a_client_that_is_closed_as_python_ends_is_silent(server: WireServer, code: str) -> None:
-    start = f"""
-import asyncio
-from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
-from binance_small_liability.aiohttp import AiohttpTransport
-options = dict(base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64)
+def test_a_client_that_is_closed_as_python_ends_is_silent(script: Script, code: str) -> None:
+    assert script(code) == (0, "", "")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_async_call_at_exit_raises_a_network_error(script: Script, transport: str) -> None:
+    done = script(f"""
+import atexit
+from binance_small_liability import SmallLiabilityError
+# A name, because its resolution needs a thread, which Python no longer starts.
+options["base_url"] = options["base_url"].replace("127.0.0.1", "localhost")
+
+async def call():
+    async with AsyncSmallLiabilityClient(
+        **options, max_attempts=1, transport={transport}
+    ) as client:
+        try:
+            print(await client.list_coins(recv_window=9))
+        except SmallLiabilityError as error:
+            print(type(error).__name__)
+
+atexit.register(lambda: asyncio.run(call()))
+""")
+    assert done.code == 0
+    assert done.stdout.strip() == "NetworkError" or "N9" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_without_sniffio_an_async_call_works(server: WireServer) -> None:
+    # The tests need trio, which brings sniffio.
+    code = """
+import asyncio, importlib.abc, sys
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "sniffio":
+            searched.append(name)
+            raise ModuleNotFoundError(name)
+
+searched = []
+sys.meta_path.insert(0, Hidden())
+from binance_small_liability import AsyncSmallLiabilityClient
+async def call():
+    async with AsyncSmallLiabilityClient(
+        base_url=sys.argv[1], api_key="k" * 64, api_secret="s" * 64
+    ) as client:
+        await client.list_coins()
+        before = len(searched)
+        await client.list_coins()
+        assert "sniffio" not in sys.modules  # it may be installed later
+        sys.exit(len(searched) - before)
+asyncio.run(call())
 """
-    done = ended(sys.executable, "-c", start + code)
-    assert (done.returncode, done.stderr) == (0, "")
+    python(code, server.url)
 
 
 @pytest.mark.parametrize("through_a_proxy", [False, True])
@@ -423,34 +462,6 @@ def test_a_tunnel_that_is_reset_before_tls_carried_nothing(client: RunClient) ->
         assert caught.value.attempts == len(server.requests) == 3
 
 
-def test_without_sniffio_an_async_call_works(server: WireServer) -> None:
-    # The tests need trio, which brings sniffio.
-    code = f"""
-import asyncio, importlib.abc, sys
-
-class Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "sniffio":
-            searched.append(name)
-            raise ModuleNotFoundError(name)
-
-searched = []
-sys.meta_path.insert(0, Hidden())
-from binance_small_liability import AsyncSmallLiabilityClient
-async def call():
-    async with AsyncSmallLiabilityClient(
-        base_url={server.url!r}, api_key="k" * 64, api_secret="s" * 64
-    ) as client:
-        await client.list_coins()
-        before = len(searched)
-        await client.list_coins()
-        assert "sniffio" not in sys.modules  # it may be installed later
-        sys.exit(len(searched) - before)
-asyncio.run(call())
-"""
-    python(code)
-
-
 def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -> None:
     import trio
 
@@ -466,33 +477,6 @@ def test_trio_works_over_httpx_and_is_refused_over_aiohttp(server: WireServer) -
         trio.run(call, AiohttpTransport())
 
 
-@pytest.mark.parametrize("transport", ["None", "AiohttpTransport()"])
-def test_an_async_call_at_exit_raises_a_network_error(server: WireServer, transport: str) -> None:
-    # A name, because its resolution needs a thread, which Python no longer starts.
-    url = server.url.replace("127.0.0.1", "localhost")
-    code = f"""
-import asyncio, atexit
-from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityError
-from binance_small_liability.aiohttp import AiohttpTransport
-
-async def call():
-    async with AsyncSmallLiabilityClient(
-        base_url={url!r}, api_key="k" * 64, api_secret="s" * 64, max_attempts=1,
-        transport={transport},
-    ) as client:
-        try:
-            print(await client.list_coins(recv_window=9))
-        except SmallLiabilityError as error:
-            print(type(error).__name__)
-
-atexit.register(lambda: asyncio.run(call()))
-"""
-    done = ended(sys.executable, "-c", code)
-    assert done.returncode == 0
-    assert done.stdout.strip() == "NetworkError" or "N9" in done.stdout
-    assert "Traceback" not in done.stderr
-
-
 def test_a_client_without_an_event_loop_is_refused() -> None:
     coroutine = AsyncSmallLiabilityClient(**CREDENTIALS).list_coins()
     with pytest.raises(ConfigurationError) as caught:
@@ -502,85 +486,46 @@ def test_a_client_without_an_event_loop_is_refused() -> None:
     )
 
 
-@pytest.fixture
-def dead_host() -> Iterator[Callable[[str], int]]:
-    """A host whose first addresses accept nothing: their queues are full."""
-    with contextlib.ExitStack() as stack:
-        port = 0
-
-        def fill(address: str) -> int:
-            nonlocal port
-            listener = stack.enter_context(socket.socket())
-            listener.bind((address, port))
-            listener.listen(0)
-            port = int(listener.getsockname()[1])
-            for _ in range(4):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex((address, port))
-            return port
-
-        yield fill
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops what a full queue receives")
+@pytest.mark.parametrize("alive", [True, False])
 def test_all_addresses_of_a_host_share_the_timeout(
-    dead_host: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+    server: WireServer, monkeypatch: pytest.MonkeyPatch, alive: bool
 ) -> None:
-    addresses = [f"127.0.0.{number}" for number in range(2, 6)]
-    port = 0
-    for address in addresses:
-        port = dead_host(address)
-    tried: list[tuple[str, float]] = []
-    create = socket.create_connection
+    now = 0.0
+    timeouts: dict[str, float] = {}
+    resolve, create = socket.getaddrinfo, socket.create_connection
 
-    def resolve(*_: Any, **__: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
+    def addresses(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        if host != "localhost":
+            return resolve(host, *arguments, **options)
+        found = ("refusing", "dead", "127.0.0.1")
+        return [(socket.AF_INET, kind, 6, "", (each, 0)) for each in found for kind in (1, 2)]
 
-    def spy(address: tuple[str, int], timeout: float, *args: Any, **more: Any) -> Any:
-        tried.append((address[0], timeout))
-        with monkeypatch.context() as patch:
-            patch.undo()
-            return create(address, timeout, *args, **more)
+    def connect(address: tuple[str, int], timeout: float, *args: Any, **options: Any) -> Any:
+        nonlocal now
+        timeouts[address[0]] = timeout
+        if address[0] == "refusing":
+            raise ConnectionRefusedError
+        if address[0] == "dead" or not alive:
+            now += timeout
+            raise TimeoutError
+        return create(address, timeout, *args, **options)
 
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    monkeypatch.setattr(socket, "create_connection", connect)
     with SmallLiabilityClient(
-        base_url=f"https://dead.example:{port}", timeout=0.4, max_attempts=1, **CREDENTIALS
+        base_url=server.url.replace("127.0.0.1", "localhost"),
+        timeout=12,
+        max_attempts=1,
+        **CREDENTIALS,
     ) as client:
-        monkeypatch.setattr(
-            "binance_small_liability._io.network.socket.getaddrinfo",
-            lambda host, *args, **more: (
-                resolve() if host == "dead.example" else _GETADDRINFO(host, *args, **more)
-            ),
-        )
-        monkeypatch.setattr(socket, "create_connection", spy)
-        with pytest.raises(RequestTimeout):
-            client.list_coins()
-    assert [address for address, _ in tried] == addresses
-    assert sum(timeout for _, timeout in tried) <= 0.5
-
-
-_GETADDRINFO = socket.getaddrinfo
-
-
-def test_an_address_that_refuses_leaves_its_time_to_the_others(
-    server: WireServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    port = int(server.url.rpartition(":")[2])
-    entries = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-        for address in ("127.0.0.9", "127.0.0.1")
-    ]
-    monkeypatch.setattr(
-        "binance_small_liability._io.network.socket.getaddrinfo",
-        lambda host, *args, **more: (
-            entries if host == "localhost" else _GETADDRINFO(host, *args, **more)
-        ),
-    )
-    with SmallLiabilityClient(
-        base_url=f"http://localhost:{port}", max_attempts=1, **CREDENTIALS
-    ) as client:
-        [coin] = client.list_coins(recv_window=3)
-    assert coin.asset == "N3"
+        if alive:
+            assert client.list_coins()
+        else:
+            with pytest.raises(RequestTimeout):
+                client.list_coins()
+    # One that refuses leaves its time to the others.
+    assert timeouts == {"refusing": 4, "dead": 6, "127.0.0.1": 6}
 
 
 @pytest.mark.parametrize(("path", "prefix"), [("", ""), ("/", ""), ("/MAX//", "/MAX")])
@@ -606,18 +551,6 @@ class Lent:
         self.closed = True
 
 
-BOTH_IOS = pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
-
-
-@BOTH_IOS
-def test_connections_are_lent(
-    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 2)
-    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 2)
-    start(_lend(io(Lent)))
-
-
 async def _lend(io: Any) -> None:
     first = await io.borrow(0.01, fresh=False)
     second = await io.borrow(0.01, fresh=False)
@@ -632,9 +565,7 @@ async def _lend(io: Any) -> None:
     third.usable = False
     await io.give_back(third)
     assert third.closed
-    closing = io.close()
-    if closing is not None:
-        await closing
+    await finished(io.close())
     assert (first.closed, second.closed) == (True, False), "only an idle one can be closed"
     await io.give_back(second)
     assert second.closed
@@ -644,41 +575,31 @@ async def _lend(io: Any) -> None:
     assert str(caught.value) == "The client is closed; make a new one"
 
 
-@BOTH_IOS
-def test_stale_connections_are_closed_when_another_comes_back(
-    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+async def _close_stale_ones(io: Any) -> None:
+    first, second = [await io.borrow(0.01, fresh=False) for _ in range(2)]
+    await io.give_back(first)
+    now = time.monotonic() + 6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now)
+        await io.give_back(second)
+    assert (first.closed, second.closed) == (True, False)
+
+
+async def _fail_to_connect(io: Any) -> None:
+    io._connect = lambda: 1 / 0
+    for _ in range(3):  # each turn is given back
+        with pytest.raises(ZeroDivisionError):
+            await io.borrow(0.01, fresh=False)
+
+
+@pytest.mark.parametrize(("io", "start"), [(ThreadIo, run), (TaskIo, asyncio.run)])
+@pytest.mark.parametrize("scenario", [_lend, _close_stale_ones, _fail_to_connect])
+def test_two_connections_are_lent(
+    io: Any, start: Any, scenario: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lend() -> None:
-        lending = io(Lent)
-        connections = [await lending.borrow(1.0, fresh=False) for _ in range(3)]
-        await lending.give_back(connections[0])
-        await lending.give_back(connections[1])
-        now = time.monotonic() + 6
-        with monkeypatch.context() as patch:
-            patch.setattr("binance_small_liability._io.connections.time.monotonic", lambda: now)
-            await lending.give_back(connections[2])
-        assert [connection.closed for connection in connections] == [True, True, False]
-
-    start(lend())
-
-
-@BOTH_IOS
-def test_a_connection_that_cannot_be_made_gives_its_turn_back(
-    io: Callable[[Any], Any], start: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("binance_small_liability._io.threads.MOST_IN_FLIGHT", 1)
-    monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 1)
-
-    def connect() -> Lent:
-        raise ConfigurationError("transport", "cannot connect")
-
-    async def borrow() -> None:
-        lending = io(connect)
-        for _ in range(2):
-            with pytest.raises(ConfigurationError):
-                await lending.borrow(0.01, fresh=False)
-
-    start(borrow())
+    for module in ("threads", "tasks"):
+        monkeypatch.setattr(f"binance_small_liability._io.{module}.MOST_IN_FLIGHT", 2)
+    start(scenario(io(Lent)))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no alarm")

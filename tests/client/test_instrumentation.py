@@ -25,6 +25,8 @@ from tests.wire import DOCUMENTED, WireServer, response, serving
 from tools.contract import LIST_PATH, ROOT
 from tools.operations import SIGNED, Operation
 
+OVER_HTTPX = pytest.mark.parametrize("run", [run_sync, run_async])
+
 
 def _assert_clean(server: WireServer, seen: str) -> None:
     assert server.requests
@@ -67,6 +69,7 @@ _WITH_SENTRY = """
 import sys
 import warnings
 import sentry_sdk
+from sentry_sdk.integrations import aiohttp, httpx
 from tests.clients import CLIENTS
 events = []
 def keep(event, _):
@@ -75,6 +78,9 @@ warnings.simplefilter("ignore")
 sentry_sdk.init(
     dsn="https://key@sentry.invalid/1", before_send=keep, before_send_transaction=keep,
     traces_sample_rate=1.0, send_default_pii=True, max_request_body_size="always",
+    # Other libraries take a second.
+    auto_enabling_integrations=False,
+    integrations=[aiohttp.AioHttpIntegration(), httpx.HttpxIntegration()],
 )
 url = sys.argv[1]
 for kind, run in CLIENTS.items():
@@ -125,7 +131,7 @@ def test_the_trace_hooks_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
     _assert_clean(server, "\n".join(seen))
 
 
-@pytest.mark.parametrize("run", [run_sync, run_async])
+@OVER_HTTPX
 def test_respx_matches_by_path_and_query(run: RunClient) -> None:
     with respx.mock(base_url="https://api.binance.com", assert_all_called=False) as mock:
         route = mock.get(LIST_PATH, params={"recvWindow": "5000"}).respond(content=DOCUMENTED)
@@ -137,7 +143,7 @@ def test_respx_matches_by_path_and_query(run: RunClient) -> None:
     assert "signature" not in str(route.calls[0].request.url)
 
 
-@pytest.mark.parametrize("run", [run_sync, run_async])
+@OVER_HTTPX
 def test_pytest_httpx_matches_by_path_and_query(run: RunClient, httpx_mock: Any) -> None:
     import re
 
@@ -150,7 +156,7 @@ def test_pytest_httpx_matches_by_path_and_query(run: RunClient, httpx_mock: Any)
     assert "X-MBX-APIKEY" not in request.headers
 
 
-@pytest.mark.parametrize("run", [run_sync, run_async])
+@OVER_HTTPX
 def test_vcrpy_records_and_replays(run: RunClient, tmp_path: Path) -> None:
     cassette = tmp_path / "cassette.yaml"
     recorder = vcr.VCR(match_on=["method", "path"])
@@ -162,20 +168,7 @@ def test_vcrpy_records_and_replays(run: RunClient, tmp_path: Path) -> None:
         assert run(lambda c: c.list_coins(), base_url=server.url) == [ETH]
 
 
-@pytest.mark.parametrize("is_read", [False, True])
-def test_a_transport_that_returns_a_plain_response(is_read: bool) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        plain = httpx.Response(200, content=DOCUMENTED)
-        if is_read:
-            plain.read()
-        return plain
-
-    transport = httpx.MockTransport(answer)
-    assert run_sync(lambda c: c.list_coins(), transport=transport) == [ETH]
-    assert run_async(lambda c: c.list_coins(), transport=transport) == [ETH]
-
-
-@pytest.mark.parametrize("run", [run_sync, run_async])
+@OVER_HTTPX
 def test_a_library_that_replaces_the_pool_of_httpcore(
     run: RunClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
