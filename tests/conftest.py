@@ -3,14 +3,13 @@ import signal
 import ssl
 import subprocess
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import coverage
 import pytest
 from binance_small_liability import Coin, aiohttp
 from binance_small_liability._io import network, real_time
@@ -45,20 +44,20 @@ ListCoins: TypeAlias = Callable[..., list[Coin]]
 # The slowest files run first, so that no process still runs one when the others have finished.
 # Files that mostly wait alternate with files that mostly compute.
 _FIRST = (
-    "client/test_redis.py",
-    "project/test_packaging.py",
     "client/test_faults.py",
-    "contract/test_schemathesis.py",
+    "tools/test_adopt_page.py",
+    "client/test_redis.py",
     "tools/test_check_spec.py",
-    "project/test_walkthrough.py",
-    "client/test_exchange_outcomes.py",
-    "tools/test_check_page.py",
     "project/test_docs.py",
-    "project/test_guides.py",
     "client/test_secrecy.py",
-    "client/test_habits.py",
+    "contract/test_schemathesis.py",
     "fake/test_script.py",
-    "client/test_aiohttp.py",
+    "client/test_connections.py",
+    "project/test_packaging.py",
+    "contract/test_contract.py",
+    "client/test_exchange_outcomes.py",
+    "client/test_exchange_cuts.py",
+    "project/test_guides.py",
 )
 
 
@@ -71,33 +70,6 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Ends pytest-cov's first measurement, which it starts in each process of xdist.
-
-    In a worker it would go on while a second one is stopped, so `no_cover` would save no time.
-    """
-    first = coverage.Coverage.current()
-    is_worker = hasattr(session.config, "workerinput")
-    if first is not None and (is_worker or session.config.getoption("numprocesses", None)):
-        first.stop()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measures coverage only in the tests of the wrapper, because it doubles their time."""
-    measuring = coverage.Coverage.current()
-    measured = item.path.parent.name in ("cli", "client", "fake")
-    # pytest-cov itself stops measuring for tests with this mark.
-    if measuring is None or measured or item.get_closest_marker("no_cover"):
-        return (yield)
-    measuring.stop()
-    try:
-        return (yield)
-    finally:
-        measuring.start()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import socket
 import socketserver
 import ssl
 import struct
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,8 +109,6 @@ class _Handler(socketserver.StreamRequestHandler):
             self.connection.close()
 
     def handle(self) -> None:
-        # Measuring its coverage would take longer than answering.
-        sys.settrace(None)
         while request := self._read():
             self.server.requests.append(request)
             answer = self.server.answer(request)

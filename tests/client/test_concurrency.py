@@ -22,9 +22,6 @@ from binance_small_liability.operations import server_time
 from tests.conftest import CREDENTIALS
 from tests.wire import DOCUMENTED, WireServer, response, serving, stalled
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 THREADS = 32
 TASKS = 3 * MOST_IN_FLIGHT
 

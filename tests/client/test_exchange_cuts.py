@@ -3,15 +3,12 @@
 import gzip
 from collections import Counter
 
-import pytest
 from binance_small_liability import ApiError, OutcomeUnknownError, Receipt
 from binance_small_liability.testing import no_waiting
 
 from tests.clients import RunClient, in_turn, run_sync
 from tests.wire import Answer, Request, closed, reset, response, serving
 from tools.operations import EXCHANGE
-
-pytestmark = pytest.mark.no_cover
 
 REFUSAL = b'{"msg":"No","code":%b}'
 

@@ -15,8 +15,6 @@ from binance_small_liability.testing import FakeBinance, no_waiting
 from tests.clients import CLIENTS, RunClient, finished, run_aiohttp, run_scenario
 from tests.conftest import ETH
 
-pytestmark = pytest.mark.no_cover
-
 # A timeout that is too short for late answers, and one that is long enough on any machine.
 HASTY = 0.6  # seconds
 PATIENT = 30.0  # seconds

@@ -40,8 +40,7 @@ HTML = b"<html><body>Sorry</body></html>"
 SUCCESS = b"a success"
 COIN = json.loads(LIST_COINS.body)[0]
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = [pytest.mark.usefixtures("no_waiting"), pytest.mark.no_cover]
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class End(NamedTuple):

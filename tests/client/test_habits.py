@@ -18,9 +18,6 @@ from tests.conftest import CREDENTIALS, ETH, ListCoins
 from tests.processes import output
 from tests.wire import response, serving
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 
 @pytest.mark.usefixtures("no_waiting")
 def test_a_storm_of_cancellations_leaves_a_client_that_works(

@@ -297,7 +297,6 @@ def _near_the_ends_of_lines(whole: bytes) -> set[int]:
     return {end + step for end in ends for step in (-1, 0, 1)} & {*range(len(whole) + 1)}
 
 
-@pytest.mark.no_cover  # it would double the time
 @pytest.mark.parametrize(
     ("kind", "end", "everywhere"),
     [

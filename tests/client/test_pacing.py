@@ -160,7 +160,6 @@ BURST = {"start": 60, "spread": 0.03}
 BEHIND, AHEAD = -0.7, 1e9  # seconds
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("skew", "workers", "minutes", "least", "options"),
     [
@@ -190,7 +189,6 @@ def test_a_process_uses_its_budget_and_never_more(
     assert bool(simulation.refused) == ("refusals" in options)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("second", "weight", "refused"), [(0.001, 5_000, 0), (1.5, BUDGET, 3)])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_count_includes_other_users_of_the_address(

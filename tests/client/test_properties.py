@@ -12,9 +12,6 @@ from tests.clients import RunClient, run_async, run_sync
 from tests.wire import closed, serving
 from tools.operations import LIST_COINS
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 # Bytes that resemble HTTP enough to be parsed in part.
 _http_bytes = st.lists(
     st.one_of(

@@ -177,7 +177,6 @@ def simulated_time(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("simulated_time")
 @pytest.mark.parametrize(
     ("processes", "least", "options"),

@@ -48,9 +48,6 @@ from tests.wire import (
 from tools.contract import TIME_PATH
 from tools.operations import LIST_COINS, OPERATIONS, Operation
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 Call = Callable[[Any], Any]
 
 KEY = "CanaryKey0123456789"

@@ -29,9 +29,6 @@ from tools.page import read_pages
 from tools.sections import read
 from tools.yaml_edits import Document
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 TEXT = page_changes.contract()
 # More than the suite tries were tried by hand.
 SEEDS = 6

@@ -15,9 +15,6 @@ from tools.check_page import check, main
 from tools.contract import ROOT, loaded, operations, today
 from tools.statements import page_differences
 
-# Other tests measure coverage: it would double the time of these.
-pytestmark = pytest.mark.no_cover
-
 CONTRACT = loaded(page_changes.contract())  # no test changes it
 
 
