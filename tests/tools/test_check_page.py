@@ -6,6 +6,7 @@ import lzma
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,13 @@ _OTHER_FORMS = {
     "a picture": [b"\x89PNG\r\n\x1a\n"],
     "in UTF-16": ["# A (NONE)".encode(code) for code in ("utf-16", "utf-16-be")],
 }
+
+
+def _short(value: Any) -> str:
+    """The name of a value that may be very long."""
+    return str(value if isinstance(value, int) else value[:20])[:20]
+
+
 _BROKEN = '# A (NONE)\n\n## HTTP Request\n\nGET /x\n\n## Response Example\n\n    [{\n    "a": }]\n'
 
 
@@ -173,7 +181,7 @@ def test_a_page_cannot_control_the_terminal(
             for head in heads
         ),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=_short,
 )
 def test_an_unreadable_page_is_refused_with_reason_and_place(
     content: bytes, place: int, reason: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -205,7 +213,7 @@ def test_an_unreadable_page_is_refused_with_reason_and_place(
         ("# Get", "[" * 1_000_000 + "\n\n# Get"),
         ("# Get", "<!-- " * 200_000 + "\n\n# Get"),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=_short,
 )
 def test_a_hostile_page_is_read_before_the_test_times_out(
     old: str, new: str, tmp_path: Path

@@ -497,7 +497,8 @@ def test_what_prism_refuses_is_reported(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_node_ends_with_the_process_that_started_it_even_if_it_is_busy() -> None:
-    busy = [*NODE, "--eval", "require('fs').writeSync(1, 'busy'); for (;;);"]
+    waiting = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0)"
+    busy = [*NODE, "--eval", f"require('fs').writeSync(1, 'busy'); {waiting}"]
     with running(*busy, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(4) == b"busy"
