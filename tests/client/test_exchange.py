@@ -400,6 +400,20 @@ def test_the_history_is_read_until_it_is_conclusive(
     assert 5 <= len(early) <= 9
 
 
+def test_a_pause_is_not_longer_than_the_history_needs(
+    one_client: RunClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History()
+    receipt = history.receipt("ETH", left=5_000)
+    caplog.set_level(logging.INFO, "binance_small_liability")
+    with serving(history) as server:
+        receipt = attrs.evolve(receipt, sent_at=moment(history.now - 60_000))
+        one_client(lambda c: c.confirm(receipt), base_url=server.url)
+    pauses = [vars(each)["wait"] for each in caplog.records if "asking again" in each.getMessage()]
+    # Skipped pauses do not move the clock. One second more, because a clock may be ahead.
+    assert 4 < max(pauses) <= 6.001
+
+
 def test_a_part_of_the_assets_is_returned_once_the_history_is_conclusive(
     one_client: RunClient,
 ) -> None:
