@@ -35,8 +35,9 @@ __all__ = ["API_KEY", "API_SECRET", "CREDENTIALS"]
 
 ETH: Coin = LIST_COINS.documented[0]
 
-# Background jobs ignore Ctrl-C, and so would the processes that the tests start.
+# Background jobs ignore Ctrl-C and, under nohup, SIGHUP. So would the processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ListCoins: TypeAlias = Callable[..., list[Coin]]
 
