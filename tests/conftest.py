@@ -106,7 +106,7 @@ def server() -> Iterator[WireServer]:
 
 @pytest.fixture
 def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Makes a TLS context for a server that the clients trust."""
+    """A TLS context for a server that the clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

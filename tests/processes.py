@@ -55,7 +55,7 @@ def exit_code(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-class Ended(NamedTuple):
+class Result(NamedTuple):
     """How a script ended, and what it printed."""
 
     code: int
@@ -63,13 +63,12 @@ class Ended(NamedTuple):
     stderr: str
 
 
-# It runs each script in a process of its own, which ends as Python does.
 _FORK = """
 import anyio, asyncio, gc, json, os, sys
 from binance_small_liability import AsyncSmallLiabilityClient, SmallLiabilityClient
 from binance_small_liability.aiohttp import AiohttpTransport
 
-# What all scripts need is loaded once, and the end of a script passes over it.
+# Loaded once for all scripts. Otherwise each fork would look through all objects when it exits.
 SmallLiabilityClient(api_key="key", api_secret="secret")
 asyncio.run(anyio.sleep(0))
 gc.freeze()
@@ -88,7 +87,7 @@ exec(script)
 
 
 @contextmanager
-def forking() -> Iterator[Callable[[str], Ended]]:
+def forking() -> Iterator[Callable[[str], Result]]:
     """Runs scripts in forks of one process, because importing the clients takes 0.6 s."""
     command = (sys.executable, "-c", _FORK)
     pipe = subprocess.PIPE
@@ -101,11 +100,11 @@ def forking() -> Iterator[Callable[[str], Ended]]:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
         stdin, stdout = process.stdin, process.stdout
 
-        def run(script: str) -> Ended:
+        def run(script: str) -> Result:
             print(json.dumps([script, *map(str, outputs)]), file=stdin, flush=True)
             code = int(stdout.readline())
-            printed, errors = (output.read_text("utf-8") for output in outputs)
-            return Ended(code, printed, errors)
+            printed, errors = (each.read_text("utf-8") for each in outputs)
+            return Result(code, printed, errors)
 
         try:
             yield run

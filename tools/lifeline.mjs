@@ -4,7 +4,7 @@ import { Worker, isMainThread } from "node:worker_threads";
 
 const wait = `
   const { Socket } = require("node:net");
-  // Not readSync: while a thread is in it, Node cannot exit by itself either.
+  // Not readSync: Node cannot exit while a thread is in it.
   new Socket({ fd: 0, readable: true, writable: false })
     .on("error", () => {})
     .on("close", () => process.kill(process.pid, "SIGKILL"))

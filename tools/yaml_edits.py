@@ -55,7 +55,7 @@ class Document:
 
     Attributes:
         text: the text.
-        value: what it means. Nobody changes it.
+        value: what it means. It must not be changed.
     """
 
     def __init__(self, text: str) -> None:

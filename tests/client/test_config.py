@@ -326,7 +326,7 @@ def test_wrong_authorities(
         path.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", "")
     monkeypatch.setenv(variable, str(path))
-    # Those of the process are loaded already.
+    # Loads the authorities again: this process has loaded its own.
     monkeypatch.setattr(network, "tls", network.tls.__wrapped__)
     with pytest.raises(ConfigurationError, match=problem) as caught:
         client(**CREDENTIALS)

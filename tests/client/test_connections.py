@@ -32,7 +32,7 @@ from binance_small_liability._io.threads import ThreadIo, run
 from binance_small_liability.aiohttp import AiohttpTransport
 
 from tests.clients import CREDENTIALS, RunClient, finished, in_turn, run_scenario, run_sync
-from tests.processes import Ended, forking, python
+from tests.processes import Result, forking, python
 from tests.wire import (
     DOCUMENTED,
     Answer,
@@ -175,7 +175,7 @@ def _cork(connection: socket.socket, on: bool) -> None:
 # Scripts that need a process of their own.
 
 
-Script: TypeAlias = Callable[[str], Ended]
+Script: TypeAlias = Callable[[str], Result]
 TRANSPORTS = ["None", "AiohttpTransport()"]
 
 
@@ -207,7 +207,7 @@ else:
 call()
 children = []
 for child in range(1, 5):
-    pid = ctypes.PyDLL(None).fork()  # as uWSGI forks: Python is not told
+    pid = ctypes.PyDLL(None).fork()  # as uWSGI forks: no hook of Python runs
     if not pid:
         for number in range(1, 6):
             window = child * 100 + number

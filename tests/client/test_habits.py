@@ -24,7 +24,8 @@ def test_a_storm_of_cancellations_leaves_a_client_that_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = random.Random(1)
-    # Far fewer places than cancelled calls, so calls that lose theirs would block the last ones.
+    # If cancelled calls still counted as in flight, they would use up these 10, and the last calls
+    # would wait for ever.
     monkeypatch.setattr("binance_small_liability._io.tasks.MOST_IN_FLIGHT", 10)
 
     async def cancelled(client: AsyncSmallLiabilityClient) -> None:

@@ -78,7 +78,7 @@ warnings.simplefilter("ignore")
 sentry_sdk.init(
     dsn="https://key@sentry.invalid/1", before_send=keep, before_send_transaction=keep,
     traces_sample_rate=1.0, send_default_pii=True, max_request_body_size="always",
-    # Other libraries take a second.
+    # To look for all other libraries takes a second.
     auto_enabling_integrations=False,
     integrations=[aiohttp.AioHttpIntegration(), httpx.HttpxIntegration()],
 )

@@ -108,7 +108,7 @@ def _call(operation: Operation, example: Example) -> Callable[[Any], Any]:
 def test_every_documented_answer(
     operation: Operation, status: int, example: Example, prism_url: str
 ) -> None:
-    """Each client reads it from one server."""
+    """The asynchronous client reads it from Prism, the synchronous one from the fake."""
     _assert_answer(run_async, prism_url, operation, status, example)
     fake = FakeBinance(**CREDENTIALS)
     _prepare(fake, operation, status, example)

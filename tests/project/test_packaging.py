@@ -110,7 +110,7 @@ def test_the_metadata_is_complete(wheel: Path, unpacked: Path) -> None:
 def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with only the wheel and its run-time dependencies."""
     python = _with(wheel, Path(sys.executable), tmp_path_factory.mktemp("fresh"))
-    _lend(RUN_TIME, _site_packages(python))
+    _link(RUN_TIME, _site_packages(python))
     # The wheel requires nothing else.
     _run(_BIN / "uv", "pip", "check", "--python", python)
     return python
@@ -129,14 +129,14 @@ def _venv(interpreter: Path, folder: Path) -> Path:
     return folder / "venv/bin/python"
 
 
-def _lend(names: set[str], folder: Path) -> None:
+def _link(names: set[str], folder: Path) -> None:
     """Links the tools' copies of packages into a folder, because to install them takes longer."""
     for name in names:
         found = distribution(name)
         for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
             # uv does not follow links to metadata.
-            lend = shutil.copytree if top.endswith("-info") else os.symlink
-            lend(str(found.locate_file(top)), folder / top)
+            link_or_copy = shutil.copytree if top.endswith("-info") else os.symlink
+            link_or_copy(str(found.locate_file(top)), folder / top)
 
 
 def _site_packages(python: Path) -> Path:
@@ -171,8 +171,8 @@ def test_it_installs_and_runs_on_the_oldest_and_newest_python(wheel: Path, tmp_p
             "with client: assert client.list_coins() == fake.coins\n"
             "runpy.run_module('binance_small_liability', run_name='__main__')"
         )
-        lent = sysconfig.get_path("purelib")
-        shown = _run(python, "-I", "-W", "error", "-c", script, lent)
+        packages = sysconfig.get_path("purelib")
+        shown = _run(python, "-I", "-W", "error", "-c", script, packages)
         assert shown.startswith("binance-small-liability ")
 
 
@@ -224,8 +224,8 @@ def test_the_test_that_the_readme_shows(fresh_python: Path, tmp_path: Path) -> N
     codes = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     [shown] = [code for code in codes if "def test_" in code]
     python, folder = _venv(Path(sys.executable), tmp_path), tmp_path / "tests"
-    _lend(PYTEST, _site_packages(python))
-    (_site_packages(python) / "lent.pth").write_text(f"{_site_packages(fresh_python)}\n")
+    _link(PYTEST, _site_packages(python))
+    (_site_packages(python) / "linked.pth").write_text(f"{_site_packages(fresh_python)}\n")
     folder.mkdir()
     (folder / "test_service.py").write_text(shown)
     (folder / "conftest.py").write_text(_NO_NETWORK)

@@ -119,7 +119,7 @@ def test_each_change_of_a_page_is_adopted(generator: Any, contracts: Path, tmp_p
         [each for each in pages if each[0].startswith(endpoint)]
         for endpoint in ("coin-list", "exchange", "history")
     ]
-    # A page of each endpoint at a time, because the number of contracts takes the time.
+    # A page of each endpoint at a time, because each contract takes time.
     for number, some in enumerate(zip_longest(*by_endpoint)):
         names = []
         for page, text in filter(None, some):

@@ -35,10 +35,10 @@ def test_the_strict_mock_prints_an_env_file_and_serves_until_it_is_interrupted(
 def test_the_demo_says_what_it_does_and_what_to_try_next(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prism = FakeBinance(api_key="demo", api_secret="demo")
-    monkeypatch.setattr("tools.prism.prism", prism.serve)
+    fake = FakeBinance(api_key="demo", api_secret="demo")
+    monkeypatch.setattr("tools.prism.prism", fake.serve)
     runpy.run_module("tools.demo", run_name="__main__")
-    assert [received.status for received in prism.requests] == [200]
+    assert [received.status for received in fake.requests] == [200]
     shown = capsys.readouterr().out
     parts = ("Starting Prism", "The coins of Prism", "After the exchange", "What was ex", "Next:")
     places = [shown.index(part) for part in parts]

@@ -207,12 +207,12 @@ VARIABLES = {
     "limits": "BINANCE_LIMITS_URL",
 }
 
-IN_QUOTES = "is in quotes; remove them"
+QUOTES_PROBLEM = "is in quotes; remove them"
 _QUOTES = tuple("'\"`")
 
 
-def in_quotes(value: str) -> bool:
-    """Whether quotation marks surround a value."""
+def has_quotes(value: str) -> bool:
+    """Whether a value begins or ends with a quotation mark."""
     # A single quotation mark is the rest of a pair: keys contain none.
     return value.strip()[:1] in _QUOTES or value.strip()[-1:] in _QUOTES
 
@@ -231,8 +231,8 @@ def _environment() -> dict[str, Any]:
     settings: dict[str, Any] = {k: v for k, v in found.items() if v.reveal() is not None}
     for option, value in settings.items():
         # A password may be anything.
-        if option != "private_key_password" and in_quotes(value.reveal()):
-            raise ConfigurationError(VARIABLES[option], IN_QUOTES)
+        if option != "private_key_password" and has_quotes(value.reveal()):
+            raise ConfigurationError(VARIABLES[option], QUOTES_PROBLEM)
     if "base_url" in settings:
         settings["base_url"] = settings["base_url"].reveal()
     if "insecure_http" in settings:

@@ -69,6 +69,7 @@ class Caller:
     """What the calls of one client share.
 
     Attributes:
+        config: the client's options.
         clock: the estimate of Binance's clock.
         used_weight: Binance's latest count of request weight, by the name of the operation.
     """

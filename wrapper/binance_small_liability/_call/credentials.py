@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from binance_small_liability._config import IN_QUOTES, in_quotes
+from binance_small_liability._config import QUOTES_PROBLEM, has_quotes
 from binance_small_liability._errors import ConfigurationError
 from binance_small_liability._secrets import Hidden, without_frames
 
@@ -15,6 +15,7 @@ _REAL_TOKEN = re.compile("[A-Za-z0-9]{64}")
 # Those of mock servers contain more than letters and digits.
 _TOKEN = re.compile("[A-Za-z0-9._~+/=-]*")
 # Texts of examples and templates, and variables that no shell has replaced.
+# Not compiled at import, because only unusual keys need it.
 _PLACEHOLDER = (
     r"<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x{3,}|[*._?-]+|.*\.\.\."
     r"|(.*[\W_])?your.*|.*[\W_]here|.*change[ _-]?me.*|.*placeholder.*|to[ _-]?do"
@@ -62,8 +63,8 @@ def _problem(token: Hidden) -> str | None:
         return "must be a string"
     if not value.strip():
         return f"is blank; {_CREATE}"
-    if in_quotes(value):
-        return IN_QUOTES
+    if has_quotes(value):
+        return QUOTES_PROBLEM
     if not _REAL_TOKEN.fullmatch(value) and re.fullmatch(_PLACEHOLDER, value, re.IGNORECASE):
         return f"is a placeholder; replace it: {_CREATE}"
     if not all("!" <= character <= "~" for character in value):

@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 import redis
 
 TIMEOUT = 0.25  # seconds for connecting, sending and receiving together
-# An event loop that is busy with other things has so many steps, even if they take longer.
+# The timeout is counted in so many timers of the event loop. A busy loop runs them late, so the
+# command still gets its turns.
 _STEPS = 15
 _MOST = 10  # connections; opening one for each of 100 calls would take longer than waiting for one
 # Another try is decided here, and within the same deadline. Notices of maintenance refer to a pool.
