@@ -118,4 +118,5 @@ def interrupted(
         return error if left <= 0 else None
     finally:
         sys.settrace(before)
+    assert left > 0, "nothing was raised, although Ctrl-C was pressed"
     return None

@@ -322,8 +322,9 @@ def receives(*numbers: int, pid: int, answer: bytes | None = None) -> Callable[.
     """Sends signals to a process instead of an answer, or before it."""
 
     def act(connection: socket.socket) -> None:
-        for number in numbers:
-            os.kill(pid, number)
+        with suppress(ProcessLookupError):  # it may end at the first one
+            for number in numbers:
+                os.kill(pid, number)
         if answer is None:
             connection.recv(1)
         else:

@@ -339,11 +339,8 @@ def _cases() -> Iterator[Any]:
     for row in ROWS:
         for name in CLIENTS if row.by_library else [next(turn)]:
             yield row, LIST_COINS, name
-        # Broken connections: client/test_exchange_cuts.py has exchanges with every client. What
-        # drips really waits.
-        is_slow = "dripping" in row.name
-        everywhere = row.by_library and row.read.error is not NetworkError and not is_slow
-        for name in CLIENTS if everywhere else [next(turn)]:
+        is_slow = "dripping" in row.name  # it really waits
+        for name in CLIENTS if row.by_library and not is_slow else [next(turn)]:
             yield row, EXCHANGE, name
         # One row per kind of end is enough for the history. Wrong coins and wrong clocks end
         # differently there.

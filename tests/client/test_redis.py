@@ -382,15 +382,17 @@ def test_calls_succeed_while_redis_fails(
         await call()
         begin, end = FAILURES[failure]
         begin(server)
-        with monkeypatch.context() as patch:
-            patch.setattr(_connections, "TIMEOUT", 0.25)
-            for _ in range(3):
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(_connections, "TIMEOUT", 0.25)
+                for _ in range(3):
+                    await call()
+                # It is tried again, fails again, and is not reported again.
+                time.sleep(0.06)
                 await call()
-            # It is tried again, fails again, and is not reported again.
-            time.sleep(0.06)
-            await call()
-            await call()
-        end(server)
+                await call()
+        finally:
+            end(server)
         while "Redis answers again" not in caplog.text:
             await call()
             time.sleep(0.01)
@@ -483,6 +485,32 @@ def test_calls_succeed_while_something_else_answers(
         assert len(binance.requests) == 3
     assert re.findall(r"Redis failed \(\w+\)", caplog.text)
     assert caplog.text.count("Redis") == 1
+
+
+def test_a_task_that_handles_its_cancellation_can_call_while_redis_is_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_connections, "TIMEOUT", 0.25)
+
+    async def call(client: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await client.call(COINS)
+
+    async def scenario(client: Any) -> None:
+        task = asyncio.create_task(call(client))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with OddRedis(b"", b"") as silent, serving(Counting()) as binance:
+        threading.Thread(target=silent.serve_forever, args=(0.01,), daemon=True).start()
+        limits = RedisLimits(f"redis://:{PASSWORD}@127.0.0.1:{silent.server_address[1]}")
+        run_scenario(run_async, scenario, base_url=binance.url, limits=limits)
+        silent.shutdown()
+        assert len(binance.requests) == 1
+    assert "Redis failed" in caplog.text
 
 
 @both_clients

@@ -78,8 +78,8 @@ def test_many_threads_and_tasks_share_one(monkeypatch: pytest.MonkeyPatch) -> No
     fake.weight_limit = sys.maxsize
     limits = LIST_COINS.generated
     budget = (limits.weight_per_minute or 0) // limits.weight
-    share = budget // 2 // 8  # of each thread
-    calls = budget - 8 * share - 7
+    share = max(budget // 2 // 8, 1)  # of each thread
+    calls = max(budget - 8 * share - 7, 1)
     fake.fail_next(503, times=7)
     outcomes: list[int] = []
     weights: list[float | None] = []

@@ -53,7 +53,11 @@ class Connections:
         if not self._is_async:
             _thread.deadline = time.monotonic() + TIMEOUT
             return await self._use(command)
+        import anyio  # the synchronous client does not need it
+
         loop = asyncio.get_running_loop()
+        # Not asyncio.timeout: in Python 3.11.2 it cancels a task that handles its cancellation.
+        scope = anyio.CancelScope()
         timer: asyncio.TimerHandle
 
         def step(number: int) -> None:
@@ -61,14 +65,15 @@ class Connections:
             if number < _STEPS:
                 timer = loop.call_later(TIMEOUT / _STEPS, step, number + 1)
             else:
-                limit.reschedule(loop.time())
+                scope.cancel()
 
-        async with asyncio.timeout(None) as limit:
+        with scope:
             timer = loop.call_later(TIMEOUT / _STEPS, step, 1)
             try:
                 return await self._use(command)
             finally:
                 timer.cancel()
+        raise TimeoutError
 
     async def _use(self, command: tuple[Any, ...]) -> Any:
         idle, _ = await self._here()
