@@ -38,7 +38,9 @@ def test_a_storm_of_cancellations_leaves_a_client_that_works(
             await task
 
     async def storm(url: str) -> None:
-        async with AsyncSmallLiabilityClient(**CREDENTIALS, base_url=url) as client:
+        async with AsyncSmallLiabilityClient(
+            **CREDENTIALS, base_url=url, max_retry_wait=3600
+        ) as client:
             for _ in range(15):
                 await asyncio.gather(*(cancelled(client) for _ in range(10)))
             for coins in await asyncio.gather(*(client.list_coins() for _ in range(20))):

@@ -1,11 +1,13 @@
 """Pages of Binance's documentation, and changes of them."""
 
 import json
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
 from tools.adopt_page import adopt
 from tools.contract import OPENAPI_YAML
+from tools.yaml_edits import Document
 
 PAGES = Path(__file__).parent / "pages"
 COINS, EXCHANGE, HISTORY = "coin-list.html", "exchange.md", "history-escaped.md"
@@ -24,8 +26,13 @@ VARIANTS = [each for each in _ALL if each[3] and each not in CONTRADICTIONS]
 @cache
 def contract() -> str:
     """The text of openapi.yaml if Binance's pages were these. So it may change, and they stay."""
-    pages = [str(PAGES / page) for page in (COINS, EXCHANGE, HISTORY)]
-    return adopt(OPENAPI_YAML.read_text("utf-8"), pages)[0]
+    pages = [str(PAGES / page) for page in (COINS, "exchange-one-line.md", HISTORY)]
+    document = Document(adopt(OPENAPI_YAML.read_text("utf-8"), pages)[0])
+    value = deepcopy(document.value)
+    for schema in value["components"]["schemas"].values():
+        if "properties" in schema:  # a page does not say whether a field is optional
+            schema["required"] = list(schema["properties"])
+    return document.edited(value).text
 
 
 def changed(page: str, old: str, new: str, count: int, folder: Path) -> str:

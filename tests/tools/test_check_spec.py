@@ -29,6 +29,8 @@ OTHER = "UID" if LIST_COINS.generated.limiter == "IP" else "IP"
 USED = str(LIST_COINS.generated.weight_header)
 JSON = "application/json"
 HOST = "https://api.binance.com"
+# Fields of a coin that are always there.
+FIELD, *_, OTHER_FIELD = today()["components"]["schemas"]["Coin"]["required"]
 ELSEWHERE = [{"url": "https://margin.binance.com"}]
 _ALL = "200 documented and 4 more: "
 
@@ -102,15 +104,15 @@ def _coins(contract: Any) -> list[Any]:
 
 
 def _rename_everywhere(contract: Any) -> None:
-    _rename_in_schema("coin", "principal", "principalAmount")(contract)
+    _rename_in_schema("coin", FIELD, "renamed")(contract)
     for coin in _coins(contract):
-        if "principal" in coin:
-            coin["principalAmount"] = coin.pop("principal")
+        if FIELD in coin:
+            coin["renamed"] = coin.pop(FIELD)
 
 
 def _remove(contract: Any) -> None:
-    _drop("field liabilityQty")(contract)
-    _at(contract, "coin required").remove("liabilityQty")
+    _drop(f"field {OTHER_FIELD}")(contract)
+    _at(contract, "coin required").remove(OTHER_FIELD)
 
 
 def _own_schema(contract: Any, answer: str) -> str:
@@ -168,7 +170,7 @@ def _reword(contract: Any) -> None:
 # because none hides another.
 BREAKING: list[list[tuple[str, Change, str]]] = [
     [
-        ("a field is renamed", _rename_everywhere, "principal: missing"),
+        ("a field is renamed", _rename_everywhere, f"{FIELD}: missing"),
         ("more weight", _put("list x-request-weight", 10 * WEIGHT), f"weight is {10 * WEIGHT} in"),
         ("less budget", _put("list x-request-weight-per-minute", 1), "per-minute is 1 instead of"),
         ("other limiter", _put("list x-request-weight-by", OTHER), f"weight-by is {OTHER} instead"),
@@ -176,7 +178,7 @@ BREAKING: list[list[tuple[str, Change, str]]] = [
         ("msg is renamed", _rename_in_errors("IpBanned", "msg"), "418 banned .*: msg: missing"),
     ],
     [
-        ("a field only in examples", _remove, "200 made up: .*liabilityQty: missing"),
+        ("a field only in examples", _remove, f"200 made up: .*{OTHER_FIELD}: missing"),
         ("used weight", _rename(f"ok headers {USED}", "X-USED"), f"200 .*header {USED}: missing"),
         ("the host moves", _put("servers", [{"url": f"{HOST}/v9"}]), f"{HOST} is no longer"),
     ],
