@@ -1,10 +1,7 @@
 """How the benchmarks judge figures, and that each client does what is measured."""
 
 import json
-import os
-import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from benchmarks import clients, fleet, report
 from benchmarks.clients import CLIENTS, CREDENTIALS, OURS, OURS_AIOHTTP, OURS_ASYNC, SHARED
 from benchmarks.fleet import BAN, BUDGET, Run
 from benchmarks.report import IMPORT, Results, Work
+from tests.processes import output
 
 _SHARED_ASYNC = f"{SHARED} (async)"
 
@@ -79,21 +77,21 @@ def test_the_fake_bans_and_records_until_a_refusal_and_after_a_ban() -> None:
 def test_clients_make_signed_calls_and_report_seconds_or_a_profile() -> None:
     # `make bench` itself checks the others.
     names = (OURS, OURS_AIOHTTP, _SHARED_ASYNC)
-    fake = FakeBinance(**CREDENTIALS)
-    fake.weight_limit = sys.maxsize
-    piped = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with fake.serve() as url, fleet.valkey() as redis_url:
-        start = partial(piped, env={**os.environ, clients.REDIS_URL: redis_url})
-        command = [sys.executable, "-m", "benchmarks.clients"]
-        workers = [start([*command, name, url]) for name in names]
-        for worker in workers:
-            answers, _ = worker.communicate("[2, 1, 1, false]\n[2, 1, 1, true]\n")
+    with fleet.valkey() as redis_url:
+        for name in names:
+            fake = FakeBinance(**CREDENTIALS)
+            with fake.serve() as url:
+                answers = output(
+                    *(sys.executable, "-m", "benchmarks.clients", name, url),
+                    input="[2, 1, 1, false]\n[2, 1, 1, true]\n",
+                    env={clients.REDIS_URL: redis_url},
+                )
             seconds, profile = map(json.loads, answers.splitlines())
             assert seconds > 0
             assert any("repeat" in function for function in profile)
+            # Each makes 3 calls before each measurement.
+            assert [request.status for request in fake.requests] == [200] * 10
         assert redis.Redis.from_url(redis_url).keys()
-    # Each worker makes 3 calls before each measurement.
-    assert [request.status for request in fake.requests] == [200] * 10 * len(workers)
 
 
 @pytest.mark.parametrize("environment", sorted({each.environment for each in CLIENTS.values()}))

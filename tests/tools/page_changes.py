@@ -27,12 +27,12 @@ VARIANTS = [each for each in _ALL if each[3] and each not in CONTRADICTIONS]
 def contract() -> str:
     """The text of openapi.yaml if Binance's pages were these. So it may change, and they stay."""
     pages = [str(PAGES / page) for page in (COINS, "exchange-one-line.md", HISTORY)]
-    document = Document(adopt(OPENAPI_YAML.read_text("utf-8"), pages)[0])
+    document = Document(OPENAPI_YAML.read_text("utf-8"))
     value = deepcopy(document.value)
     for schema in value["components"]["schemas"].values():
         if "properties" in schema:  # a page does not say whether a field is optional
             schema["required"] = list(schema["properties"])
-    return document.edited(value).text
+    return adopt(document.edited(value).text, pages)[0]
 
 
 def changed(page: str, old: str, new: str, count: int, folder: Path) -> str:
