@@ -12,6 +12,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
+from binance_small_liability import __version__
 from packaging.metadata import Metadata
 
 from tests.processes import ended, output
@@ -30,11 +31,15 @@ RUN_TIME = {
 PYTEST = {"iniconfig", "packaging", "pluggy", "pygments", "pytest"}
 
 
+# As in a workflow of GitHub.
+REPOSITORY = {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_REPOSITORY": "owner/name"}
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the source distribution."""
     folder = tmp_path_factory.mktemp("dist")
-    _run(_BIN / "hatchling", "build", "--directory", folder)
+    _run(_BIN / "hatchling", "build", "--directory", folder, **REPOSITORY)
     return folder
 
 
@@ -74,7 +79,7 @@ def test_the_wheel_contains_both_packages_and_the_plugin(wheel: Path) -> None:
 def test_it_builds_again_from_its_own_source_to_the_same_bytes(
     dist: Path, unpacked: Path, tmp_path: Path
 ) -> None:
-    _run(_BIN / "hatchling", "build", "--directory", tmp_path, cwd=unpacked)
+    _run(_BIN / "hatchling", "build", "--directory", tmp_path, cwd=unpacked, **REPOSITORY)
     names = sorted(path.name for path in dist.iterdir())
     assert [name.rpartition(".")[2] for name in names] == ["whl", "gz"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -97,7 +102,15 @@ def test_the_metadata_is_complete(wheel: Path, unpacked: Path) -> None:
     assert (unpacked / "PKG-INFO").read_bytes() == text
     # An index refuses metadata that it cannot read as strictly.
     metadata = Metadata.from_email(text, validate=True)
-    assert metadata.description == (ROOT / "README.md").read_text("utf-8")
+    repository, description = "https://git.example/owner/name", str(metadata.description)
+    files = f"{repository}/blob/v{__version__}/"
+    assert re.findall(r"\]\((?!https://)", description) == []
+    pictures = description.replace(files.replace("/blob/", "/raw/"), "")
+    assert pictures.replace(files, "") == (ROOT / "README.md").read_text("utf-8")
+    urls = metadata.project_urls or {}
+    assert urls["Repository"] == repository
+    assert urls["Changelog"] == f"{files}CHANGELOG.md"
+    assert {"Documentation", "Issues"} < urls.keys()
     assert metadata.description_content_type == "text/markdown"
     assert metadata.license_expression == "MIT"
     assert str(metadata.requires_python) == f">={VERSIONS[0]}"
