@@ -39,7 +39,7 @@ REPOSITORY = {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_REPOSITORY": "
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the source distribution."""
     folder = tmp_path_factory.mktemp("dist")
-    _run(_BIN / "hatchling", "build", "--directory", folder, **REPOSITORY)
+    _run(_BIN / "hatchling", "build", "--directory", folder, cwd=ROOT, **REPOSITORY)
     return folder
 
 
