@@ -45,7 +45,7 @@ PARTS = [
         "src/binance_small_liability/_call",
         ["pacing", "limits", "retry", "clock", "signing", "keys", "arguments"],
         "client",
-        ["limits", "retry", "errors", "clock", "signing", "keys", "pacing", "exchange"],
+        ["limits", "retry", "errors", "clock", "signing", "keys", "pacing", "exchange", "call"],
     ),
     Part(
         "src/binance_small_liability/_call",

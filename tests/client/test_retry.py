@@ -84,7 +84,9 @@ def test_on_retry_receives_each_retry(
 
     caplog.set_level(logging.INFO, "binance_small_liability")
     with real_time.skipping(), serving(answer) as server:
-        list_coins(base_url=server.url, max_attempts=4, on_retry=retries.append)
+        # A retry may wait for exactly `max_retry_wait`.
+        options: dict[str, Any] = {"max_attempts": 4, "max_retry_wait": 7}
+        list_coins(base_url=server.url, on_retry=retries.append, **options)
     assert retries == [
         RetryDetails("list_coins", 1, 0.375, ServerError, 503, None),
         RetryDetails("list_coins", 2, 0.75, NetworkError, None, None),
