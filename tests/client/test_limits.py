@@ -308,6 +308,7 @@ def test_a_budget_that_is_used_up_holds_back_its_operation_alone(
     assert (error.status_code, error.retry_after, error.__cause__) == (429, 41, None)
     budget = f"the budget of exchange, {limit} per minute and UID"
     assert error.message == f"Not sent: {budget}, is used up."
+    assert type(error) is RateLimitError  # not a ban
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
     assert isinstance(run(limits.reserve(COINS)), Reservation)
     now += wait.seconds
