@@ -24,7 +24,8 @@ class CustomMetadataHook(MetadataHookInterface):
         text = Path(self.root, "README.md").read_text("utf-8")
         urls = {"API documentation": f"{API}Get-Small-Liability-Exchange-Coin-List"}
         if name := os.environ.get("GITHUB_REPOSITORY"):
-            repository = f"{os.environ['GITHUB_SERVER_URL']}/{name}"
+            server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+            repository = f"{server}/{name}"
             files = f"{repository}/blob/v{metadata['version']}"
             text = _RELATIVE.sub(lambda link: _absolute(files, *link.groups()), text)
             urls |= {
